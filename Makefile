@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# make            build/bulkhead (release);  make DEBUG=1: build/debug/bulkhead
+# make CC=clang   with clang
+CC ?= gcc
+DEBUG ?= 0
+ifeq ($(DEBUG),1)
+B := build/debug
+CFLAGS_MODE := -DDEBUG -fno-omit-frame-pointer
+else
+B := build
+CFLAGS_MODE := -DNDEBUG
+endif
+OBJCOPY ?= objcopy
+LD ?= ld
+NM ?= nm
+
+CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-builtin-printf -Wall -Wextra -Werror \
+	-Wno-address-of-packed-member -fPIE -fvisibility=hidden -mno-red-zone \
+	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-strict-aliasing \
+	-fno-asynchronous-unwind-tables -fno-common -fno-jump-tables -Wvla -Wstrict-prototypes \
+	-Wmissing-prototypes -Wframe-larger-than=1536 -Ihv/include -D__XEN_TOOLS__ -MMD -MP $(CFLAGS_MODE)
+SRC_C := $(filter-out hv/x86/asm_offsets.c,$(wildcard hv/lib/*.c hv/core/*.c hv/x86/*.c hv/x86/pv/*.c hv/drivers/*.c))
+SRC_S := $(wildcard hv/x86/*.S hv/x86/pv/*.S)
+OBJ := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
+
+all: $(B)/bulkhead
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(B)/asm_offsets.h: hv/x86/asm_offsets.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MF $(B)/asm_offsets.d -MT $@ -S -o - $< | sed -n 's/^.*->\([A-Za-z0-9_]*\) [$$#]*\([-0-9]*\).*/#define \1 \2/p' > $@
+
+$(B)/%.o: %.S $(B)/asm_offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D__ASSEMBLY__ -I$(B) -c -o $@ $<
+
+clean:
+	rm -rf build/hv build/debug build/bulkhead*
+
+-include $(OBJ:.o=.d) $(B)/asm_offsets.d
+.PHONY: all clean

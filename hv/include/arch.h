@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `core` may ask of the machine. Nothing else of x86 is visible to it.
+ */
+#ifndef BH_ARCH_H
+#define BH_ARCH_H
+
+#include "cpu.h"
+#include "domain.h"
+
+/* --- this CPU and the others (x86/smp.c, x86/apic.c) --- */
+static inline void cpu_relax(void) { __builtin_ia32_pause(); }
+/* Waits politely: answers TLB-flush requests of others. For every spin loop. */
+void arch_spin_poll(void);
+/* Makes `cpu` enter Bulkhead soon (and so look at its softirqs and upcalls). */
+void arch_kick_cpu(unsigned cpu);
+/* A moment with interrupts on, so that pending ones are taken: only at points
+ * where no lock is held and no half-done state is visible. */
+void arch_irq_window(void);
+/* Runs fn(arg) on every CPU of mask and waits; may include this one. */
+void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg);
+
+/* --- time (x86/time.c) --- */
+s_time_t now(void);                         /* ns since start, monotonic across CPUs to ~1 us */
+void arch_timer_program(s_time_t deadline); /* this CPU's one-shot timer; 0 = off; past = at once */
+u64 wallclock_sec(void);                    /* Unix time now */
+void wallclock_set(u64 sec, u32 nsec, s_time_t at); /* Unix time sec.nsec was at system time `at` */
+void wallclock_to_guest(struct domain *d);  /* fills shared_info wc_* */
+void vcpu_time_update(struct vcpu *v);      /* fills the vCPU's time record if it is stale */
+u64 cpu_khz(void);
+
+/* --- vCPUs and domains (x86/domain.c, x86/pv) --- */
+struct domain *arch_domain_alloc(void);     /* zeroed; NULL: no memory */
+void arch_domain_free(struct domain *d);
+int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *config);
+void arch_domain_destroy(struct domain *d);
+struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id);
+void arch_vcpu_free(struct vcpu *v);
+/* Leaves prev (saves its registers and state) and takes next up: cpu_top()->regs,
+ * ->curr, page tables, descriptors, segments. Called by the scheduler only. */
+void arch_context_switch(struct vcpu *prev, struct vcpu *next);
+/* prev no longer has any state on a CPU after this (FPU, lazily kept page tables). */
+void arch_vcpu_sync(struct vcpu *v);
+
+/* --- machine (x86/...) --- */
+NORETURN void arch_machine_restart(void);
+NORETURN void arch_machine_power_off(void);
+
+#endif

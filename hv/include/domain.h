@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains and vCPUs: what every kind of guest shares. A domain's kind stands in
+ * its `ops`; nothing in core asks which kind it is. The machine's part of both
+ * lies around these structures (x86/include: struct x86_domain, x86_vcpu).
+ */
+#ifndef BH_DOMAIN_H
+#define BH_DOMAIN_H
+
+#include "cpu.h"
+#include "lib.h"
+#include "spinlock.h"
+#include "timer.h"
+#include <xen/domctl.h>
+#include <xen/event_channel.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+
+#define DOMID_LIMIT   DOMID_FIRST_RESERVED      /* ids 0 .. DOMID_LIMIT-1 */
+#define MAX_VCPUS     128
+
+struct domain;
+struct vcpu;
+struct page;
+struct evtchn_domain;
+struct evtchn_vcpu;
+struct grant_table;
+
+/* What a domain may do beyond its own affairs: data, checked by the dispatcher
+ * (hypercall_table.h) and by sub-operation tables. */
+enum right {
+    RIGHT_NONE     = 0,
+    RIGHT_CONTROL  = 1 << 0,    /* create, change, destroy domains; sysctl */
+    RIGHT_PLATFORM = 1 << 1,    /* platform_op: wall clock, power, firmware */
+    RIGHT_HARDWARE = 1 << 2,    /* physdev_op, I/O ports, machine memory */
+    RIGHT_CONSOLE  = 1 << 3,    /* the physical console */
+    RIGHT_FOREIGN  = 1 << 4,    /* map and act for any other domain's memory, events, grants */
+};
+
+/* How a guest of a kind is reached (x86/pv/pv_ops.c; later x86/hvm). */
+struct guest_ops {
+    const char *name;           /* "pv" */
+    /* Copy from/to the current vCPU's address space: all or -EFAULT. */
+    int (*copy_from)(struct vcpu *v, void *dst, u64 src, size_t n);
+    int (*copy_to)(struct vcpu *v, u64 dst, const void *src, size_t n);
+    /* The frame behind a guest frame number (PV: machine frame), with a reference;
+     * NULL if there is none or, for `write`, it may not be written. A page got for
+     * write carries a writable type reference as well: release with put_gfn. */
+    struct page *(*get_gfn)(struct domain *d, u64 gfn, bool write);
+    void (*put_gfn)(struct page *pg, bool write);
+    /* Guest-visible memory map changes: pages populated at gpfn / taken away.
+     * PV sets M2P; HVM changes its P2M. Return 0 or -errno. */
+    int (*physmap_add)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
+    void (*physmap_remove)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
+    /* XENMEM_add_to_physmap of hypervisor-owned pages (HVM); NULL: -ENOSYS... for PV. */
+    int (*physmap_share)(struct domain *d, u64 gfn, mfn_t mfn);
+    /* Grant mapping in the caller's address space: host_addr, GNTMAP_* flags.
+     * 0, or a GNTST_* status (negative). The caller of the op holds its own
+     * reference (and type reference if writable) on the frame and keeps it for
+     * the mapping's lifetime; no grant lock may be held. */
+    int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
+    int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
+    int (*grant_replace)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
+    /* DOMCTL/VCPUOP contexts. c is hypervisor memory. 0 or -errno. */
+    int (*set_context)(struct vcpu *v, const struct vcpu_guest_context *c);
+    void (*get_context)(struct vcpu *v, struct vcpu_guest_context *c);
+    void (*vcpu_reset)(struct vcpu *v);
+    /* Gives up everything of this kind that holds frames (page tables, descriptor
+     * tables): restartable, 0 when done, -ERESTART when time is up. */
+    int (*relinquish)(struct domain *d);
+};
+
+/* Why a vCPU does not run: bits of vcpu->pause_flags (atomic). */
+enum {
+    VPF_BLOCKED_BIT,            /* sched_op block/poll: until an event */
+    VPF_DOWN_BIT,               /* not up */
+};
+#define VPF_BLOCKED (1u << VPF_BLOCKED_BIT)
+#define VPF_DOWN    (1u << VPF_DOWN_BIT)
+
+struct sched_vcpu {             /* private to core/sched.c; guarded by the run queue's lock */
+    struct list queue;          /* in a run queue while runnable and not running */
+    u64 vtime;                  /* virtual run time, weighted ns */
+    s_time_t started;           /* when it was last put on a CPU */
+    s_time_t woken;
+    bool on_queue, migrate;
+    u32 cap_parked;
+};
+
+struct vcpu {
+    struct domain *domain;
+    u32 id;
+    u32 cpu;                    /* CPU it runs on, or ran on last */
+    bool is_running;            /* on a CPU now (set by scheduler) */
+    bool initialised;           /* has a context */
+    bool is_idle;
+    u32 pause_flags;            /* VPF_*, atomic */
+    u32 pause_count;            /* atomic; runnable only when 0 (and domain's is 0) */
+
+    struct sched_vcpu sched;
+    cpumask_t hard_affinity, soft_affinity;
+    u32 runstate_state;         /* RUNSTATE_*; guarded by the scheduler */
+    s_time_t runstate_entry;
+    u64 runstate_time[4];
+    u64 runstate_guest;         /* registered address (guest virtual) or 0 */
+    u64 time_guest;             /* VCPUOP_register_vcpu_time_memory_area address or 0 */
+
+    struct vcpu_info *info;     /* Bulkhead's mapping; never NULL: shared_info's, the
+                                   registered page's, or a private dummy */
+    struct page *info_page;     /* registered page (with references) or NULL */
+
+    struct timer singleshot, periodic, poll;
+    s_time_t period;            /* of `periodic`, 0: off */
+    u32 poll_port;              /* SCHEDOP_poll: single port, or 0 with poll_many */
+    bool polling;
+
+    u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */
+    struct evtchn_vcpu *evtchn; /* FIFO control block etc.; core/evtchn*.c */
+};
+
+struct domain {
+    domid_t id;
+    u32 refs;                   /* atomic; the table holds one until the domain is dead */
+    const struct guest_ops *ops;
+    u32 rights;                 /* enum right */
+    domid_t target;             /* a device model's subject: rights over it only; DOMID_INVALID */
+    u32 vm_assist;              /* VMASST_TYPE_* bits */
+    u8 handle[16];
+    u32 ssidref;
+    struct list link;           /* domain list, by id */
+
+    spinlock_t lock;            /* LOCK_DOMAIN */
+    bool is_dying, is_dead_listed;
+    u8 dying_stage;             /* core/domain.c: how far teardown is */
+    bool is_shutting_down, is_shut_down;
+    u8 shutdown_code;           /* SHUTDOWN_* */
+    bool debugger_attached;
+    u32 controller_pause_count; /* pauses by the control plane */
+    u32 pause_count;            /* atomic, sum of reasons; vCPUs run only when 0 */
+    bool creation_finished;     /* first unpause seen */
+    u32 cpupool;
+
+    u32 max_vcpus;              /* slots in vcpu[] */
+    struct vcpu **vcpu;         /* each may be NULL */
+
+    /* memory: guarded by page_lock; core/memory.c and x86/frames.c */
+    spinlock_t page_lock;       /* LOCK_PAGES */
+    u32 page_first, page_last;  /* list of pages through struct page, PAGE_NONE */
+    u64 tot_pages, max_pages, outstanding_pages;
+    struct page *shared_info_page;
+    struct shared_info *shared_info;
+    void *e820; u32 e820_nr;    /* XENMEM_set_memory_map: struct e820entry[] (xmalloc) */
+
+    struct evtchn_domain *evtchn;
+    struct grant_table *grants;
+    struct irq_domain *irqs;    /* PIRQs (x86/pirq.c), NULL: none allowed */
+    u32 max_evtchn_port, max_grant_frames, max_maptrack_frames, grant_version_max;
+
+    /* scheduling (core/sched.c) */
+    u32 weight, cap;            /* credit2: weight 1..65535, cap in % of a CPU, 0 none */
+    s64 budget;                 /* ns left in this period when capped */
+    struct list sched_waiting;  /* vCPUs parked by the cap */
+
+    s64 time_offset;            /* seconds added to the wall clock for this guest */
+    u32 tsc_mode, tsc_khz, tsc_incarnation;
+    struct cpu_policy *policy;  /* core-visible handle; core/policy.c */
+    struct ranges *ioports, *iomem, *irq_caps;  /* permitted, core/ranges.c */
+};
+
+/* --- core/domain.c --- */
+/* Finds a live domain and takes a reference; NULL if there is none. */
+struct domain *domain_get(domid_t id);
+void domain_ref(struct domain *d);
+/* May free the domain. */
+void domain_put(struct domain *d);
+/* DOMID_SELF or an id; checks that `v`'s domain may act on it (itself, RIGHT_FOREIGN,
+ * its target); *err is -ESRCH or -EPERM on NULL. Takes a reference. */
+struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err);
+/* First live domain with id >= id, with a reference; NULL at the end. */
+struct domain *domain_get_from(domid_t id);
+extern struct domain *dom0;          /* the first domain (the hardware domain) or NULL */
+extern struct domain *domain_xen;    /* DOMID_XEN: owns pages that Bulkhead shares */
+extern struct domain *domain_io;     /* DOMID_IO: owns what is not RAM */
+extern struct domain *domain_idle;
+
+/* id DOMID_INVALID: chosen. The result is paused once (controller). *err on NULL. */
+struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c,
+                             const struct guest_ops *ops, u32 rights, int *err);
+struct vcpu *vcpu_create(struct domain *d, unsigned id);
+/* Restartable teardown: 0 done, -ERESTART. Peers see the states of DESIGN.md. */
+int domain_kill(struct domain *d);
+void domain_pause(struct domain *d);        /* counts; waits until no vCPU runs */
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+void domain_shutdown(struct domain *d, u8 reason);
+/* The guest broke its own state: logs why, once, and shuts it down as crashed. */
+void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
+void vcpu_pause(struct vcpu *v);
+void vcpu_pause_nosync(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset);    /* VCPUOP_register_vcpu_info */
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
+
+/* Runs body for each existing vCPU v of d; needs `unsigned i_` free. */
+#define for_each_vcpu(d, v) \
+    for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++) \
+        if (((v) = (d)->vcpu[i_]) != NULL)
+
+static inline bool domain_has(const struct domain *d, u32 rights)
+{
+    return (d->rights & rights) == rights;
+}
+static inline struct vcpu *domain_vcpu(struct domain *d, unsigned id)
+{
+    return id < d->max_vcpus ? d->vcpu[index_nospec(id, d->max_vcpus)] : NULL;
+}
+
+/* A line about what a guest did; level-limited by guest_loglvl and by rate. */
+void gprintk(struct domain *d, enum loglevel level, const char *fmt, ...) PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels (core/evtchn.c, core/evtchn_fifo.c, core/evtchn_2l.c).
+ */
+#ifndef BH_EVTCHN_H
+#define BH_EVTCHN_H
+
+#include "domain.h"
+
+int evtchn_domain_init(struct domain *d);               /* 0, -ENOMEM */
+int evtchn_vcpu_init(struct vcpu *v);
+/* Closes every port; peers' ports stay theirs, unbound and waiting for the same
+ * domain id. Restartable: 0 or -ERESTART. */
+int evtchn_domain_close(struct domain *d);
+void evtchn_domain_free(struct domain *d);              /* at the very end */
+void evtchn_vcpu_free(struct vcpu *v);
+
+/* EVTCHNOP_reset and the FIFO reset; 0 or -errno. */
+int evtchn_reset(struct domain *d);
+/* Hypervisor-side notifications. VIRQ numbers of xen.h. */
+void virq_to_vcpu(struct vcpu *v, unsigned virq);       /* per-vCPU VIRQs */
+void virq_to_domain(struct domain *d, unsigned virq);   /* per-domain VIRQs on its port */
+void virq_global(unsigned virq);                        /* to whoever handles it: dom0 or set_virq_handler */
+int virq_set_handler(struct domain *d, unsigned virq);  /* XEN_DOMCTL_set_virq_handler */
+/* A PIRQ bound to `port` of d has fired. Callable from interrupt handlers. */
+void evtchn_pirq_fire(struct domain *d, u32 port);
+/* Wakes vCPUs of d that SCHEDOP_poll on this port; called by the port's raiser. */
+/* Is the port pending? For SCHEDOP_poll: 1, 0, or -EINVAL if there is no such port. */
+int evtchn_is_pending(struct domain *d, u32 port);
+/* The state on a vCPU's (re)registration of vcpu_info: all pending, as the ABI says. */
+void evtchn_vcpu_info_moved(struct vcpu *v);
+/* Debug key 'e'. */
+void evtchn_dump(struct domain *d);
+/* Makes v see that events are pending: sets its upcall-pending byte (after a
+ * pending bit was set) and wakes or kicks it. (x86/pv through ops later.) */
+void vcpu_mark_events_pending(struct vcpu *v);
+/* True when an unmasked upcall waits: the vCPU must not block. */
+static inline bool vcpu_upcall_waiting(const struct vcpu *v)
+{
+    return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
+}
+
+/* What x86/pirq.c gives to event channels. d: caller; 0 or -errno. */
+int pirq_guest_bind(struct vcpu *v, u32 pirq, u32 port, bool will_share);
+void pirq_guest_unbind(struct domain *d, u32 pirq);
+void pirq_guest_eoi(struct domain *d, u32 pirq);        /* on EVTCHNOP_unmask of a PIRQ port */
+u32 pirq_limit(struct domain *d);                       /* PIRQ numbers 0..limit-1 */
+
+#endif

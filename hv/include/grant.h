@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grant tables (core/grant.c, core/grant_copy.c).
+ */
+#ifndef BH_GRANT_H
+#define BH_GRANT_H
+
+#include "domain.h"
+
+int grant_domain_init(struct domain *d);
+/* Ends all of d's mappings of others' frames: restartable (0, -ERESTART). */
+int grant_release_mappings(struct domain *d);
+/* Warns about frames of d that others still map; they keep their references. */
+void grant_domain_free(struct domain *d);
+/* XENMEM_acquire_resource: frame idx of d's grant table (or of its status frames),
+ * grown when needed; *mfn is set. id: XENMEM_resource_grant_table_id_*. 0 or -errno. */
+int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn);
+/* Number of frames a caller may acquire: for a size query. */
+u32 grant_max_frames(struct domain *d, u32 id);
+/* For add_to_physmap (HVM): as above, idx with XENMAPIDX_grant_table_status. */
+int grant_map_frame(struct domain *d, u64 idx, mfn_t *mfn);
+void grant_dump(struct domain *d);          /* debug key 'g' */
+/* For the audit: how many references and writable type references do grant
+ * mappings and grant-table frames of all domains hold on frame mfn's counts.
+ * Calls fn once for each held mapping. */
+void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hypercalls: one table (hypercall_table.h) makes the prototypes, the dispatcher,
+ * the tracer's names and the book's appendix.
+ *
+ * A handler gets the calling vCPU and its six arguments as an array. It returns
+ * a value >= 0 or a negative errno. Long work: when hypercall_preempt (v) says so,
+ * the handler stores where it stands in a[] (or in the guest's own structures) and
+ * returns -ERESTART; the guest then repeats the call with those arguments, also
+ * when it is an entry of a multicall.
+ */
+#ifndef BH_HYPERCALL_H
+#define BH_HYPERCALL_H
+
+#include "domain.h"
+
+typedef long hypercall_fn(struct vcpu *v, unsigned long *a);
+
+#define HYPERCALL(nr, name, handler, nargs, rights, note) hypercall_fn handler;
+#define NOT_IMPLEMENTED(nr, name, err, note)
+#include "hypercall_table.h"
+#undef HYPERCALL
+#undef NOT_IMPLEMENTED
+
+/* Lets interrupts in for a moment (so: no lock held); true when the caller should
+ * save its place and return -ERESTART: other work waits for this CPU or vCPU. */
+bool hypercall_preempt(struct vcpu *v);
+
+/*
+ * A sub-operation table: ops with a command number. Each family has one X-macro
+ * file in hv/include/ops/ (e.g. ops/sched_op.h) with rows
+ *   OP(number, name, rights, note)          -- implemented
+ *   NO_OP(number, name, err, note)          -- returns that error, and why
+ * from which the book's appendix is made; the family's switch stands in its .c file.
+ */
+#endif

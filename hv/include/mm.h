@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Machine frames: one struct page for each, and the allocators on them.
+ *
+ * The rule that everything rests on (after SOSP 2003, section 3.3.3): a frame has
+ * an owner, a count of references, and one type with a count of uses in that type.
+ * While the type count is not zero the type cannot change. A frame is never a page
+ * table (or descriptor page) and mapped writable at the same time.
+ */
+#ifndef BH_MM_H
+#define BH_MM_H
+
+#include "domain.h"
+
+#define PAGE_NONE 0xffffffffu       /* end of a list of frames */
+
+/* Type word. Count in the low 32 bits. */
+#define PT_NONE       (0UL << 60)
+#define PT_L1         (1UL << 60)
+#define PT_L2         (2UL << 60)
+#define PT_L3         (3UL << 60)
+#define PT_L4         (4UL << 60)
+#define PT_DESC       (5UL << 60)   /* GDT or LDT page */
+#define PT_WRITABLE   (7UL << 60)
+#define PT_TYPE_MASK  (7UL << 60)
+#define PT_VALIDATED  (1UL << 59)
+#define PT_PINNED     (1UL << 58)
+#define PT_PARTIAL    (1UL << 57)   /* entries [0, done) are validated; see x86/pv/mm_types.c */
+#define PT_CHILD      (1UL << 56)   /* PARTIAL: a reference on entry `done`'s child is held too */
+#define PT_COUNT_MASK 0xffffffffUL
+
+/* flags */
+#define PG_ALLOCATED  1             /* owner holds its one reference */
+#define PG_HV         2             /* Bulkhead's own (heap, stacks, image) */
+#define PG_XENHEAP    4             /* Bulkhead's, shared with the owner: never freed by put_page */
+#define PG_FREE       8             /* in the allocator */
+
+struct page {
+    union {
+        struct {
+            u32 refs;               /* general references */
+            u16 owner;              /* domid; DOMID_INVALID: none */
+            u16 flags;              /* PG_* */
+        };
+        u64 word;                   /* the three together, for compare-and-swap */
+    };
+    u64 type;                       /* PT_* and count */
+    u64 stamp;                      /* tlb_clock when it was last freed or lost its type */
+    u32 next, prev;                 /* domain's page list, or the allocator's free list */
+};
+/* While a page is a partially validated table its progress lives in `type` bits 32..41. */
+#define PT_DONE_SHIFT 32
+#define PT_DONE_MASK  (0x3ffUL << PT_DONE_SHIFT)
+
+extern struct page *frame_table;    /* indexed by MFN, valid where mfn_valid */
+extern u64 max_mfn;                 /* highest RAM frame + 1 */
+bool mfn_valid(mfn_t mfn);          /* is it RAM with a struct page */
+static inline struct page *mfn_to_page(mfn_t mfn) { return &frame_table[mfn]; }
+static inline mfn_t page_to_mfn(const struct page *p) { return (mfn_t)(p - frame_table); }
+
+/* All RAM is mapped, writable and not executable, at DIRECT_MAP (x86/layout.h). */
+void *mfn_to_virt(mfn_t mfn);
+mfn_t virt_to_mfn(const void *va);  /* of direct-map addresses only */
+static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page_to_mfn(p)); }
+
+/* --- x86/heap.c: frames --- */
+#define MEMF_BELOW_4G   1           /* machine addresses below 4 GiB */
+#define MEMF_ZERO       2
+#define MEMF_BITS(n)    ((u32)(n) << 8)   /* machine addresses below 2^n; 0: no limit */
+#define MEMF_GET_BITS(f) (((f) >> 8) & 0xff)
+#define MEMF_CONTENT    4           /* contents need not be cleared: the caller overwrites all */
+/* 2^order frames for Bulkhead itself (flags PG_HV); NULL: none. order <= 18. */
+struct page *alloc_hv_pages(unsigned order, u32 memf);
+void free_hv_pages(struct page *pg, unsigned order);
+/* 2^order frames for d: on its list, one reference each, within d->max_pages; the
+ * contents are zero. NULL: no memory, limit, or d is dying. */
+struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf);
+/* Gives existing unowned frames (from steal_page or alloc without owner) to d. */
+int assign_pages(struct domain *d, struct page *pg, unsigned order);
+u64 free_page_count(void);
+u64 total_page_count(void);
+/* Cleared frame for Bulkhead, one page: returns its virtual address or NULL. */
+void *alloc_hv_page(void);
+void free_hv_page(void *va);
+
+/* --- core/slab.c: small pieces; zeroed --- */
+void *xzalloc(size_t size);         /* up to 64 KiB; NULL: no memory */
+void xfree(void *p);
+#define xzalloc_array(T, n) ((T *)xzalloc(sizeof(T) * (size_t)(n)))
+#define xzalloc_type(T)     ((T *)xzalloc(sizeof(T)))
+
+/* --- x86/frames.c: references --- */
+/* Takes a reference if pg is owned by d; false otherwise. */
+bool get_page(struct page *pg, struct domain *d);
+/* Drops one; the last one frees the frame (its owner must have given it up). */
+void put_page(struct page *pg);
+struct domain *page_owner(const struct page *pg);   /* no reference; NULL: none */
+/* Writable type: for mappings and for Bulkhead's own writes. 0 or -EINVAL if the
+ * frame has another type in use. The caller holds a reference. */
+int get_page_writable(struct page *pg);
+void put_page_writable(struct page *pg);
+/* The owner gives the frame up: drops PG_ALLOCATED's reference and takes it off the
+ * list; it is freed when the last mapping goes. False if it was given up already. */
+bool domain_free_page(struct domain *d, struct page *pg);
+/* Takes a frame that has no other references away from d (exchange, transfer):
+ * it is then owned by nobody and off the list. 0 or -EINVAL. */
+int steal_page(struct domain *d, struct page *pg);
+void free_stolen_page(struct page *pg);
+/* Bulkhead's page pg becomes visible to d (its id as owner, PG_XENHEAP); M2P invalid. */
+void share_hv_page(struct page *pg, struct domain *d);
+void unshare_hv_page(struct page *pg);      /* no other references may be left: frees it */
+bool hv_page_is_mapped(const struct page *pg);  /* a shared page with references besides ours */
+/* Frees d's pages one by one: restartable. */
+int relinquish_pages(struct domain *d);
+
+/* --- x86/tlb.c --- */
+extern u64 tlb_clock;
+/* Whole-TLB flush on all CPUs whose last flush is not newer than stamp. */
+void tlb_flush_stale(u64 stamp);
+/* Whole flush / one page on the CPUs of mask. */
+void tlb_flush_mask(cpumask_t mask);
+void tlb_flush_page_mask(cpumask_t mask, u64 va);
+void tlb_flush_all(void);
+
+/* --- M2P: x86/m2p.c --- */
+#define INVALID_M2P (~0UL)
+void m2p_set(mfn_t mfn, u64 gfn);
+u64 m2p_get(mfn_t mfn);
+
+/* --- frame audit: x86/pv/audit.c; debug key 'A'; returns number of differences --- */
+unsigned long audit_frames(void);
+
+#endif

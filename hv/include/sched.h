@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler (core/sched.c) and the calls on vCPUs that sleep or wake.
+ */
+#ifndef BH_SCHED_H
+#define BH_SCHED_H
+
+#include "domain.h"
+
+void sched_init(void);                      /* boot CPU, before any vCPU */
+void sched_cpu_init(unsigned cpu);          /* a CPU comes up with its idle vCPU */
+int sched_vcpu_init(struct vcpu *v);
+void sched_vcpu_destroy(struct vcpu *v);    /* v does not run */
+/* Clears nothing by itself: puts v on a run queue if it has become runnable. */
+void vcpu_wake(struct vcpu *v);
+/* v must leave its CPU because it is no longer runnable; sync waits for it. */
+void vcpu_sleep_nosync(struct vcpu *v);
+void vcpu_sleep_sync(struct vcpu *v);
+/* Clears VPF_BLOCKED and wakes: an event came. Cheap when it was not blocked. */
+void vcpu_unblock(struct vcpu *v);
+/* sched_op block for the current vCPU: returns at once if an event is pending. */
+void vcpu_block(struct vcpu *v);
+void vcpu_yield(struct vcpu *v);
+/* hard must include an online CPU: else -EINVAL. */
+int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft);
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+    return !(READ_ONCE(v->pause_flags) | READ_ONCE(v->pause_count) |
+             READ_ONCE(v->domain->pause_count));
+}
+/* CPU time used by v so far, ns; also fills runstate when not NULL. */
+u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
+/* Writes the runstate record to the guest if it is registered (v is current). */
+void vcpu_runstate_to_guest(struct vcpu *v);
+/* XEN_DOMCTL_scheduler_op / XEN_SYSCTL_scheduler_op / SCHED_ID for credit2. 0 or -errno. */
+long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op);
+struct xen_sysctl_scheduler_op;
+long sched_adjust_global(struct xen_sysctl_scheduler_op *op);
+/* Timers of a vCPU: core/vcpu_timer part of sched_op/vcpu_op. */
+int vcpu_timers_init(struct vcpu *v);
+void vcpu_timers_destroy(struct vcpu *v);
+u64 cpu_idle_ns(unsigned cpu);              /* for getcpuinfo */
+void sched_dump(void);                      /* debug key 'r' */
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spin locks. The whole hypervisor runs with interrupts off (they are taken in
+ * guests, in the idle loop and at preemption points only), so a lock needs no
+ * interrupt-saving form. A CPU that waits here answers TLB-flush requests, so a
+ * holder may wait for such answers (smp.h).
+ *
+ * The order: a lock may be taken only while all held locks have a smaller rank.
+ * Two locks of one rank: only with spin_lock_pair, which orders by address.
+ * Debug builds check it.
+ */
+#ifndef BH_SPINLOCK_H
+#define BH_SPINLOCK_H
+
+#include "types.h"
+
+enum lock_rank {
+    LOCK_CONTROL,   /* control plane: one domctl/sysctl at a time (core/control.c) */
+    LOCK_DOMLIST,   /* domain table and list of domains */
+    LOCK_DOMAIN,    /* struct domain: lifecycle, limits */
+    LOCK_MMU,       /* a PV domain's page tables and page types */
+    LOCK_GRANT,     /* a domain's grant table */
+    LOCK_PAGES,     /* a domain's list of pages and its totals */
+    LOCK_HEAP,      /* frame allocator */
+    LOCK_SLAB,      /* small allocator */
+    LOCK_EVTCHN,    /* a domain's event channels */
+    LOCK_EVTCHN_Q,  /* FIFO queue of a vCPU */
+    LOCK_IRQ,       /* interrupt descriptors, PCI configuration */
+    LOCK_SCHED,     /* a run queue */
+    LOCK_TIMER,     /* a CPU's timers */
+    LOCK_TIME,      /* wall clock, calibration */
+    LOCK_SMP,       /* IPI mailboxes */
+    LOCK_CONSOLE,   /* console ring, serial port */
+    LOCK_RANKS
+};
+
+typedef struct spinlock {
+    u16 next, owner;    /* ticket lock */
+    u8 rank;            /* enum lock_rank */
+} spinlock_t;
+
+#define SPINLOCK_INIT(r) { .rank = (r) }
+
+void spin_lock_init(spinlock_t *l, enum lock_rank rank);
+void spin_lock_slow(spinlock_t *l, u16 ticket);
+#ifdef DEBUG
+void lock_check_acquire(spinlock_t *l, bool pair);
+void lock_check_release(spinlock_t *l);
+#else
+static inline void lock_check_acquire(spinlock_t *l, bool pair) { (void)l; (void)pair; }
+static inline void lock_check_release(spinlock_t *l) { (void)l; }
+#endif
+
+static inline void spin_lock_raw(spinlock_t *l)
+{
+    u16 t = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
+    if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != t)) {
+        spin_lock_slow(l, t);
+    }
+}
+
+static inline void spin_lock(spinlock_t *l)
+{
+    lock_check_acquire(l, false);
+    spin_lock_raw(l);
+}
+
+static inline void spin_unlock(spinlock_t *l)
+{
+    lock_check_release(l);
+    __atomic_store_n(&l->owner, (u16)(l->owner + 1), __ATOMIC_RELEASE);
+}
+
+static inline bool spin_trylock(spinlock_t *l)
+{
+    u16 o = __atomic_load_n(&l->owner, __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(&l->next, &o, (u16)(o + 1), false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        return false;
+    }
+    lock_check_acquire(l, true);
+    return true;
+}
+
+/* Takes two locks of one rank (or one lock, when a == b) in address order. */
+void spin_lock_pair(spinlock_t *a, spinlock_t *b);
+void spin_unlock_pair(spinlock_t *a, spinlock_t *b);
+
+static inline bool spin_is_locked(const spinlock_t *l)
+{
+    return READ_ONCE(l->next) != READ_ONCE(l->owner);
+}
+
+/* with_lock (&d->lock) { ... } -- the lock is released however the block is left. */
+static inline void with_lock_end(spinlock_t **l) { spin_unlock(*l); }
+#define WITH_LOCK_NAME2(n) with_lock_##n
+#define WITH_LOCK_NAME(n) WITH_LOCK_NAME2(n)
+#define with_lock(l)                                                              \
+    for (spinlock_t *WITH_LOCK_NAME(__LINE__) __attribute__((cleanup(with_lock_end))) = \
+             (spin_lock(l), (l)), *once_ = (l);                                   \
+         once_; once_ = NULL)
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Per-CPU timers (core/timer.c). A timer's function runs from SOFTIRQ_TIMER on
+ * the timer's CPU with no lock held.
+ */
+#ifndef BH_TIMER_H
+#define BH_TIMER_H
+
+#include "types.h"
+
+struct timer {
+    s_time_t expires;
+    void (*fn)(void *data);
+    void *data;
+    u32 cpu;
+    u32 slot;                   /* place in the CPU's heap + 1; 0: not set */
+    bool running;
+};
+
+void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu);
+/* (Re)arms; a time in the past fires at once. Any CPU may call. */
+void timer_set(struct timer *t, s_time_t expires);
+/* Not armed when it returns; its function may still be running on another CPU. */
+void timer_stop(struct timer *t);
+/* As timer_stop, and waits until the function has ended; not from the function. */
+void timer_kill(struct timer *t);
+/* Moves an armed or idle timer to another CPU. */
+void timer_migrate(struct timer *t, unsigned cpu);
+void timers_init(void);         /* once, on the boot CPU, after cpus[] is known */
+#endif

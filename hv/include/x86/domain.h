@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86's part of domains and vCPUs, around the structures that core knows.
+ */
+#ifndef BH_X86_DOMAIN_H
+#define BH_X86_DOMAIN_H
+
+#include "domain.h"
+#include "x86/page.h"
+
+struct pv_domain {
+    spinlock_t mmu_lock;            /* LOCK_MMU: the domain's page tables, their types */
+    cpumask_t active;               /* CPUs that may hold TLB entries of this domain (atomic) */
+};
+
+/* A callback address and whether it masks events on entry. */
+struct pv_callback { u64 address; bool mask; };
+
+struct pv_vcpu {
+    struct trap_info *traps;        /* 256, a page */
+    struct pv_callback event, failsafe, syscall, syscall32, sysenter, nmi;
+    u64 kernel_sp; u16 kernel_ss;
+    bool kernel_mode;               /* guest kernel (true) or guest user */
+    struct page *cr3, *user_cr3;    /* top-level tables, typed PT_L4; user may be NULL */
+    u64 gs_base_other;              /* the base that is not active: kernel's when in user mode */
+    u64 fs_base, gs_base_user, gs_base_kernel;  /* saved while not running */
+    mfn_t gdt_frame[14]; u32 gdt_entries;   /* typed PT_DESC; INVALID_MFN: none */
+    u64 ldt_base; u32 ldt_entries;          /* guest virtual; frames mapped on demand */
+    struct page *ldt_page[16];
+    u64 debugreg[8];
+    u8 iopl;
+    u64 cr4_guest;
+    bool cr0_ts;                    /* guest's virtual CR0.TS */
+    struct page *partial;           /* restart: page whose validation this vCPU continues */
+    u64 partial_type;
+    struct page *deferred;          /* restart: page whose last type reference is being put */
+    u64 iobmp; u32 iobmp_limit;     /* PHYSDEVOP_set_iobitmap: guest address, ports */
+};
+
+struct x86_vcpu {
+    struct vcpu v;                  /* first */
+    struct cpu_user_regs regs;      /* while not running; running: cpu_top()->regs */
+    u8 *fpu;                        /* XSAVE/FXSAVE area, 64-byte aligned, own page(s) */
+    bool fpu_used;                  /* guest has FPU state worth saving */
+    bool fpu_live;                  /* its state is in this CPU's registers now */
+    u64 xcr0;
+    struct pv_vcpu pv;
+};
+
+struct x86_domain {
+    struct domain d;                /* first */
+    struct pv_domain pv;
+    u32 cf8;                        /* PCI configuration address latch */
+    u8 cmos_index;
+    struct page *eoi_map_page; unsigned long *eoi_map;  /* PHYSDEVOP_pirq_eoi_gmfn */
+    bool auto_unmask;
+};
+
+static inline struct x86_vcpu *xv(struct vcpu *v) { return (struct x86_vcpu *)v; }
+static inline struct x86_domain *xd(struct domain *d) { return (struct x86_domain *)d; }
+extern const struct guest_ops pv_ops;
+
+/* The registers of v, where they are now (v is current or does not run). */
+static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
+{
+    return v == current_vcpu() ? &cpu_top()->regs : &xv(v)->regs;
+}
+
+/* x86/pv/emulate.c hands I/O over to x86/ioport.c: size 1, 2, 4; checked there
+ * against the domain's permissions; what is denied reads all ones and is dropped. */
+u32 guest_port_in(struct vcpu *v, u16 port, unsigned size);
+void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value);
+bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
+
+/* x86/policy.c: CPUID and MSR policy of a domain. */
+struct cpuid_regs { u32 a, b, c, d; };
+void guest_cpuid(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *r);
+/* 0, or -EPERM: the guest gets #GP. */
+int guest_rdmsr(struct vcpu *v, u32 msr, u64 *value);
+int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
+
+/* x86/pirq.c */
+int pirq_domain_init(struct domain *d, unsigned nr);
+void pirq_domain_destroy(struct domain *d);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine: boot information, CPUs' features, APICs, interrupts, power.
+ */
+#ifndef BH_X86_MACHINE_H
+#define BH_X86_MACHINE_H
+
+#include "domain.h"
+#include "x86/asm.h"
+#include "x86/page.h"
+
+/* --- boot information (x86/boot_info.c): multiboot 1 and 2 in one form --- */
+struct boot_module { paddr_t start; u64 len; char cmdline[1024]; };
+struct e820_range { u64 start, len; u32 type; };     /* type: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, 5 bad */
+#define E820_MAX 128
+struct boot_info {
+    char cmdline[2048];
+    char loader[64];
+    struct boot_module module[8];
+    unsigned nr_modules;
+    struct e820_range e820[E820_MAX];       /* sorted, not overlapping, as the firmware said */
+    unsigned nr_e820;
+    paddr_t rsdp;                           /* from the loader; 0: look for it */
+    u8 rsdp_copy[36];                       /* multiboot 2 hands a copy */
+    bool has_rsdp_copy;
+    /* video: for dom0_vga_console_info */
+    u32 video_mode, fb_width, fb_height, fb_pitch, fb_bpp; u64 fb_addr;
+};
+extern struct boot_info boot_info;
+
+/* --- options (core/options.c): `name`, `name=value`, `no-name` on the command line ---
+ * Each row registers itself: OPTION_STR/OPTION_INT/OPTION_BOOL (variable, "name", "help").
+ * Unknown ones are named in the log. */
+
+/* --- the order of start-up: x86/setup.c --- */
+void boot_info_init(u32 magic, paddr_t mbi);    /* panics with a clear line on a wrong loader */
+void paging_init(void);             /* final page tables: W^X, direct map, frame table, M2P */
+void heap_init(void);               /* frames into the allocator */
+void desc_init_cpu(unsigned cpu);   /* GDT, IDT, TSS, syscall entry of this CPU (x86/desc.c) */
+void cpu_features_init(void);       /* boot CPU: what there is, sets CR4 (x86/features.c) */
+void cpu_features_apply(void);      /* other CPUs: CR0, CR4, EFER, PAT the same */
+void acpi_init(void);
+void apic_init(void);               /* boot CPU; apic_init_cpu on others */
+void apic_init_cpu(void);
+void ioapic_init(void);
+void time_init(void);
+void time_init_cpu(void);
+void smp_init(void);                /* brings every CPU up to its idle loop */
+void serial_init(void);
+void console_init(void);
+void console_init_irq(void);        /* the UART's interrupt, after ioapic_init */
+struct domain *build_dom0(void);    /* x86/pv/dom0.c: panics with a clear line on a bad image */
+
+struct cpu_features {
+    bool nx, smep, smap, fsgsbase, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat, svm, vmx, arat;
+    bool amd, intel;
+    u8 phys_bits, family, model, stepping;
+    char vendor[13], brand[49];
+    u64 xcr0; u32 xsave_size;
+};
+extern struct cpu_features cpu_has;
+
+/* --- ACPI (x86/acpi.c) --- */
+struct acpi_info {
+    struct { u32 apic_id; bool enabled; } cpu[NR_CPUS * 2]; unsigned nr_cpus;
+    struct { u8 id; u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
+    struct { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
+    paddr_t lapic_addr, hpet_addr;
+    u32 pm_timer_port; bool pm_timer_32;
+    u32 pm1a_cnt, pm1b_cnt, pm1a_evt, pm1b_evt; paddr_t facs;
+    u8 reset_kind; u64 reset_addr; u8 reset_value;      /* FADT reset register; kind 1: port, 0: memory, 0xff none */
+    struct { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
+    bool has_8042;
+};
+extern struct acpi_info acpi;
+
+/* --- local APIC and IPIs (x86/apic.c) --- */
+void apic_eoi(void);
+u32 apic_id_self(void);
+void apic_send_ipi(u32 apic_id, u8 vector);
+void apic_send_init(u32 apic_id);
+void apic_send_startup(u32 apic_id, u8 page);
+
+/* Vectors. Interrupts enter Bulkhead with these; device vectors lie between. */
+#define VEC_DEVICE_FIRST 0x30
+#define VEC_DEVICE_LAST  0xdf
+#define VEC_SERIAL       0xf0
+#define VEC_FLUSH        0xf8   /* answer TLB flush requests */
+#define VEC_KICK         0xf9   /* just enter Bulkhead */
+#define VEC_CALL         0xfa   /* arch_call_cpus */
+#define VEC_APIC_ERROR   0xfb
+#define VEC_TIMER        0xfc
+#define VEC_SPURIOUS     0xff
+/* entry.S calls this for every vector >= 0x20 with interrupts off. x86/irq.c */
+void irq_dispatch(u8 vector, struct cpu_user_regs *regs);
+/* Bulkhead's own handlers, fixed vectors; runs with interrupts off. */
+void irq_set_handler(u8 vector, void (*fn)(void));
+
+/* --- power (x86/power.c) --- */
+struct xenpf_enter_acpi_sleep;
+long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);
+
+/* --- x86/smp.c, x86/tlb.c --- */
+void tlb_answer(void);              /* this CPU: serve pending flush requests */
+void cpu_startup_ap(unsigned cpu);  /* the C entry of another CPU */
+
+/* --- x86/desc.c, entry.S (PV's and everybody's way in and out) --- */
+NORETURN void idle_loop_start(void);    /* leaves start-up code: this CPU takes part in scheduling */
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Page-table entries (AMD64 manual vol. 2, 5.3-5.4; Intel SDM vol. 3, 4.5). */
+#ifndef BH_X86_PAGE_H
+#define BH_X86_PAGE_H
+
+#include "types.h"
+#include "mm.h"
+#include "x86/layout.h"
+
+typedef u64 pte_t;
+
+#define PTE_P    (1UL << 0)
+#define PTE_RW   (1UL << 1)
+#define PTE_US   (1UL << 2)
+#define PTE_PWT  (1UL << 3)
+#define PTE_PCD  (1UL << 4)
+#define PTE_A    (1UL << 5)
+#define PTE_D    (1UL << 6)
+#define PTE_PSE  (1UL << 7)         /* in L2, L3; PAT in L1 */
+#define PTE_PAT  (1UL << 7)
+#define PTE_G    (1UL << 8)
+#define PTE_AVAIL (7UL << 9)
+#define PTE_NX   (1UL << 63)
+#define PTE_ADDR 0x000ffffffffff000UL
+
+/* Bulkhead's PAT, as the ABI fixes it for PV guests: WB WT UC- UC WC WP UC UC. */
+#define HV_PAT   0x0000050100070406UL
+#define PTE_CACHE_UC (PTE_PCD | PTE_PWT)
+
+#define PTE_HV_RW (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX)
+#define PTE_HV_RO (PTE_P | PTE_A | PTE_NX)
+#define PTE_HV_RX (PTE_P | PTE_A)
+
+static inline mfn_t pte_mfn(pte_t e) { return (e & PTE_ADDR) >> PAGE_SHIFT; }
+static inline pte_t pte_make(mfn_t mfn, u64 flags) { return (mfn << PAGE_SHIFT) | flags; }
+static inline unsigned pt_index(u64 va, unsigned level) /* level 1..4 */
+{
+    return (va >> (12 + 9 * (level - 1))) & 511;
+}
+static inline bool va_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) == va; }
+
+/* x86/paging.c. Bulkhead's own tables: hv_l4 is the idle one and the template. */
+extern pte_t *hv_l4;
+/* Maps n pages of machine memory at va (Bulkhead's slots only); tables are made as
+ * needed, flags are PTE_*. Overwrites; the caller flushes. 0 or -ENOMEM. */
+int hv_map(u64 va, mfn_t mfn, u64 n, u64 flags);
+void hv_unmap(u64 va, u64 n);
+/* Pointer to the L1 entry of a 4 KiB mapping, NULL if there is none. */
+pte_t *hv_pte(u64 va);
+/* Maps device memory for ever; cache: PTE_CACHE_UC or 0. NULL: no memory. */
+void *ioremap(paddr_t pa, size_t len, u64 cache);
+/* ACPI tables and firmware data: mapped cached, read only, for ever. */
+const void *map_firmware(paddr_t pa, size_t len);
+
+#endif
