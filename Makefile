@@ -27,7 +27,7 @@ all: $(B)/bulkhead
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	@echo '  CC  $<'; $(CC) $(CFLAGS) -c -o $@ $<
 
 $(B)/asm_offsets.h: hv/x86/asm_offsets.c
 	@mkdir -p $(@D)
@@ -37,8 +37,32 @@ $(B)/%.o: %.S $(B)/asm_offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D__ASSEMBLY__ -I$(B) -c -o $@ $<
 
+# The image is linked twice: the first link's symbols become the table of the second
+# (after .text, so nothing that it names moves). QEMU and GRUB load the flat binary.
+LDFLAGS := -static -no-pie -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none \
+	--orphan-handling=error -T hv/x86/hv.lds
+$(B)/symbols-none.o $(B)/symbols.o: %.o: %.S
+	$(CC) -c -o $@ $<
+
+$(B)/symbols-none.S: tools/symbols
+	@mkdir -p $(@D)
+	tools/symbols < /dev/null > $@
+
+$(B)/symbols.S: $(B)/bulkhead.1 tools/symbols
+	$(NM) -n $< | tools/symbols > $@
+
+$(B)/bulkhead.1: $(OBJ) $(B)/symbols-none.o hv/x86/hv.lds
+	$(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols-none.o
+
+$(B)/bulkhead.elf: $(B)/bulkhead.1 $(B)/symbols.o
+	$(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols.o
+
+$(B)/bulkhead: $(B)/bulkhead.elf
+	$(OBJCOPY) -O binary $< $@
+
 clean:
 	rm -rf build/hv build/debug build/bulkhead*
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
 .PHONY: all clean
+-include tests/unit/unit.mk guests/guests.mk

@@ -28,6 +28,7 @@ enum softirq {
     SOFTIRQ_TIMER,
     SOFTIRQ_SCHED,
     SOFTIRQ_TASKLET,            /* rare deferred work: console input, VIRQs, teardown */
+    SOFTIRQ_DOMAIN,             /* core/domain.c: dead domains are freed, VIRQ_DOM_EXC */
     NR_SOFTIRQS
 };
 

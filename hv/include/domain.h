@@ -61,6 +61,9 @@ struct guest_ops {
     int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
     int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
     int (*grant_replace)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
+    /* After a batch of the two: no CPU keeps a translation that they took away. NULL:
+     * everybody flushes. No lock held. */
+    void (*grant_flush)(struct domain *d);
     /* DOMCTL/VCPUOP contexts. c is hypervisor memory. 0 or -errno. */
     int (*set_context)(struct vcpu *v, const struct vcpu_guest_context *c);
     void (*get_context)(struct vcpu *v, struct vcpu_guest_context *c);
@@ -80,11 +83,15 @@ enum {
 
 struct sched_vcpu {             /* private to core/sched.c; guarded by the run queue's lock */
     struct list queue;          /* in a run queue while runnable and not running */
-    u64 vtime;                  /* virtual run time, weighted ns */
+    s64 vtime;                  /* virtual run time: ns * 4096 / weight; wraps, compare differences */
     s_time_t started;           /* when it was last put on a CPU */
-    s_time_t woken;
-    bool on_queue, migrate;
-    u32 cap_parked;
+    s_time_t charged;           /* up to when its running time is in vtime */
+    bool on_queue;
+    bool place;                 /* runnable again or moved while it left a CPU: that CPU places it */
+    bool parked;                /* runnable, but its domain's cap is used up */
+    bool yielded;
+    bool pinned;                /* SCHEDOP_pin_override in force; saved_affinity is the one before */
+    cpumask_t saved_affinity;
 };
 
 struct vcpu {
@@ -108,11 +115,15 @@ struct vcpu {
     struct vcpu_info *info;     /* Bulkhead's mapping; never NULL: shared_info's, the
                                    registered page's, or a private dummy */
     struct page *info_page;     /* registered page (with references) or NULL */
+    struct vcpu_info *info_own; /* the private dummy of ids >= 32 */
 
     struct timer singleshot, periodic, poll;
     s_time_t period;            /* of `periodic`, 0: off */
-    u32 poll_port;              /* SCHEDOP_poll: single port, or 0 with poll_many */
-    bool polling;
+    u32 poll_port;              /* SCHEDOP_poll: the single port it waits for, or 0: several */
+    bool polling;               /* waits in SCHEDOP_poll; its bit in domain->poll_mask is set too */
+    bool runstate_stale;        /* runstate_guest could not be written (guest user mode): again on
+                                   the switch to guest kernel mode, vcpu_runstate_to_guest() */
+    bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
 
     u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */
     struct evtchn_vcpu *evtchn; /* FIFO control block etc.; core/evtchn*.c */
@@ -130,10 +141,13 @@ struct domain {
     struct list link;           /* domain list, by id */
 
     spinlock_t lock;            /* LOCK_DOMAIN */
-    bool is_dying, is_dead_listed;
+    bool is_dying;              /* set under lock and page_lock; never unset */
+    bool killing;               /* a CPU is in domain_kill (atomic) */
+    bool xs_domain;             /* XEN_DOMCTL_CDF_xs_domain: shown by getdomaininfo */
     u8 dying_stage;             /* core/domain.c: how far teardown is */
     bool is_shutting_down, is_shut_down;
     u8 shutdown_code;           /* SHUTDOWN_* */
+    u8 shutdown_latched;        /* SCHEDOP_shutdown_code: that code + 1 is told instead; 0: none */
     bool debugger_attached;
     u32 controller_pause_count; /* pauses by the control plane */
     u32 pause_count;            /* atomic, sum of reasons; vCPUs run only when 0 */
@@ -158,8 +172,11 @@ struct domain {
 
     /* scheduling (core/sched.c) */
     u32 weight, cap;            /* credit2: weight 1..65535, cap in % of a CPU, 0 none */
-    s64 budget;                 /* ns left in this period when capped */
-    struct list sched_waiting;  /* vCPUs parked by the cap */
+    s_time_t cap_used;          /* up to when the cap's time is used up; atomic, see core/sched_cap.c */
+    struct timer cap_timer;     /* wakes the vCPUs that the cap has parked */
+    u64 poll_mask[MAX_VCPUS / 64];  /* vCPUs in SCHEDOP_poll, by id; atomic */
+    struct timer watchdog[2];   /* SCHEDOP_watchdog; core/sched_op.c, guarded by `lock` */
+    u8 watchdog_used;           /* bit per slot */
 
     s64 time_offset;            /* seconds added to the wall clock for this guest */
     u32 tsc_mode, tsc_khz, tsc_incarnation;
@@ -167,16 +184,30 @@ struct domain {
     struct ranges *ioports, *iomem, *irq_caps;  /* permitted, core/ranges.c */
 };
 
-/* --- core/domain.c --- */
-/* Finds a live domain and takes a reference; NULL if there is none. */
+/* LOCK_CONTROL: one domctl or sysctl at a time. Got by spin_trylock; who does not
+ * get it lets the guest repeat the call (-ERESTART). (core/domctl.c) */
+extern spinlock_t control_lock;
+
+/* --- core/domain.c: the table of domains, their creation and their memory --- */
+/* Once, after the heap is there: the special domains. */
+void domains_init(void);
+/* Finds a domain and takes a reference; NULL if there is none. Takes no lock. A
+ * dying domain is found until its last reference goes: look at is_dying, under the
+ * lock that guards what you add to it. */
 struct domain *domain_get(domid_t id);
+/* The caller has a reference. For each domain with pages one is held while
+ * tot_pages is not 0 (x86/frames.c). */
 void domain_ref(struct domain *d);
-/* May free the domain. */
+/* Any context, any locks; a domain without references is freed later, from
+ * SOFTIRQ_DOMAIN. */
 void domain_put(struct domain *d);
+/* Who owns frames under this id, special domains too; takes no reference: for who
+ * holds a reference on such a frame. NULL: nobody. */
+struct domain *domain_owner(domid_t id);
 /* DOMID_SELF or an id; checks that `v`'s domain may act on it (itself, RIGHT_FOREIGN,
  * its target); *err is -ESRCH or -EPERM on NULL. Takes a reference. */
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err);
-/* First live domain with id >= id, with a reference; NULL at the end. */
+/* First domain with id >= id, with a reference; NULL at the end. */
 struct domain *domain_get_from(domid_t id);
 extern struct domain *dom0;          /* the first domain (the hardware domain) or NULL */
 extern struct domain *domain_xen;    /* DOMID_XEN: owns pages that Bulkhead shares */
@@ -186,20 +217,41 @@ extern struct domain *domain_idle;
 /* id DOMID_INVALID: chosen. The result is paused once (controller). *err on NULL. */
 struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c,
                              const struct guest_ops *ops, u32 rights, int *err);
+/* NULL: no memory. Down, without a context. (sched_cpu_init makes idle ones.) */
 struct vcpu *vcpu_create(struct domain *d, unsigned id);
-/* Restartable teardown: 0 done, -ERESTART. Peers see the states of DESIGN.md. */
+int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset);    /* VCPUOP_register_vcpu_info */
+/* What v->info is without a registered page. */
+struct vcpu_info *vcpu_info_default(struct vcpu *v);
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
+/* Returns when every CPU has left whatever it did with a pointer that it got before
+ * without a reference: the moment after which unpublished memory can be freed. No
+ * lock held, except LOCK_CONTROL. */
+void domains_grace_period(void);
+/* VIRQ_DOM_EXC soon; any context, any locks. */
+void domains_tell_change(void);
+
+/* --- core/lifecycle.c: pause, shutdown, end --- */
+/* Restartable teardown of a domain that domain_kill_start has marked: 0 done,
+ * -ERESTART. No lock held. Peers see the states of DESIGN.md. */
 int domain_kill(struct domain *d);
+/* No vCPU of d runs and d is dying when it returns. The caller holds LOCK_CONTROL. */
+void domain_kill_start(struct domain *d);
 void domain_pause(struct domain *d);        /* counts; waits until no vCPU runs */
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
+/* Stops all vCPUs and tells VIRQ_DOM_EXC; of dom0: stops or restarts the machine. */
 void domain_shutdown(struct domain *d, u8 reason);
-/* The guest broke its own state: logs why, once, and shuts it down as crashed. */
+/* Undoes domain_shutdown (XEN_DOMCTL_resumedomain). */
+void domain_resume(struct domain *d);
+/* Pauses of the control plane: -EOVERFLOW, or -EINVAL when there is none to undo. */
+int domain_controller_pause(struct domain *d);
+int domain_controller_unpause(struct domain *d);
+/* The guest broke its own state: logs why, once, and shuts it down as crashed; the
+ * current vCPU returns to its guest no more. Any locks below LOCK_SCHED. */
 void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
 void vcpu_pause(struct vcpu *v);
 void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
-int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset);    /* VCPUOP_register_vcpu_info */
-void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 /* Runs body for each existing vCPU v of d; needs `unsigned i_` free. */
 #define for_each_vcpu(d, v) \

@@ -15,21 +15,26 @@ int evtchn_domain_close(struct domain *d);
 void evtchn_domain_free(struct domain *d);              /* at the very end */
 void evtchn_vcpu_free(struct vcpu *v);
 
-/* EVTCHNOP_reset and the FIFO reset; 0 or -errno. */
+/* EVTCHNOP_reset and the FIFO reset; restartable: 0, -ERESTART or -errno. */
 int evtchn_reset(struct domain *d);
-/* Hypervisor-side notifications. VIRQ numbers of xen.h. */
+/* EVTCHNOP_unmask; 0 or -EINVAL. */
+int evtchn_unmask(struct domain *d, u32 port);
+/* Hypervisor-side notifications. VIRQ numbers of xen.h. Locks below LOCK_EVTCHN_PORT
+ * may be held. */
 void virq_to_vcpu(struct vcpu *v, unsigned virq);       /* per-vCPU VIRQs */
 void virq_to_domain(struct domain *d, unsigned virq);   /* per-domain VIRQs on its port */
 void virq_global(unsigned virq);                        /* to whoever handles it: dom0 or set_virq_handler */
 int virq_set_handler(struct domain *d, unsigned virq);  /* XEN_DOMCTL_set_virq_handler */
 /* A PIRQ bound to `port` of d has fired. Callable from interrupt handlers. */
 void evtchn_pirq_fire(struct domain *d, u32 port);
-/* Wakes vCPUs of d that SCHEDOP_poll on this port; called by the port's raiser. */
+/* (Whoever makes a port pending also calls vcpus_poll_wake(d, port) of sched.h.) */
 /* Is the port pending? For SCHEDOP_poll: 1, 0, or -EINVAL if there is no such port. */
 int evtchn_is_pending(struct domain *d, u32 port);
 /* The state on a vCPU's (re)registration of vcpu_info: all pending, as the ABI says. */
 void evtchn_vcpu_info_moved(struct vcpu *v);
-/* Debug key 'e'. */
+/* For the audit: each page that event channels hold a writable reference on. */
+void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg);
+/* Debug key 'e'; no lock held. */
 void evtchn_dump(struct domain *d);
 /* Makes v see that events are pending: sets its upcall-pending byte (after a
  * pending bit was set) and wakes or kicks it. (x86/pv through ops later.) */
@@ -45,5 +50,7 @@ int pirq_guest_bind(struct vcpu *v, u32 pirq, u32 port, bool will_share);
 void pirq_guest_unbind(struct domain *d, u32 pirq);
 void pirq_guest_eoi(struct domain *d, u32 pirq);        /* on EVTCHNOP_unmask of a PIRQ port */
 u32 pirq_limit(struct domain *d);                       /* PIRQ numbers 0..limit-1 */
+/* EVTCHNOP_bind_vcpu of a PIRQ port: the interrupt follows the vCPU to its CPU. Optional. */
+void pirq_set_cpu(struct domain *d, u32 pirq, unsigned cpu);
 
 #endif

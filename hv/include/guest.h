@@ -20,17 +20,17 @@ static inline int guest_write(struct vcpu *v, u64 dst, const void *src, size_t n
 /* Typed forms over the ABI's handles: `h` is a XEN_GUEST_HANDLE, `p` points to its type.
  * The offset counts elements and must not let the byte offset wrap: it is checked. */
 #define handle_addr(h, off) ((u64)(h).p + (u64)(off) * sizeof(*(h).p))
-#define copy_from_handle(v, p, h, off, nr)                                        \
-    ({ (void)((p) == (__typeof__((h).p))0);                                       \
-       handle_span_ok(off, nr, sizeof(*(p)))                                      \
-           ? guest_read(v, p, handle_addr(h, off), (size_t)(nr) * sizeof(*(p))) : -EFAULT; })
-#define copy_to_handle(v, h, off, p, nr)                                          \
-    ({ (void)((p) == (__typeof__((h).p))0);                                       \
-       handle_span_ok(off, nr, sizeof(*(p)))                                      \
-           ? guest_write(v, handle_addr(h, off), p, (size_t)(nr) * sizeof(*(p))) : -EFAULT; })
+#define copy_from_handle(v, ptr, h, off, nr)                                      \
+    ({ (void)((ptr) == (__typeof__((h).p))0);                                     \
+       handle_span_ok(off, nr, sizeof(*(ptr)))                                    \
+           ? guest_read(v, ptr, handle_addr(h, off), (size_t)(nr) * sizeof(*(ptr))) : -EFAULT; })
+#define copy_to_handle(v, h, off, ptr, nr)                                        \
+    ({ (void)((ptr) == (__typeof__((h).p))0);                                     \
+       handle_span_ok(off, nr, sizeof(*(ptr)))                                    \
+           ? guest_write(v, handle_addr(h, off), ptr, (size_t)(nr) * sizeof(*(ptr))) : -EFAULT; })
 /* For XEN_GUEST_HANDLE(void): bytes. */
-#define copy_from_void(v, p, h, off, n) guest_read(v, p, (u64)(h).p + (off), n)
-#define copy_to_void(v, h, off, p, n)   guest_write(v, (u64)(h).p + (off), p, n)
+#define copy_from_void(v, ptr, h, off, n) guest_read(v, ptr, (u64)(h).p + (off), n)
+#define copy_to_void(v, h, off, ptr, n)   guest_write(v, (u64)(h).p + (off), ptr, n)
 #define handle_null(h) ((h).p == NULL)
 
 static inline bool handle_span_ok(u64 off, u64 nr, size_t size)

@@ -28,12 +28,16 @@
 #define PT_PARTIAL    (1UL << 57)   /* entries [0, done) are validated; see x86/pv/mm_types.c */
 #define PT_CHILD      (1UL << 56)   /* PARTIAL: a reference on entry `done`'s child is held too */
 #define PT_COUNT_MASK 0xffffffffUL
+/* Of PT_WRITABLE only: counts the times it was taken, so that a compare-and-swap of the
+ * word notices that it was taken and given up in between (x86/frames.c). */
+#define PT_GEN_SHIFT  42
+#define PT_GEN_MASK   (0x3fffUL << PT_GEN_SHIFT)
 
 /* flags */
 #define PG_ALLOCATED  1             /* owner holds its one reference */
 #define PG_HV         2             /* Bulkhead's own (heap, stacks, image) */
 #define PG_XENHEAP    4             /* Bulkhead's, shared with the owner: never freed by put_page */
-#define PG_FREE       8             /* in the allocator */
+#define PG_FREE       8             /* first frame of a free block; its order is in `type` */
 
 struct page {
     union {
@@ -54,7 +58,16 @@ struct page {
 
 extern struct page *frame_table;    /* indexed by MFN, valid where mfn_valid */
 extern u64 max_mfn;                 /* highest RAM frame + 1 */
-bool mfn_valid(mfn_t mfn);          /* is it RAM with a struct page */
+extern unsigned long *ram_bitmap;   /* a bit for each frame below max_mfn that is RAM */
+/* Is it RAM with a struct page? False for the first MiB, which is the firmware's. */
+#ifdef UNIT_TEST
+bool mfn_valid(mfn_t mfn);
+#else
+static inline bool mfn_valid(mfn_t mfn)
+{
+    return mfn < max_mfn && test_bit(index_nospec(mfn, max_mfn), ram_bitmap);
+}
+#endif
 static inline struct page *mfn_to_page(mfn_t mfn) { return &frame_table[mfn]; }
 static inline mfn_t page_to_mfn(const struct page *p) { return (mfn_t)(p - frame_table); }
 
@@ -126,6 +139,9 @@ void tlb_flush_all(void);
 #define INVALID_M2P (~0UL)
 void m2p_set(mfn_t mfn, u64 gfn);
 u64 m2p_get(mfn_t mfn);
+/* First frame of the idx-th 2 MiB of the table (a hole: of the one before it), owner
+ * DOMID_XEN, may be mapped read-only; INVALID_MFN past the end. XENMEM_machphys_mfn_list. */
+mfn_t m2p_chunk_mfn(unsigned idx);
 
 /* --- frame audit: x86/pv/audit.c; debug key 'A'; returns number of differences --- */
 unsigned long audit_frames(void);

@@ -7,16 +7,18 @@
 
 #include "domain.h"
 
-void sched_init(void);                      /* boot CPU, before any vCPU */
+void sched_init(void);                      /* boot CPU, after timers_init and domains_init */
 void sched_cpu_init(unsigned cpu);          /* a CPU comes up with its idle vCPU */
 int sched_vcpu_init(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v);    /* v does not run */
 /* Clears nothing by itself: puts v on a run queue if it has become runnable. */
 void vcpu_wake(struct vcpu *v);
-/* v must leave its CPU because it is no longer runnable; sync waits for it. */
+/* v must leave its CPU because it is no longer runnable; sync waits for it and lets
+ * interrupts in meanwhile: no lock held but control_lock. */
 void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
-/* Clears VPF_BLOCKED and wakes: an event came. Cheap when it was not blocked. */
+/* Clears VPF_BLOCKED and wakes: an event came, and was made visible to v by an atomic
+ * (fully ordered) operation. Cheap when it was not blocked. */
 void vcpu_unblock(struct vcpu *v);
 /* sched_op block for the current vCPU: returns at once if an event is pending. */
 void vcpu_block(struct vcpu *v);
@@ -36,9 +38,25 @@ void vcpu_runstate_to_guest(struct vcpu *v);
 long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op);
 struct xen_sysctl_scheduler_op;
 long sched_adjust_global(struct xen_sysctl_scheduler_op *op);
-/* Timers of a vCPU: core/vcpu_timer part of sched_op/vcpu_op. */
+/* Timers of a vCPU and, with its vCPU 0, of a domain (core/vcpu_timer.c). Destroy: v does
+ * not run any more; waits for timer functions in progress; may be called twice. */
 int vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_destroy(struct vcpu *v);
+/* Arms (absolute ns, past: at once) or stops (0) the one-shot timer of the current vCPU. */
+void vcpu_singleshot_set(struct vcpu *v, u64 expires);
+/* period in ns, 0: off. */
+void vcpu_periodic_set(struct vcpu *v, s_time_t period);
+/* SCHEDOP_poll's other half, for whoever makes a port of d pending, after the pending
+ * bit was set (by an atomic operation), masked or not: wakes the vCPUs that poll on it. */
+void sched_poll_wake(struct domain *d, u32 port);
+static inline void vcpus_poll_wake(struct domain *d, u32 port)
+{
+    if (unlikely(READ_ONCE(d->poll_mask[0]) | READ_ONCE(d->poll_mask[1]))) {
+        sched_poll_wake(d, port);
+    }
+}
+/* SCHEDOP_pin_override: cpu < 0 ends it. 0, -EINVAL, -EBUSY. */
+int vcpu_pin_override(struct vcpu *v, int cpu);
 u64 cpu_idle_ns(unsigned cpu);              /* for getcpuinfo */
 void sched_dump(void);                      /* debug key 'r' */
 

@@ -24,12 +24,15 @@ enum lock_rank {
     LOCK_HEAP,      /* frame allocator */
     LOCK_SLAB,      /* small allocator */
     LOCK_EVTCHN,    /* a domain's event channels */
+    LOCK_EVTCHN_PORT, /* one event channel */
     LOCK_EVTCHN_Q,  /* FIFO queue of a vCPU */
-    LOCK_IRQ,       /* interrupt descriptors, PCI configuration */
+    LOCK_IRQ,       /* interrupt descriptors, IO-APICs, MSI, PIRQs (x86/irq.c) */
+    LOCK_PCI,       /* PCI configuration space, list of devices (x86/pci.c) */
     LOCK_SCHED,     /* a run queue */
     LOCK_TIMER,     /* a CPU's timers */
     LOCK_TIME,      /* wall clock, calibration */
     LOCK_SMP,       /* IPI mailboxes */
+    LOCK_RANGES,    /* a set of permitted ports, frames, interrupts */
     LOCK_CONSOLE,   /* console ring, serial port */
     LOCK_RANKS
 };
@@ -96,7 +99,7 @@ static inline void with_lock_end(spinlock_t **l) { spin_unlock(*l); }
 #define WITH_LOCK_NAME2(n) with_lock_##n
 #define WITH_LOCK_NAME(n) WITH_LOCK_NAME2(n)
 #define with_lock(l)                                                              \
-    for (spinlock_t *WITH_LOCK_NAME(__LINE__) __attribute__((cleanup(with_lock_end))) = \
+    for (spinlock_t *WITH_LOCK_NAME(__LINE__) __attribute__((cleanup(with_lock_end), unused)) = \
              (spin_lock(l), (l)), *once_ = (l);                                   \
          once_; once_ = NULL)
 

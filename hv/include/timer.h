@@ -10,11 +10,12 @@
 
 struct timer {
     s_time_t expires;
+    struct timer *child, *next, **back; /* in the CPU's pairing heap: first child, next
+                                   sibling, the pointer that points here; back NULL: not armed */
     void (*fn)(void *data);
     void *data;
-    u32 cpu;
-    u32 slot;                   /* place in the CPU's heap + 1; 0: not set */
-    bool running;
+    u32 cpu;                    /* whose heap, and where it runs; guarded by that heap's lock */
+    u32 running;                /* atomic: calls of fn in progress */
 };
 
 void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu);
@@ -24,6 +25,10 @@ void timer_set(struct timer *t, s_time_t expires);
 void timer_stop(struct timer *t);
 /* As timer_stop, and waits until the function has ended; not from the function. */
 void timer_kill(struct timer *t);
+/* Is it armed? A hint only, unless the caller knows that nobody sets or stops it. */
+static inline bool timer_armed(const struct timer *t) { return READ_ONCE(t->back) != NULL; }
+/* As timer_set, and the timer is moved to this CPU. */
+void timer_set_here(struct timer *t, s_time_t expires);
 /* Moves an armed or idle timer to another CPU. */
 void timer_migrate(struct timer *t, unsigned cpu);
 void timers_init(void);         /* once, on the boot CPU, after cpus[] is known */

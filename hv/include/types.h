@@ -10,6 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Everything is in one image: addresses are taken directly, not through a table. */
+#ifndef UNIT_TEST
+#pragma GCC visibility push(hidden)
+#endif
+
 /* The ABI's errno names, unprefixed (xen/errno.h lets the includer choose). */
 #define XEN_ERRNO(name, value) name = (value),
 enum errno_value {
@@ -23,6 +28,7 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int32_t s32;
 typedef int64_t s64;
 typedef u64 paddr_t;          /* machine address, bytes */
 typedef u64 mfn_t;            /* machine frame number */

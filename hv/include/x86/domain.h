@@ -11,6 +11,7 @@
 struct pv_domain {
     spinlock_t mmu_lock;            /* LOCK_MMU: the domain's page tables, their types */
     cpumask_t active;               /* CPUs that may hold TLB entries of this domain (atomic) */
+    u32 relinquish_at;              /* teardown: where the search for pinned tables goes on */
 };
 
 /* A callback address and whether it masks events on entry. */
@@ -22,7 +23,6 @@ struct pv_vcpu {
     u64 kernel_sp; u16 kernel_ss;
     bool kernel_mode;               /* guest kernel (true) or guest user */
     struct page *cr3, *user_cr3;    /* top-level tables, typed PT_L4; user may be NULL */
-    u64 gs_base_other;              /* the base that is not active: kernel's when in user mode */
     u64 fs_base, gs_base_user, gs_base_kernel;  /* saved while not running */
     mfn_t gdt_frame[14]; u32 gdt_entries;   /* typed PT_DESC; INVALID_MFN: none */
     u64 ldt_base; u32 ldt_entries;          /* guest virtual; frames mapped on demand */
@@ -33,7 +33,8 @@ struct pv_vcpu {
     bool cr0_ts;                    /* guest's virtual CR0.TS */
     struct page *partial;           /* restart: page whose validation this vCPU continues */
     u64 partial_type;
-    struct page *deferred;          /* restart: page whose last type reference is being put */
+    struct page *deferred[6];       /* restart: pages whose last type reference is being put */
+    u32 nr_deferred;
     u64 iobmp; u32 iobmp_limit;     /* PHYSDEVOP_set_iobitmap: guest address, ports */
 };
 
@@ -44,6 +45,9 @@ struct x86_vcpu {
     bool fpu_used;                  /* guest has FPU state worth saving */
     bool fpu_live;                  /* its state is in this CPU's registers now */
     u64 xcr0;
+    struct vcpu_info *time_info;    /* x86/time.c: where and for which base the time record */
+    u64 time_base, time_guest;      /* was last written */
+    u32 time_version;
     struct pv_vcpu pv;
 };
 
@@ -72,6 +76,14 @@ u32 guest_port_in(struct vcpu *v, u16 port, unsigned size);
 void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value);
 bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
 
+/* The hardware domain gets all ports, device frames and interrupts that are not
+ * Bulkhead's: fills d->ioports, iomem, irq_caps. 0 or -ENOMEM. */
+int dom0_grant_hardware(struct domain *d);
+/* May d map this frame that is not RAM (a page-table entry with no struct page)? */
+bool guest_iomem_permitted(struct domain *d, mfn_t mfn);
+/* A frame with an MSI-X table that Bulkhead programs: to be mapped read-only. */
+bool guest_iomem_readonly(mfn_t mfn);
+
 /* x86/policy.c: CPUID and MSR policy of a domain. */
 struct cpuid_regs { u32 a, b, c, d; };
 void guest_cpuid(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *r);
@@ -80,7 +92,11 @@ int guest_rdmsr(struct vcpu *v, u32 msr, u64 *value);
 int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 
 /* x86/pirq.c */
+/* nr: PIRQs of d above the GSIs (for MSI); 0: a default by d's rights. 0, -ENOMEM. */
 int pirq_domain_init(struct domain *d, unsigned nr);
-void pirq_domain_destroy(struct domain *d);
+/* Unbinds and unmaps all for ever, gives the EOI page back: before d's frames are
+ * relinquished (arch_domain_quiesce). May be called again. */
+void pirq_domain_quiesce(struct domain *d);
+void pirq_domain_destroy(struct domain *d);     /* at the very end: frees */
 
 #endif

@@ -71,13 +71,24 @@ struct acpi_info {
     u8 reset_kind; u64 reset_addr; u8 reset_value;      /* FADT reset register; kind 1: port, 0: memory, 0xff none */
     struct { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
     bool has_8042;
+    u32 smi_cmd; u8 acpi_enable;        /* port and value that switch ACPI mode on; 0: none */
+    paddr_t dsdt;
 };
 extern struct acpi_info acpi;
+/* SLP_TYP values of the soft-off state from the DSDT; false: not found. */
+bool acpi_s5_values(u8 *a, u8 *b);
 
 /* --- local APIC and IPIs (x86/apic.c) --- */
 void apic_eoi(void);
 u32 apic_id_self(void);
+u32 apic_version(void);
+/* The LAPIC timer's count goes down at the bus's frequency: x86/time.c measures it
+ * and tells (Hz). Not needed with a TSC deadline timer. */
+void apic_timer_measure_start(void);
+u32 apic_timer_measure_count(void);         /* ticks since measure_start */
+void apic_timer_set_hz(u64 hz);
 void apic_send_ipi(u32 apic_id, u8 vector);
+void apic_send_nmi(u32 apic_id);    /* for panic: stops another CPU wherever it is */
 void apic_send_init(u32 apic_id);
 void apic_send_startup(u32 apic_id, u8 page);
 
@@ -95,6 +106,19 @@ void apic_send_startup(u32 apic_id, u8 page);
 void irq_dispatch(u8 vector, struct cpu_user_regs *regs);
 /* Bulkhead's own handlers, fixed vectors; runs with interrupts off. */
 void irq_set_handler(u8 vector, void (*fn)(void));
+/* Bulkhead takes a GSI for itself: handler by irq_set_handler (vector) before. The
+ * trigger and polarity are the firmware's for ISA interrupts, else level and low.
+ * 0, -EINVAL (no such pin), -EBUSY. */
+int irq_bind_gsi(u32 gsi, u8 vector);
+u32 isa_irq_to_gsi(u8 irq);                 /* after acpi_init */
+void irq_dump(void);                        /* debug key 'i' */
+
+/* --- time (x86/time.c), besides arch.h's --- */
+/* Another CPU's time_init_cpu () compares its TSC with the boot CPU's: the boot CPU
+ * calls this again and again while it waits for the other one. Cheap. */
+void time_sync_answer(void);
+/* system time -> TSC of this CPU, for the TSC deadline timer */
+u64 time_to_tsc(s_time_t t);
 
 /* --- power (x86/power.c) --- */
 struct xenpf_enter_acpi_sleep;
@@ -102,6 +126,8 @@ long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);
 
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */
+void tlb_flush_local(void);         /* whole flush of guests' entries on this CPU */
+void tlb_write_cr3(u64 cr3);        /* the same by a new CR3; for every change of it */
 void cpu_startup_ap(unsigned cpu);  /* the C entry of another CPU */
 
 /* --- x86/desc.c, entry.S (PV's and everybody's way in and out) --- */

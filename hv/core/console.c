@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who talks through the console: dom0 or Bulkhead. Owns the queues of serial input,
+ * the Ctrl-a switch and console_io. The console lock guards the queues; what they
+ * lead to (event channels, debug keys) is done later from a softirq with no lock.
+ */
+#include "arch.h"
+#include "console.h"
+#include "evtchn.h"
+#include "guest.h"
+#include "hypercall.h"
+#include "keyhandler.h"
+#include "options.h"
+
+#define SWITCH_KEY   '\x01'     /* Ctrl-a, three times */
+#define CHUNK        128
+#define QUEUE_SIZE   1024       /* power of two */
+
+#ifdef DEBUG
+static bool opt_guest_console = true;
+#else
+static bool opt_guest_console;
+#endif
+OPTION_BOOL(opt_guest_console, "guest_console", "show what guests write to the physical console");
+static bool opt_console_to_ring;
+OPTION_BOOL(opt_console_to_ring, "console_to_ring", "copy dom0's console to the console ring");
+static bool opt_sync_console = true;
+OPTION_BOOL(opt_sync_console, "sync_console", "accepted; output is always synchronous");
+
+struct queue { u32 head, tail; char c[QUEUE_SIZE]; };   /* head: next to write */
+static struct queue dom0_input, own_input;
+static u32 switch_count;
+static bool input_is_ours;
+static bool tell_switch, tell_dom0;     /* for the softirq */
+static bool ready;
+
+static void queue_put(struct queue *q, char c)
+{
+    if (q->head - q->tail < QUEUE_SIZE) {   /* full: what comes is lost, as on a wire */
+        q->c[q->head++ % QUEUE_SIZE] = c;
+    }
+}
+
+bool console_is_ready(void)
+{
+    return READ_ONCE(ready);
+}
+
+void console_receive(char c)
+{
+    bool taken = console_lock_take();
+    if (c == SWITCH_KEY && ++switch_count == 3) {
+        switch_count = 0;
+        input_is_ours = !input_is_ours;
+        tell_switch = true;
+    } else {
+        if (c != SWITCH_KEY) {
+            switch_count = 0;
+        }
+        queue_put(input_is_ours ? &own_input : &dom0_input, c);
+        tell_dom0 |= !input_is_ours;
+    }
+    console_lock_release(taken);
+    if (ready) {
+        softirq_raise(SOFTIRQ_TASKLET);
+    }
+}
+
+static void say_who_has_input(void)
+{
+    printk_verbose(true);
+    printk(LOG_INFO, "*** serial input to %s (Ctrl-a three times switches it to %s)\n",
+           input_is_ours ? "Bulkhead: h lists the keys" : "dom0", input_is_ours ? "dom0" : "Bulkhead");
+    printk_verbose(false);
+}
+
+/* The next character for Bulkhead, -1: none. */
+static int next_key(void)
+{
+    bool taken = console_lock_take();
+    struct queue *q = &own_input;
+    int c = q->head != q->tail ? q->c[q->tail++ % QUEUE_SIZE] & 0x7f : -1;
+    console_lock_release(taken);
+    return c;
+}
+
+/* SOFTIRQ_TASKLET: what may not be done under locks or in an interrupt. */
+static void console_deferred(void)
+{
+    bool taken = console_lock_take();
+    bool say = tell_switch, virq = tell_dom0;
+    tell_switch = tell_dom0 = false;
+    console_lock_release(taken);
+
+    if (say) {
+        say_who_has_input();
+    }
+    for (int c; (c = next_key()) >= 0; ) {
+        if (c > ' ') {
+            keyhandler_run((char)c);
+        }
+    }
+    if (virq) {
+        virq_global(VIRQ_CONSOLE);
+    }
+    if (conring_news()) {
+        virq_global(VIRQ_CON_RING);
+    }
+}
+
+void console_init(void)
+{
+    printk_init();
+    keyhandler_init();
+}
+
+void console_ready(void)
+{
+    softirq_register(SOFTIRQ_TASKLET, console_deferred);
+    ready = true;
+}
+
+void console_endboot(void)
+{
+    if (uart_present()) {
+        say_who_has_input();
+    }
+}
+
+/* --- console_io --- */
+
+/* Output of a guest that has no console right: printable characters, by lines. */
+static void write_as_guest(struct domain *d, const char *s, size_t n)
+{
+    char line[CHUNK];
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] >= ' ' && s[i] < 127) {
+            line[len++] = s[i];
+        }
+        if ((s[i] == '\n' || i + 1 == n) && len) {
+            console_guest_line(d, line, len);
+            len = 0;
+        }
+    }
+}
+
+static long console_write(struct vcpu *v, unsigned long *a)
+{
+    struct domain *d = v->domain;
+    bool owner = domain_has(d, RIGHT_CONSOLE);
+
+    if (!owner && !opt_guest_console) {
+        return -EPERM;
+    }
+    while (a[1] > 0) {
+        char buf[CHUNK];
+        size_t n = MIN(a[1], (unsigned long)sizeof(buf));
+        if (guest_read(v, buf, a[2], n)) {
+            return -EFAULT;
+        }
+        if (owner) {
+            bool taken = console_lock_take();
+            console_put(buf, n, opt_console_to_ring);
+            console_lock_release(taken);
+        } else {
+            write_as_guest(d, buf, n);
+        }
+        a[1] -= n;
+        a[2] += n;
+        if (a[1] > 0 && hypercall_preempt(v)) {
+            return -ERESTART;
+        }
+    }
+    return 0;
+}
+
+/* Characters leave the queue only when the guest has them. */
+static long console_read(struct vcpu *v, u64 buffer, u64 count)
+{
+    struct queue *q = &dom0_input;
+    u64 done = 0;
+
+    if (!domain_has(v->domain, RIGHT_CONSOLE)) {
+        return -EPERM;
+    }
+    while (done < count && done < QUEUE_SIZE) {
+        char buf[CHUNK];
+        u32 n, tail;
+        bool taken = console_lock_take();
+        tail = q->tail;
+        n = (u32)MIN(MIN((u64)(q->head - tail), count - done), (u64)CHUNK);
+        for (u32 i = 0; i < n; i++) {
+            buf[i] = q->c[(tail + i) % QUEUE_SIZE];
+        }
+        console_lock_release(taken);
+        if (n == 0) {
+            break;
+        }
+        if (guest_write(v, buffer + done, buf, n)) {
+            return done ? (long)done : -EFAULT;
+        }
+        taken = console_lock_take();
+        bool ours = q->tail == tail;    /* else another vCPU of dom0 has read them */
+        if (ours) {
+            q->tail = tail + n;
+        }
+        console_lock_release(taken);
+        done += ours ? n : 0;
+    }
+    return (long)done;
+}
+
+/* a: command, count, address of the characters. xen.h, "Commands to
+ * HYPERVISOR_console_io". The count is at most 2 GiB - 1. */
+long do_console_io(struct vcpu *v, unsigned long *a)
+{
+    a[0] = (u32)a[0];
+    a[1] = (u32)a[1];
+    if (a[1] > 0x7fffffff) {
+        return -EINVAL;
+    }
+    switch (a[0]) {
+    case CONSOLEIO_write:
+        return console_write(v, a);
+    case CONSOLEIO_read:
+        return console_read(v, a[2], a[1]);
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Domains: the table of all of them, how one comes to be and how its memory goes.
+ *
+ * The table and the list are changed under `list_lock` (LOCK_DOMLIST) and read
+ * without it. A domain is in both from its publication until its last reference has
+ * gone; then SOFTIRQ_DOMAIN takes it out, waits until every CPU has left what it was
+ * doing (a look-up runs with interrupts off, so an answered call proves that), and
+ * frees it. References: the table's own until teardown is done, one while the domain
+ * owns pages, and those of whoever works on it.
+ */
+#include "arch.h"
+#include "evtchn.h"
+#include "grant.h"
+#include "guest.h"
+#include "mm.h"
+#include "policy.h"
+#include "ranges.h"
+#include "sched.h"
+
+#define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
+
+static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
+static struct list all_domains = LIST_INIT(all_domains);
+static spinlock_t list_lock = SPINLOCK_INIT(LOCK_DOMLIST);
+static domid_t last_id;         /* chosen last; under control_lock */
+static bool change_pending;     /* VIRQ_DOM_EXC is owed */
+
+struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
+
+/* --- look-up --- */
+
+static struct domain *table_get(domid_t id)
+{
+    if (id >= DOMID_LIMIT) {
+        return NULL;
+    }
+    unsigned long i = index_nospec(id, DOMID_LIMIT);
+    struct domain **page = __atomic_load_n(&id_table[i / IDS_PER_PAGE], __ATOMIC_ACQUIRE);
+    return page ? __atomic_load_n(&page[i % IDS_PER_PAGE], __ATOMIC_ACQUIRE) : NULL;
+}
+
+static bool try_ref(struct domain *d)
+{
+    u32 refs = READ_ONCE(d->refs);
+    do {
+        if (refs == 0) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true,
+                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    return true;
+}
+
+struct domain *domain_get(domid_t id)
+{
+    struct domain *d = table_get(id);
+    return d && try_ref(d) ? d : NULL;
+}
+
+void domain_ref(struct domain *d)
+{
+    u32 before = __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+    BUG_ON(before == 0);
+}
+
+void domain_put(struct domain *d)
+{
+    u32 before = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL);
+    BUG_ON(before == 0);
+    if (before == 1) {
+        softirq_raise(SOFTIRQ_DOMAIN);
+    }
+}
+
+struct domain *domain_owner(domid_t id)
+{
+    switch (id) {
+    case DOMID_XEN:
+        return domain_xen;
+    case DOMID_IO:
+        return domain_io;
+    default:
+        return table_get(id);
+    }
+}
+
+struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
+{
+    struct domain *self = v->domain;
+    if (id == DOMID_SELF || id == self->id) {
+        domain_ref(self);
+        return self;
+    }
+    struct domain *d = domain_get(id);
+    if (!d) {
+        *err = -ESRCH;
+        return NULL;
+    }
+    if (!domain_has(self, RIGHT_FOREIGN) && self->target != id) {
+        domain_put(d);
+        *err = -EPERM;
+        return NULL;
+    }
+    return d;
+}
+
+struct domain *domain_get_from(domid_t id)
+{
+    with_lock (&list_lock) {
+        struct list *p;
+        list_for_each (p, &all_domains) {
+            struct domain *d = list_entry(p, struct domain, link);
+            if (d->id >= id && try_ref(d)) {
+                return d;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* --- creation --- */
+
+/* A free id: `wanted`, or the next one after the id chosen last. Creation is done
+ * by one CPU at a time (control_lock, or the boot CPU). */
+static int choose_id(domid_t wanted, domid_t *id)
+{
+    if (wanted != DOMID_INVALID) {
+        if (wanted >= DOMID_LIMIT || table_get(wanted)) {
+            return wanted >= DOMID_LIMIT ? -EINVAL : -EEXIST;
+        }
+        *id = wanted;
+        return 0;
+    }
+    for (unsigned n = 1; n < DOMID_LIMIT; n++) {
+        domid_t next = last_id < DOMID_LIMIT - 1 ? last_id + 1 : 1;
+        last_id = next;
+        if (!table_get(next)) {
+            *id = next;
+            return 0;
+        }
+    }
+    return -ENOMEM;
+}
+
+static int publish(struct domain *d)
+{
+    struct domain **page = id_table[d->id / IDS_PER_PAGE];
+    if (!page) {
+        page = alloc_hv_page();
+        if (!page) {
+            return -ENOMEM;
+        }
+        __atomic_store_n(&id_table[d->id / IDS_PER_PAGE], page, __ATOMIC_RELEASE);
+    }
+    with_lock (&list_lock) {
+        struct list *p;
+        list_for_each (p, &all_domains) {
+            if (list_entry(p, struct domain, link)->id > d->id) {
+                break;
+            }
+        }
+        list_add_tail(&d->link, p);
+        __atomic_store_n(&page[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
+    }
+    return 0;
+}
+
+static struct domain *domain_alloc(domid_t id)
+{
+    struct domain *d = arch_domain_alloc();
+    if (!d) {
+        return NULL;
+    }
+    d->id = id;
+    d->refs = 1;
+    d->target = DOMID_INVALID;
+    d->page_first = d->page_last = PAGE_NONE;
+    d->weight = 256;
+    list_init(&d->link);
+    spin_lock_init(&d->lock, LOCK_DOMAIN);
+    spin_lock_init(&d->page_lock, LOCK_PAGES);
+    return d;
+}
+
+#define MAX_GRANT_FRAMES     4096       /* upper bounds of what may be asked for */
+#define MAX_MAPTRACK_FRAMES  32768
+#define MAX_EVTCHN_PORT      131071u
+
+/* Limits of a configuration; the machine's part is checked by arch_guest_kind. */
+static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c)
+{
+    int grants = c->max_grant_frames < 0 ? 64 : c->max_grant_frames;
+    int maptrack = c->max_maptrack_frames < 0 ? 1024 : c->max_maptrack_frames;
+    unsigned version = XEN_DOMCTL_GRANT_version(c->grant_opts);
+    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS ||
+        grants == 0 || grants > MAX_GRANT_FRAMES || maptrack > MAX_MAPTRACK_FRAMES ||
+        version < 1 || version > 2 || (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)) {
+        return -EINVAL;
+    }
+    if (c->cpupool_id != 0) {
+        return -ENOENT;
+    }
+    d->max_vcpus = c->max_vcpus;
+    d->max_evtchn_port = MIN(c->max_evtchn_port, MAX_EVTCHN_PORT);
+    d->max_grant_frames = (u32)grants;
+    d->max_maptrack_frames = (u32)maptrack;
+    d->grant_version_max = version;
+    d->ssidref = c->ssidref;
+    d->xs_domain = c->flags & XEN_DOMCTL_CDF_xs_domain;
+    memcpy(d->handle, c->handle, sizeof(d->handle));
+    return 0;
+}
+
+static int make_shared_info(struct domain *d)
+{
+    d->shared_info = alloc_hv_page();
+    if (!d->shared_info) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
+        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
+    }
+    d->shared_info_page = mfn_to_page(virt_to_mfn(d->shared_info));
+    share_hv_page(d->shared_info_page, d);
+    wallclock_to_guest(d);
+    return 0;
+}
+
+static int make_parts(struct domain *d, const struct xen_domctl_createdomain *c)
+{
+    d->vcpu = xzalloc_array(struct vcpu *, d->max_vcpus);
+    d->ioports = ranges_create();
+    d->iomem = ranges_create();
+    d->irq_caps = ranges_create();
+    if (!d->vcpu || !d->ioports || !d->iomem || !d->irq_caps) {
+        return -ENOMEM;
+    }
+    int err = make_shared_info(d);
+    err = err ? err : evtchn_domain_init(d);
+    err = err ? err : grant_domain_init(d);
+    return err ? err : arch_domain_init(d, c);
+}
+
+/* Everything that domain_create and vcpu_create made; also of a domain that was
+ * never finished. Nobody can reach d any more. */
+static void domain_free(struct domain *d)
+{
+    struct vcpu *v;
+    for_each_vcpu (d, v) {
+        vcpu_timers_destroy(v);
+        sched_vcpu_destroy(v);
+        evtchn_vcpu_free(v);
+        xfree(v->info_own);
+        arch_vcpu_free(v);
+    }
+    if (d->evtchn) {
+        evtchn_domain_free(d);
+    }
+    if (d->grants) {
+        grant_domain_free(d);
+    }
+    policy_domain_free(d);
+    arch_domain_destroy(d);
+    if (d->shared_info_page) {
+        unshare_hv_page(d->shared_info_page);
+    }
+    ranges_destroy(d->ioports);
+    ranges_destroy(d->iomem);
+    ranges_destroy(d->irq_caps);
+    xfree(d->e820);
+    xfree(d->vcpu);
+    arch_domain_free(d);
+}
+
+struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c,
+                             const struct guest_ops *ops, u32 rights, int *err)
+{
+    *err = choose_id(id, &id);
+    if (*err) {
+        return NULL;
+    }
+    struct domain *d = domain_alloc(id);
+    if (!d) {
+        *err = -ENOMEM;
+        return NULL;
+    }
+    d->ops = ops;
+    d->rights = rights;
+    d->pause_count = d->controller_pause_count = 1;
+    *err = take_limits(d, c);
+    *err = *err ? *err : make_parts(d, c);
+    *err = *err ? *err : publish(d);
+    if (*err) {
+        d->max_vcpus = d->vcpu ? d->max_vcpus : 0;
+        domain_free(d);
+        return NULL;
+    }
+    if (id == 0) {
+        dom0 = d;
+    }
+    return d;
+}
+
+struct vcpu_info *vcpu_info_default(struct vcpu *v)
+{
+    return v->info_own ? v->info_own : &v->domain->shared_info->vcpu_info[v->id];
+}
+
+static int make_vcpu_parts(struct vcpu *v)
+{
+    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
+        v->info_own = xzalloc_type(struct vcpu_info);
+        if (!v->info_own) {
+            return -ENOMEM;
+        }
+        v->info_own->evtchn_upcall_mask = 1;
+    }
+    v->info = vcpu_info_default(v);
+    int err = evtchn_vcpu_init(v);
+    if (err) {
+        return err;
+    }
+    err = sched_vcpu_init(v);
+    if (!err) {
+        err = vcpu_timers_init(v);      /* on the CPU that the scheduler has chosen */
+        if (err) {
+            sched_vcpu_destroy(v);
+        }
+    }
+    if (err) {
+        evtchn_vcpu_free(v);
+    }
+    return err;
+}
+
+struct vcpu *vcpu_create(struct domain *d, unsigned id)
+{
+    ASSERT(id < d->max_vcpus && !d->vcpu[id]);
+    struct vcpu *v = arch_vcpu_alloc(d, id);
+    if (!v) {
+        return NULL;
+    }
+    v->domain = d;
+    v->id = id;
+    v->pause_flags = VPF_DOWN;
+    if (make_vcpu_parts(v)) {
+        xfree(v->info_own);
+        arch_vcpu_free(v);
+        return NULL;
+    }
+    __atomic_store_n(&d->vcpu[id], v, __ATOMIC_RELEASE);
+    return v;
+}
+
+/* The new place is in the guest's memory; what it said before moves along. */
+int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset)
+{
+    struct domain *d = v->domain;
+    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) ||
+        offset % __alignof__(struct vcpu_info) ||
+        (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
+        return -EINVAL;
+    }
+    struct page *pg = d->ops->get_gfn(d, gfn, true);
+    if (!pg) {
+        return -EINVAL;
+    }
+    bool taken = false;
+    with_lock (&d->lock) {
+        if (!v->info_page && !d->is_dying) {
+            struct vcpu_info *info = (void *)((char *)page_to_virt(pg) + offset);
+            memcpy(info, v->info, sizeof(*info));
+            v->info_page = pg;
+            __atomic_store_n(&v->info, info, __ATOMIC_RELEASE);
+            taken = true;
+        }
+    }
+    if (!taken) {
+        d->ops->put_gfn(pg, true);
+        return -EINVAL;
+    }
+    evtchn_vcpu_info_moved(v);
+    return 0;
+}
+
+/* --- what the control plane sees --- */
+
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    struct vcpu *v;
+    u32 flags = XEN_DOMINF_blocked;
+    memset(info, 0, sizeof(*info));
+    info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+    for_each_vcpu (d, v) {
+        u32 why = READ_ONCE(v->pause_flags);
+        info->cpu_time += vcpu_runstate_get(v, NULL);
+        info->max_vcpu_id = v->id;
+        if (!(why & VPF_DOWN)) {
+            info->nr_online_vcpus++;
+            flags &= why & VPF_BLOCKED ? ~0u : ~XEN_DOMINF_blocked;
+            flags |= READ_ONCE(v->is_running) ? XEN_DOMINF_running : 0;
+        }
+    }
+    flags |= d->is_dying ? XEN_DOMINF_dying : 0;
+    flags |= d->is_shut_down ? XEN_DOMINF_shutdown : 0;
+    flags |= d->controller_pause_count ? XEN_DOMINF_paused : 0;
+    flags |= d->debugger_attached ? XEN_DOMINF_debugged : 0;
+    flags |= d->xs_domain ? XEN_DOMINF_xs_domain : 0;
+    flags |= d->is_shut_down ? (u32)d->shutdown_code << XEN_DOMINF_shutdownshift : 0;
+    info->domain = d->id;
+    info->flags = flags;
+    with_lock (&d->page_lock) {
+        info->tot_pages = d->tot_pages;
+        info->max_pages = d->max_pages;
+        info->outstanding_pages = d->outstanding_pages;
+    }
+    info->ssidref = d->ssidref;
+    info->cpupool = d->cpupool;
+    memcpy(info->handle, d->handle, sizeof(info->handle));
+    arch_domain_info(d, info);
+}
+
+/* --- the end of a domain's memory --- */
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+void domains_grace_period(void)
+{
+    cpumask_t online = { 0 };
+    for (unsigned i = 0; i < nr_cpus; i++) {
+        online.bits |= cpus[i].online ? 1UL << i : 0;
+    }
+    arch_call_cpus(online, nothing, NULL);
+}
+
+void domains_tell_change(void)
+{
+    WRITE_ONCE(change_pending, true);
+    softirq_raise(SOFTIRQ_DOMAIN);
+}
+
+/* Takes the domains without references out of table and list, into `dead`. A
+ * device model's right over one of them must not pass to the next with its id. */
+static void unpublish_dead(struct list *dead)
+{
+    struct list *p, *next, *q;
+    with_lock (&list_lock) {
+        list_for_each_safe (p, next, &all_domains) {
+            struct domain *d = list_entry(p, struct domain, link);
+            if (__atomic_load_n(&d->refs, __ATOMIC_ACQUIRE)) {
+                continue;
+            }
+            list_del(&d->link);
+            list_add(&d->link, dead);
+            WRITE_ONCE(id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL);
+            list_for_each (q, &all_domains) {
+                struct domain *other = list_entry(q, struct domain, link);
+                if (other->target == d->id) {
+                    other->target = DOMID_INVALID;
+                }
+            }
+        }
+    }
+}
+
+static void domains_softirq(void)
+{
+    struct list dead = LIST_INIT(dead), *p, *next;
+    unpublish_dead(&dead);
+    bool tell = __atomic_exchange_n(&change_pending, false, __ATOMIC_ACQ_REL);
+    if (!list_empty(&dead)) {
+        tell = true;
+        domains_grace_period();
+        list_for_each_safe (p, next, &dead) {
+            list_del(p);
+            domain_free(list_entry(p, struct domain, link));
+        }
+    }
+    if (tell) {
+        virq_global(VIRQ_DOM_EXC);
+    }
+}
+
+/* --- domains that are none --- */
+
+static struct domain *make_special(domid_t id)
+{
+    struct domain *d = domain_alloc(id);
+    if (!d) {
+        panic("no memory for the special domains");
+    }
+    return d;
+}
+
+void domains_init(void)
+{
+    softirq_register(SOFTIRQ_DOMAIN, domains_softirq);
+    domain_xen = make_special(DOMID_XEN);
+    domain_io = make_special(DOMID_IO);
+    domain_idle = make_special(DOMID_IDLE);
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The FIFO event channel ABI: one word per port in pages that the guest gives
+ * (expand_array), and per vCPU a control block with the heads of 16 queues, one per
+ * priority, which are linked through the words. Bulkhead appends at a queue's tail,
+ * the guest takes from its head without telling anybody: a tail whose word is no more
+ * LINKED means that the guest has emptied the queue, and a new head is published.
+ *
+ * v->evtchn->lock guards a vCPU's queues; c->queue (where a port was linked last) is
+ * guarded by that vCPU's lock. A port that was the tail of one queue and is now linked
+ * to another must stop being the first one's tail: both locks are held for that.
+ *
+ * The guest can write all of this memory at any time. Of it we follow nothing: tails
+ * are port numbers of our own, below the array's end for as long as the array exists.
+ * Changes are by compare-and-swap with few tries; a guest that defeats them loses its
+ * own events. A well-behaved guest changes a word once per event (it clears PENDING
+ * or LINKED or sets MASKED), and while BUSY is set it does not clear MASKED.
+ */
+#include "evtchn_private.h"
+#include "mm.h"
+
+#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
+#define FIFO_PAGES     (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
+#define W_PENDING      (1u << EVTCHN_FIFO_PENDING)
+#define W_MASKED       (1u << EVTCHN_FIFO_MASKED)
+#define W_LINKED       (1u << EVTCHN_FIFO_LINKED)
+#define W_BUSY         (1u << EVTCHN_FIFO_BUSY)
+#define W_LINK         ((u32)EVTCHN_FIFO_LINK_MASK)
+#define TRIES          8
+
+#define QUEUE(vcpu, priority) ((u16)((vcpu) << 4 | (priority)))
+#define QUEUE_VCPU(q)         ((q) >> 4)
+#define QUEUE_PRIORITY(q)     ((q) & 15)
+
+struct evtchn_fifo {                /* owns the pages, all got for write */
+    u32 nr_pages;                   /* grows only */
+    event_word_t *words[FIFO_PAGES];
+    struct page *page[FIFO_PAGES];
+    struct page *control_page[MAX_VCPUS];   /* NULL: no control block yet */
+};
+
+static event_word_t *word_of(const struct evtchn_fifo *f, u32 port)
+{
+    u32 i = port / WORDS_PER_PAGE;
+    if (i >= __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE)) {
+        return NULL;
+    }
+    return &f->words[i][port % WORDS_PER_PAGE];
+}
+
+static bool word_cas(event_word_t *w, u32 *old, u32 new)
+{
+    return __atomic_compare_exchange_n(w, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/* PENDING, not MASKED, not LINKED -> LINKED with no successor. True: it is ours to link. */
+static bool claim(event_word_t *w)
+{
+    u32 old = READ_ONCE(*w);
+    for (int i = 0; i < TRIES; i++) {
+        if ((old & (W_PENDING | W_MASKED | W_LINKED)) != W_PENDING) {
+            return false;
+        }
+        if (word_cas(w, &old, (old | W_LINKED) & ~W_LINK)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes `port` the successor of a tail. False: the tail is linked no more. */
+static bool append(event_word_t *w, u32 port)
+{
+    u32 old = READ_ONCE(*w);
+    if (!(old & W_LINKED)) {
+        return false;
+    }
+    if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port)) {
+        return true;
+    }
+    old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */
+    for (int i = 0; i < TRIES; i++) {
+        if (!(old & W_LINKED)) {
+            break;
+        }
+        if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port)) {
+            return true;
+        }
+    }
+    __atomic_and_fetch(w, ~W_BUSY, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+/* Puts a claimed port at the end of queue q of v; true if that queue needs service.
+ * v's queue lock held. */
+static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned q, u32 port)
+{
+    u32 tail = e->tail[q];
+    e->tail[q] = port;
+    /* The port itself as tail: it was claimed, so it had been taken off. */
+    if (tail && tail != port && append(word_of(f, tail), port)) {
+        return false;
+    }
+    WRITE_ONCE(e->control->head[q], port);
+    return !(__atomic_fetch_or(&e->control->ready, 1u << q, __ATOMIC_SEQ_CST) & (1u << q));
+}
+
+/* Links a pending port to the queue that it belongs to now. */
+static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, struct evtchn *c, event_word_t *w)
+{
+    for (int i = 0; i < TRIES; i++) {
+        u16 old = READ_ONCE(c->queue), q = QUEUE(READ_ONCE(c->vcpu), READ_ONCE(c->priority));
+        struct vcpu *v = d->vcpu[QUEUE_VCPU(q)], *ov = d->vcpu[QUEUE_VCPU(old)];
+        if (!v) {
+            return;
+        }
+        struct evtchn_vcpu *e = v->evtchn, *oe = ov ? ov->evtchn : e;
+        if (e == oe) {
+            spin_lock(&e->lock);
+        } else {
+            spin_lock_pair(&e->lock, &oe->lock);
+        }
+        bool same = c->queue == old, upcall = false;
+        if (same && e->control && claim(w)) {
+            if (old != q) {
+                if (oe->tail[QUEUE_PRIORITY(old)] == port) {
+                    oe->tail[QUEUE_PRIORITY(old)] = 0;
+                }
+                c->queue = q;
+            }
+            upcall = enqueue(f, e, QUEUE_PRIORITY(q), port);
+        }
+        if (e == oe) {
+            spin_unlock(&e->lock);
+        } else {
+            spin_unlock_pair(&e->lock, &oe->lock);
+        }
+        if (upcall) {
+            vcpu_mark_events_pending(v);
+        }
+        if (same) {
+            return;
+        }
+    }
+    gprintk(d, LOG_DEBUG, "port %u moves between queues too fast\n", port);
+}
+
+bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c)
+{
+    struct evtchn_fifo *f = d->evtchn->fifo;
+    event_word_t *w = word_of(f, port);
+    if (unlikely(!w)) {
+        /* Kept until expand_array, which publishes the page before it looks here. */
+        __atomic_store_n(&c->pending, 1, __ATOMIC_SEQ_CST);
+        w = word_of(f, port);
+        if (!w || !__atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST)) {
+            return true;
+        }
+    }
+    u32 old = __atomic_fetch_or(w, W_PENDING, __ATOMIC_SEQ_CST);
+    if (!(old & (W_MASKED | W_LINKED))) {
+        link_port(d, f, port, c, w);
+    }
+    return !(old & W_PENDING);
+}
+
+void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c)
+{
+    struct evtchn_fifo *f = d->evtchn->fifo;
+    event_word_t *w = word_of(f, port);
+    if (w) {
+        u32 old = __atomic_fetch_and(w, ~W_MASKED, __ATOMIC_SEQ_CST);
+        if ((old & (W_PENDING | W_LINKED)) == W_PENDING) {
+            link_port(d, f, port, c, w);
+        }
+    }
+}
+
+void evtchn_fifo_clear(struct domain *d, u32 port, struct evtchn *c)
+{
+    event_word_t *w = word_of(d->evtchn->fifo, port);
+    __atomic_store_n(&c->pending, 0, __ATOMIC_RELAXED);
+    if (w) {
+        __atomic_and_fetch(w, ~W_PENDING, __ATOMIC_SEQ_CST);
+    }
+}
+
+bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c)
+{
+    const event_word_t *w = word_of(d->evtchn->fifo, port);
+    return w ? READ_ONCE(*w) & W_PENDING : READ_ONCE(c->pending);
+}
+
+/* --- control --- */
+
+/* The first control block: the domain leaves the 2-level ABI. What is pending there
+ * stays so until its event words come. d->evtchn->lock held. */
+static int switch_to_fifo(struct domain *d)
+{
+    struct evtchn_domain *e = d->evtchn;
+    if (e->closing) {
+        return -EBUSY;
+    }
+    if (e->fifo) {
+        return 0;
+    }
+    struct evtchn_fifo *f = xzalloc_type(struct evtchn_fifo);
+    if (!f) {
+        return -ENOMEM;
+    }
+    __atomic_store_n(&e->fifo, f, __ATOMIC_RELEASE);
+    u32 n = MIN(e->nr_ports, (u32)EVTCHN_2L_NR_CHANNELS);
+    for (u32 port = 1; port < n; port++) {
+        if (test_bit(port, d->shared_info->evtchn_pending)) {
+            __atomic_store_n(&evtchn_of(e, port)->pending, 1, __ATOMIC_RELAXED);
+        }
+    }
+    return 0;
+}
+
+int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
+{
+    struct vcpu *v = domain_vcpu(d, op->vcpu);
+    if (!v) {
+        return -ENOENT;
+    }
+    u32 offset = op->offset;
+    if (offset % 8 || offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block)) {
+        return -EINVAL;
+    }
+    struct page *pg = d->ops->get_gfn(d, op->control_gfn, true);
+    if (!pg) {
+        return -EINVAL;
+    }
+    int err = 0;
+    with_lock (&d->evtchn->lock) {
+        err = v->evtchn->control ? -EINVAL : switch_to_fifo(d);
+        if (!err) {
+            d->evtchn->fifo->control_page[v->id] = pg;
+            spin_lock(&v->evtchn->lock);
+            v->evtchn->control = (void *)((char *)page_to_virt(pg) + offset);
+            spin_unlock(&v->evtchn->lock);
+        }
+    }
+    if (err) {
+        d->ops->put_gfn(pg, true);
+        return err;
+    }
+    op->link_bits = EVTCHN_FIFO_LINK_BITS;
+    return 0;
+}
+
+/* Ports that were raised before their words existed. No lock held: each port's own
+ * lock keeps it open. */
+static void raise_kept(struct domain *d, u32 first)
+{
+    for (u32 port = first; port < first + WORDS_PER_PAGE; port++) {
+        struct evtchn *c = evtchn_of(d->evtchn, port);
+        if (!c) {
+            return;
+        }
+        if (READ_ONCE(c->pending)) {
+            with_lock (&c->lock) {
+                if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST)) {
+                    evtchn_raise(d, port, c);
+                }
+            }
+        }
+    }
+}
+
+int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
+{
+    struct evtchn_domain *e = d->evtchn;
+    struct page *pg = d->ops->get_gfn(d, gfn, true);
+    if (!pg) {
+        return -EINVAL;
+    }
+    int err = 0;
+    u32 n = 0;
+    with_lock (&e->lock) {
+        struct evtchn_fifo *f = e->fifo;
+        err = !f ? -EOPNOTSUPP : e->closing ? -EBUSY : f->nr_pages == FIFO_PAGES ? -ENOSPC : 0;
+        if (!err) {
+            n = f->nr_pages;
+            f->page[n] = pg;
+            f->words[n] = page_to_virt(pg);
+            __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
+        }
+    }
+    if (err) {
+        d->ops->put_gfn(pg, true);
+        return err;
+    }
+    raise_kept(d, n * WORDS_PER_PAGE);
+    return 0;
+}
+
+struct evtchn_fifo *evtchn_fifo_detach(struct domain *d)
+{
+    struct evtchn_fifo *f = d->evtchn->fifo;
+    struct vcpu *v;
+    if (f) {
+        for_each_vcpu (d, v) {
+            spin_lock(&v->evtchn->lock);
+            v->evtchn->control = NULL;
+            memset(v->evtchn->tail, 0, sizeof(v->evtchn->tail));
+            spin_unlock(&v->evtchn->lock);
+        }
+        d->evtchn->fifo = NULL;
+    }
+    return f;
+}
+
+void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
+{
+    for (u32 i = 0; i < MAX_VCPUS; i++) {
+        if (f->control_page[i]) {
+            d->ops->put_gfn(f->control_page[i], true);
+        }
+    }
+    for (u32 i = 0; i < f->nr_pages; i++) {
+        d->ops->put_gfn(f->page[i], true);
+    }
+    xfree(f);
+}
+
+void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
+{
+    const struct evtchn_fifo *f = d->evtchn ? d->evtchn->fifo : NULL;
+
+    for (u32 i = 0; f && i < f->nr_pages; i++) {
+        fn(arg, page_to_mfn(f->page[i]), true);
+    }
+    for (u32 i = 0; f && i < MAX_VCPUS; i++) {
+        if (f->control_page[i]) {
+            fn(arg, page_to_mfn(f->control_page[i]), true);
+        }
+    }
+}

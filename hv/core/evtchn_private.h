@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels: the records, shared by core/evtchn*.c only.
+ *
+ * Locks, in this order:
+ *   evtchn_domain.lock (LOCK_EVTCHN)  which ports are in use, `closing`, which ABI, the
+ *                                     FIFO array's growth, vcpu->virq_port[]
+ *   evtchn.lock (LOCK_EVTCHN_PORT)    one channel's record. An interdomain connection is
+ *                                     made and broken with both ends' locks held, so
+ *                                     either one keeps it (and the peer domain) alive.
+ *   evtchn_vcpu.lock (LOCK_EVTCHN_Q)  one vCPU's FIFO queues
+ *
+ * A port becomes pending only while a channel lock is held that keeps it open: its own
+ * or its peer's. Hence, when every port of a domain has been closed and `closing` keeps
+ * new ones from being made, nobody touches its FIFO pages any more.
+ */
+#ifndef BH_EVTCHN_PRIVATE_H
+#define BH_EVTCHN_PRIVATE_H
+
+#include "evtchn.h"
+
+enum evtchn_state {
+    EVT_FREE,
+    EVT_RESERVED,       /* port 0; or on its way to or from another state, by one CPU */
+    EVT_UNBOUND,        /* waits for a connection by remote_dom */
+    EVT_INTERDOMAIN,    /* connected to port `id` of remote_dom, which is connected to this */
+    EVT_PIRQ,           /* `id`: PIRQ */
+    EVT_VIRQ,           /* `id`: VIRQ */
+    EVT_IPI,
+};
+
+struct evtchn {
+    spinlock_t lock;
+    u8 state;           /* enum evtchn_state */
+    u8 priority;        /* FIFO: 0 (highest) .. 15 */
+    u16 vcpu;           /* whom it notifies; always an existing vCPU, or 0 */
+    domid_t remote_dom;
+    u32 id;
+    u16 queue;          /* FIFO: where it was linked last; guarded by that vCPU's queue lock */
+    u8 pending;         /* FIFO: raised while it had no event word yet; atomic */
+};
+
+#define EVTCHN_PER_BUCKET 128u
+
+struct evtchn_domain {
+    spinlock_t lock;
+    bool closing;               /* no new ports: reset or the domain's end is at work */
+    u32 max_port;               /* highest port that the domain may have */
+    u32 nr_ports;               /* records that exist (whole buckets); grows only */
+    u32 close_next;             /* how far the closing of all ports is */
+    unsigned long *used;        /* a bit per port */
+    struct evtchn **bucket;
+    struct evtchn_fifo *fifo;   /* NULL: 2-level ABI */
+};
+
+struct evtchn_vcpu {
+    spinlock_t lock;
+    struct evtchn_fifo_control_block *control;  /* in a page that evtchn_fifo keeps; NULL: none */
+    u32 tail[EVTCHN_FIFO_MAX_QUEUES];   /* port linked last; 0: none */
+};
+
+/* The record of a port, NULL if there is none. */
+static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
+{
+    u32 n = __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE);
+    if (unlikely(port >= n)) {
+        return NULL;
+    }
+    port = (u32)index_nospec(port, n);
+    return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
+}
+
+/* In each ABI. A channel lock is held that keeps the port open (see above).
+ * raise: true if the port was not pending before. */
+bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c);
+void evtchn_2l_unmask(struct domain *d, u32 port, const struct evtchn *c);
+bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c);
+void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c);
+void evtchn_fifo_clear(struct domain *d, u32 port, struct evtchn *c);
+bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c);
+/* Back to the 2-level ABI. detach: d->evtchn->lock held, no port in use and none to
+ * come; free: later, without locks. */
+struct evtchn_fifo *evtchn_fifo_detach(struct domain *d);
+void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f);
+int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
+int evtchn_fifo_expand_array(struct domain *d, u64 gfn);
+
+/* core/evtchn.c, for the operations */
+int evtchn_send(struct domain *d, u32 port);                        /* 0, -EINVAL */
+void evtchn_raise(struct domain *d, u32 port, struct evtchn *c);    /* channel lock as above */
+int evtchn_alloc(struct domain *d, u32 *port, struct evtchn **c);   /* EVT_RESERVED */
+void evtchn_release(struct domain *d, u32 port, struct evtchn *c);  /* from EVT_RESERVED */
+/* -EINVAL: not open; -EBUSY: another CPU is changing it. */
+int evtchn_close(struct domain *d, u32 port);
+bool virq_is_global(u32 virq);
+bool virq_handled_by(u32 virq, const struct domain *d);
+int evtchn_reset_ports(struct domain *d, bool fifo);
+
+#endif

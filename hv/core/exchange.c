@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+/*
+ * XENMEM_exchange: a guest gives frames and gets others, as many, in larger or
+ * smaller extents and below an address if it wants; drivers need this for DMA.
+ *
+ * The work is done in chunks of the larger of the two extent sizes. A chunk changes
+ * hands wholly or not at all: new frames are allocated without an owner, the old ones
+ * are taken from the guest (only frames that nobody refers to can be), then the new
+ * ones become the guest's and the old ones are freed. Frames in between belong to
+ * nobody and are chained through struct page's `next`.
+ */
+#include "arch.h"
+#include "guest.h"
+#include "hypercall.h"
+#include "reservation.h"
+
+struct exchange {
+    struct vcpu *v;
+    struct domain *d;
+    struct xen_memory_exchange x;
+    u64 in_per_chunk, out_per_chunk;    /* extents */
+    u32 old, new;                       /* chains of the chunk: first frames of extents */
+};
+
+static void chain_push(u32 *head, struct page *pg)
+{
+    pg->next = *head;
+    *head = (u32)page_to_mfn(pg);
+}
+
+static struct page *chain_pop(u32 *head)
+{
+    struct page *pg = *head == PAGE_NONE ? NULL : mfn_to_page(*head);
+    if (pg) {
+        *head = pg->next;
+    }
+    return pg;
+}
+
+static void free_new(struct exchange *e)
+{
+    struct page *pg;
+    while ((pg = chain_pop(&e->new))) {
+        free_hv_pages(pg, e->x.out.extent_order);
+    }
+}
+
+static int alloc_new(struct exchange *e)
+{
+    for (u64 i = 0; i < e->out_per_chunk; i++) {
+        struct page *pg = alloc_hv_pages(e->x.out.extent_order,
+                                         MEMF_ZERO | extent_memf(e->x.out.mem_flags));
+        if (!pg) {
+            free_new(e);
+            return -ENOMEM;
+        }
+        chain_push(&e->new, pg);
+    }
+    return 0;
+}
+
+/* A dying domain, or one that has grown meanwhile, does not get them back. */
+static void return_old(struct exchange *e)
+{
+    struct page *pg;
+    while ((pg = chain_pop(&e->old))) {
+        if (assign_pages(e->d, pg, 0)) {
+            free_stolen_page(pg);
+        }
+    }
+}
+
+static int take_old_frame(struct exchange *e, u64 gfn)
+{
+    struct domain *d = e->d;
+    struct page *pg = d->ops->get_gfn(d, gfn, false);
+    if (!pg) {
+        return -EINVAL;
+    }
+    d->ops->put_gfn(pg, false);         /* steal_page looks again */
+    int err = steal_page(d, pg);
+    if (!err) {
+        chain_push(&e->old, pg);
+    }
+    return err;
+}
+
+static int take_old(struct exchange *e, u64 first)
+{
+    for (u64 i = 0; i < e->in_per_chunk; i++) {
+        xen_pfn_t gfn;
+        int err = copy_from_handle(e->v, &gfn, e->x.in.extent_start, first + i, 1);
+        for (u64 k = 0; !err && k < 1UL << e->x.in.extent_order; k++) {
+            err = take_old_frame(e, gfn + k);
+        }
+        if (err) {
+            return_old(e);
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* The guest's list names where each extent goes; its machine frame replaces that. */
+static int give_new(struct exchange *e, u64 first)
+{
+    struct page *pg;
+    int fault = 0;
+    for (u64 i = 0; (pg = chain_pop(&e->new)); i++) {
+        xen_pfn_t gfn = INVALID_M2P, mfn = page_to_mfn(pg);
+        if (assign_pages(e->d, pg, e->x.out.extent_order)) {
+            chain_push(&e->new, pg);
+            return -ENOMEM;
+        }
+        fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
+        e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
+        fault |= copy_to_handle(e->v, e->x.out.extent_start, first + i, &mfn, 1);
+    }
+    return fault;
+}
+
+static void free_old(struct exchange *e)
+{
+    struct page *pg;
+    while ((pg = chain_pop(&e->old))) {
+        m2p_set(page_to_mfn(pg), INVALID_M2P);
+        free_stolen_page(pg);
+    }
+}
+
+static int one_chunk(struct exchange *e, u64 chunk)
+{
+    e->old = e->new = PAGE_NONE;
+    int err = alloc_new(e);
+    if (err) {
+        return err;
+    }
+    err = take_old(e, chunk * e->in_per_chunk);
+    if (err) {
+        free_new(e);
+        return err;
+    }
+    err = give_new(e, chunk * e->out_per_chunk);
+    free_new(e);                /* left when the domain is dying or has just grown */
+    free_old(e);
+    return err;
+}
+
+static int check(struct exchange *e)
+{
+    const struct xen_memory_reservation *in = &e->x.in, *out = &e->x.out;
+    if (in->extent_order > EXTENT_ORDER_MAX || out->extent_order > EXTENT_ORDER_MAX) {
+        return -EPERM;
+    }
+    if (in->domid != out->domid || in->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
+        out->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
+        in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
+        return -EINVAL;
+    }
+    bool larger = out->extent_order > in->extent_order;
+    e->in_per_chunk = larger ? 1UL << (out->extent_order - in->extent_order) : 1;
+    e->out_per_chunk = larger ? 1 : 1UL << (in->extent_order - out->extent_order);
+    return e->x.nr_exchanged > in->nr_extents || e->x.nr_exchanged % e->in_per_chunk ? -EINVAL : 0;
+}
+
+long memory_exchange(struct vcpu *v, u64 arg)
+{
+    struct exchange e = { .v = v };
+    if (arg_read(v, &e.x, arg)) {
+        return -EFAULT;
+    }
+    int err = check(&e);
+    if (err) {
+        return err;
+    }
+    e.d = domain_get_for(v, e.x.in.domid, &err);
+    if (!e.d) {
+        return err;
+    }
+    while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
+        err = one_chunk(&e, e.x.nr_exchanged / e.in_per_chunk);
+        if (!err) {
+            e.x.nr_exchanged += e.in_per_chunk;
+            if (e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v)) {
+                err = -ERESTART;
+            }
+        }
+    }
+    domain_put(e.d);
+    return arg_write_field(v, arg, &e.x, nr_exchanged) ? -EFAULT : err;
+}

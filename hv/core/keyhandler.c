@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Debug keys. Owns the table from keys to functions, which is filled at start-up and
+ * only read after that: no lock. Two runs of one function may overlap.
+ */
+#include "arch.h"
+#include "console.h"
+#include "evtchn.h"
+#include "grant.h"
+#include "keyhandler.h"
+#include "mm.h"
+#include "sched.h"
+#include "trace.h"
+
+static struct { void (*fn)(void); const char *help; } keys[128];
+
+void keyhandler_register(char c, void (*fn)(void), const char *help)
+{
+    BUG_ON(c <= ' ' || c == 127 || keys[(u8)c].fn);
+    keys[(u8)c].fn = fn;
+    keys[(u8)c].help = help;
+}
+
+void keyhandler_run(char c)
+{
+    unsigned i = (u8)c;
+
+    printk_verbose(true);
+    if (i < ARRAY_SIZE(keys) && keys[i].fn) {
+        printk(LOG_INFO, "'%c' pressed: %s\n", c, keys[i].help);
+        keys[i].fn();
+    } else {
+        printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", i);
+    }
+    printk_verbose(false);
+}
+
+static void key_help(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (keys[i].fn) {
+            printk(LOG_INFO, " key '%c': %s\n", i, keys[i].help);
+        }
+    }
+}
+
+static void for_each_domain(void (*fn)(struct domain *d))
+{
+    for (struct domain *d = domain_get_from(0); d; ) {
+        u32 next = d->id + 1u;
+        fn(d);
+        domain_put(d);
+        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
+    }
+}
+
+static void dump_domain(struct domain *d)
+{
+    struct vcpu *v;
+
+    printk(LOG_INFO, "domain %u: %s%s%s pages %lu of %lu, rights 0x%x, references %u, paused %u\n",
+           d->id, d->ops ? d->ops->name : "-", d->is_dying ? " dying" : "",
+           d->is_shut_down ? " shut down" : "", d->tot_pages, d->max_pages, d->rights,
+           READ_ONCE(d->refs), READ_ONCE(d->pause_count));
+    for_each_vcpu(d, v) {
+        printk(LOG_INFO, "  vcpu %u: cpu %u%s%s%s%s, affinity 0x%lx, upcall pending %u mask %u\n",
+               v->id, v->cpu, v->is_running ? " running" : "",
+               v->pause_flags & VPF_BLOCKED ? " blocked" : "",
+               v->pause_flags & VPF_DOWN ? " down" : "",
+               READ_ONCE(v->pause_count) ? " paused" : "", v->hard_affinity.bits,
+               v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
+    }
+}
+
+static void key_domains(void) { for_each_domain(dump_domain); }
+static void key_events(void)  { for_each_domain(evtchn_dump); }
+static void key_grants(void)  { for_each_domain(grant_dump); }
+static void key_audit(void)   { audit_frames(); }
+static void key_reboot(void)  { arch_machine_restart(); }
+static void key_crash(void)   { panic("asked for by debug key"); }
+
+static void key_memory(void)
+{
+    printk(LOG_INFO, "memory: %lu pages, %lu free (%lu MiB of %lu MiB)\n", total_page_count(),
+           free_page_count(), free_page_count() >> 8, total_page_count() >> 8);
+}
+
+static void key_time(void)
+{
+    printk(LOG_INFO, "time: %ld ns since start, wall clock %lu s, %lu kHz\n", now(),
+           wallclock_sec(), cpu_khz());
+}
+
+void keyhandler_init(void)
+{
+    keyhandler_register('h', key_help, "this list");
+    keyhandler_register('r', sched_dump, "run queues");
+    keyhandler_register('e', key_events, "event channels");
+    keyhandler_register('g', key_grants, "grant tables");
+    keyhandler_register('q', key_domains, "domains and vCPUs");
+    keyhandler_register('m', key_memory, "memory");
+    keyhandler_register('t', key_time, "time");
+    keyhandler_register('T', trace_dump, "last trace records");
+    keyhandler_register('A', key_audit, "audit of all frames");
+    keyhandler_register('C', key_crash, "crash Bulkhead");
+    keyhandler_register('R', key_reboot, "reboot the machine");
+    arch_keyhandlers();
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * platform_op: what dom0 asks about the machine and does to it. Owns nothing; each
+ * sub-operation ends in the part that does, which has its own lock.
+ */
+#include "arch.h"
+#include "guest.h"
+#include "hypercall.h"
+#include "policy.h"
+#include "symbols.h"
+
+#define NSEC_PER_SEC 1000000000u
+
+static long set_time(u64 sec, u32 nsec, u64 system_time)
+{
+    if (nsec >= NSEC_PER_SEC) {
+        return -EINVAL;
+    }
+    wallclock_set(sec, nsec, (s_time_t)system_time);
+    return 0;
+}
+
+static long firmware_info(struct xenpf_firmware_info *f)
+{
+    switch (f->type) {
+    case XEN_FW_DISK_INFO:
+    case XEN_FW_DISK_MBR_SIGNATURE:
+    case XEN_FW_VBEDDC_INFO:
+        return -ESRCH;
+    case XEN_FW_EFI_INFO:
+        return -ENOSYS;
+    case XEN_FW_KBD_SHIFT_FLAGS:
+        f->u.kbd_shift_flags = 0;
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+static void cpu_info(struct xenpf_pcpuinfo *p)
+{
+    u32 id = p->xen_cpuid;
+
+    p->max_present = nr_cpus - 1;
+    p->flags = XEN_PCPU_FLAGS_INVALID;
+    if (id < nr_cpus) {
+        const struct cpu *c = &cpus[index_nospec(id, NR_CPUS)];
+        p->flags = c->online ? XEN_PCPU_FLAGS_ONLINE : 0;
+        p->apic_id = c->apic_id;
+        p->acpi_id = c->id;
+    }
+}
+
+static long cpu_version(struct xenpf_pcpu_version *p)
+{
+    p->max_present = nr_cpus - 1;
+    if (p->xen_cpuid < nr_cpus) {
+        policy_cpu_version(p);
+    } else {
+        memset(p->vendor_id, 0, sizeof(p->vendor_id));
+        p->family = p->model = p->stepping = 0;
+    }
+    return 0;
+}
+
+/* One symbol after the other: symnum stays when there are no more. */
+static long get_symbol(struct vcpu *v, struct xenpf_symdata *s)
+{
+    const char *name;
+    u64 addr;
+    size_t len;
+
+    if (!symbol_get(s->symnum, &addr, &name)) {
+        s->namelen = 0;
+        return 0;
+    }
+    len = strlen(name) + 1;
+    if (copy_to_handle(v, s->name, 0, name, MIN(len, (size_t)s->namelen))) {
+        return -EFAULT;
+    }
+    s->namelen = (u32)len - 1;
+    s->symnum++;
+    s->address = addr;
+    s->type = 't';
+    return 0;
+}
+
+/* a: address of a struct xen_platform_op. xen/platform.h. */
+long do_platform_op(struct vcpu *v, unsigned long *a)
+{
+    struct xen_platform_op op;
+    long rc = 0;
+
+    if (arg_read(v, &op, a[0])) {
+        return -EFAULT;
+    }
+    if (op.interface_version != XENPF_INTERFACE_VERSION) {
+        return -EACCES;
+    }
+    switch (op.cmd) {
+    case XENPF_settime32:
+        return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
+    case XENPF_settime64:
+        if (op.u.settime64.mbz) {
+            return -EINVAL;
+        }
+        return set_time(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
+    case XENPF_enter_acpi_sleep:
+        return power_enter_sleep(&op.u.enter_acpi_sleep);
+    case XENPF_firmware_info:
+        rc = firmware_info(&op.u.firmware_info);
+        break;
+    case XENPF_get_cpuinfo:
+        cpu_info(&op.u.pcpu_info);
+        break;
+    case XENPF_get_cpu_version:
+        rc = cpu_version(&op.u.pcpu_version);
+        break;
+    case XENPF_get_symbol:
+        rc = get_symbol(v, &op.u.symdata);
+        break;
+#define OP(number, name, rights, note)
+#define NO_OP(number, name, error, note) case number: return -(error);
+#include "ops/platform_op.h"
+#undef OP
+#undef NO_OP
+    default:
+        return -ENOSYS;
+    }
+    return rc ? rc : arg_write(v, a[0], &op);
+}

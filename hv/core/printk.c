@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: levels, prefixes, rate limits, and the ring that `xl dmesg` reads. Owns
+ * the ring and the state of the output line; console_lock guards both and the UART.
+ * It is the last lock of all, so printk may be called with any others held.
+ */
+#include "arch.h"
+#include "console.h"
+#include "options.h"
+
+#define RING_MIN  (16u << 10)
+#define RING_MAX  (128u << 10)
+#define LINE_MAX  1024          /* longest single printk */
+#define BURST     10            /* lines that a limited source may write ... */
+#define REFILL    500000000L    /* ... then one each half second */
+
+#ifdef DEBUG
+static char opt_loglvl[32] = "all", opt_guest_loglvl[32] = "all";
+#else
+static char opt_loglvl[32] = "info", opt_guest_loglvl[32] = "none/warning";
+#endif
+OPTION_STR(opt_loglvl, "loglvl", "none|error|warning|info|debug|all[/level shown rate-limited]");
+OPTION_STR(opt_guest_loglvl, "guest_loglvl", "as loglvl, for lines about guests");
+static u64 opt_conring_size = 64u << 10;
+OPTION_SIZE(opt_conring_size, "conring_size", "size of the console ring, 16k to 128k");
+
+/* How many levels are shown always, and how many at a limited rate. */
+static struct threshold { u8 always, limited; } host_levels = { 4, 4 }, guest_levels = { 4, 4 };
+
+struct limiter { s_time_t last; u32 credit, missed; };
+static struct limiter host_limiter = { .credit = BURST };
+static struct limiter guest_limiter[16];    /* by domain id: one cannot silence another */
+
+static spinlock_t console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
+static struct cpu_top *lock_owner;
+static bool lock_busted;
+static u32 verbose;                 /* atomic count */
+
+static char ring[RING_MAX];
+static u32 ring_mask = RING_MIN - 1;
+static u32 ring_first, ring_end;    /* positions run on and wrap at 2^32 */
+static u32 ring_told;
+static bool log_in_line;            /* the last printk ended without a newline */
+static bool uart_in_line;           /* the UART's cursor stands behind text */
+
+bool console_lock_take(void)
+{
+    if (lock_busted || READ_ONCE(lock_owner) == cpu_top()) {
+        return false;
+    }
+    spin_lock(&console_lock);
+    lock_owner = cpu_top();
+    return true;
+}
+
+void console_lock_release(bool taken)
+{
+    if (taken) {
+        lock_owner = NULL;
+        spin_unlock(&console_lock);
+    }
+}
+
+void printk_bust_lock(void)
+{
+    lock_busted = true;
+}
+
+void printk_verbose(bool on)
+{
+    __atomic_add_fetch(&verbose, on ? 1u : -1u, __ATOMIC_RELAXED);
+}
+
+/* --- the ring --- */
+
+static void ring_put(char c)
+{
+    ring[ring_end++ & ring_mask] = c;
+    if (ring_end - ring_first > ring_mask + 1) {
+        ring_first = ring_end - (ring_mask + 1);
+    }
+}
+
+u32 conring_start(void)
+{
+    return READ_ONCE(ring_first);
+}
+
+u32 conring_read(u32 *index, char *buf, u32 n)
+{
+    bool taken = console_lock_take();
+    u32 i = *index, got = 0;
+    /* Neither overwritten already nor not yet written: that would start anew. */
+    if (ring_end - i > ring_end - ring_first) {
+        i = (int)(i - ring_end) > 0 ? ring_end : ring_first;
+    }
+    while (got < n && i != ring_end) {
+        buf[got++] = ring[i++ & ring_mask];
+    }
+    *index = i;
+    console_lock_release(taken);
+    return got;
+}
+
+void conring_clear(u32 index)
+{
+    bool taken = console_lock_take();
+    if (ring_end - index <= ring_end - ring_first) {
+        ring_first = index;
+    }
+    console_lock_release(taken);
+}
+
+bool conring_news(void)
+{
+    u32 end = READ_ONCE(ring_end);
+    return __atomic_exchange_n(&ring_told, end, __ATOMIC_RELAXED) != end;
+}
+
+static void ring_grow(u64 size)
+{
+    bool taken = console_lock_take();
+    u32 n = RING_MIN;
+    while (n < size && n < RING_MAX) {
+        n *= 2;
+    }
+    /* What has been written stays in its place as long as it has not wrapped. */
+    if (n - 1 > ring_mask) {
+        if (ring_end > ring_mask) {
+            ring_first = ring_end;
+        }
+        ring_mask = n - 1;
+    }
+    console_lock_release(taken);
+}
+
+/* --- output --- */
+
+static void uart_text(char c)
+{
+    if (c == '\n') {
+        uart_putc('\r');
+    }
+    uart_putc(c);
+    uart_in_line = c != '\n' && c != '\r';
+}
+
+void console_put(const char *s, size_t n, bool to_ring)
+{
+    bool uart = uart_present();
+    for (size_t i = 0; i < n; i++) {
+        if (to_ring && s[i] != '\0') {
+            ring_put(s[i]);
+        }
+        if (uart) {
+            uart_text(s[i]);
+        }
+    }
+}
+
+void printk_replay(void)
+{
+    for (u32 i = ring_first; i != ring_end; i++) {
+        uart_text(ring[i & ring_mask]);
+    }
+}
+
+static void log_string(const char *s)
+{
+    console_put(s, strlen(s), true);
+}
+
+/* Text of Bulkhead: each line gets its prefix, and starts at the left margin. */
+static void log_text(const char *prefix, const char *s)
+{
+    bool taken = console_lock_take();
+    while (*s != '\0') {
+        const char *end = strchr(s, '\n');
+        size_t n = end ? (size_t)(end - s) + 1 : strlen(s);
+        if (!log_in_line) {
+            if (uart_in_line) {
+                uart_text('\n');
+            }
+            log_string("(BH) ");
+            log_string(prefix);
+        }
+        console_put(s, n, true);
+        log_in_line = !end;
+        s += n;
+    }
+    console_lock_release(taken);
+    if (console_is_ready() && !lock_busted) {
+        softirq_raise(SOFTIRQ_TASKLET);     /* VIRQ_CON_RING */
+    }
+}
+
+/* May a limited source write a line now? Not exact when CPUs race: no harm. */
+static bool limiter_allows(struct limiter *l, u32 *missed)
+{
+    s_time_t t = console_is_ready() ? now() : 0;
+    s64 refill = (t - l->last) / REFILL;
+    if (l->last == 0 || refill >= BURST) {
+        l->credit = BURST;
+        l->last = t;
+    } else if (refill > 0) {
+        l->credit = MIN(l->credit + (u32)refill, (u32)BURST);
+        l->last += refill * REFILL;
+    }
+    if (l->credit == 0) {
+        l->missed++;
+        return false;
+    }
+    l->credit--;
+    *missed = l->missed;
+    l->missed = 0;
+    return true;
+}
+
+static void vlog(const char *prefix, enum loglevel level, const struct threshold *t,
+                 struct limiter *l, const char *fmt, va_list ap)
+{
+    char buf[LINE_MAX];
+    u32 missed = 0;
+
+    if (level >= t->always && !lock_busted && !READ_ONCE(verbose)) {
+        if (level >= t->limited || !limiter_allows(l, &missed)) {
+            return;
+        }
+    }
+    if (missed) {
+        snprintf(buf, sizeof(buf), "%u lines suppressed\n", missed);
+        log_text(prefix, buf);
+    }
+    vsnprintf(buf, sizeof(buf), fmt, ap);
+    log_text(prefix, buf);
+}
+
+void printk(enum loglevel level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vlog("", level, &host_levels, &host_limiter, fmt, ap);
+    va_end(ap);
+}
+
+void gprintk(struct domain *d, enum loglevel level, const char *fmt, ...)
+{
+    char prefix[16];
+    va_list ap;
+    va_start(ap, fmt);
+    snprintf(prefix, sizeof(prefix), "d%u: ", d->id);
+    vlog(prefix, level, &guest_levels, &guest_limiter[d->id % ARRAY_SIZE(guest_limiter)], fmt, ap);
+    va_end(ap);
+}
+
+void console_guest_line(struct domain *d, const char *s, size_t n)
+{
+    struct limiter *l = &guest_limiter[d->id % ARRAY_SIZE(guest_limiter)];
+    char prefix[16];
+    u32 missed;
+
+    if (!limiter_allows(l, &missed)) {
+        return;
+    }
+    bool taken = console_lock_take();
+    if (uart_in_line) {
+        uart_text('\n');
+    }
+    snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
+    log_string(prefix);
+    console_put(s, n, true);
+    log_string("\n");
+    log_in_line = false;
+    console_lock_release(taken);
+}
+
+/* --- settings --- */
+
+/* Number of levels shown by a name of n characters; -1: no such name. */
+static int level_of(const char *s, size_t n)
+{
+    static const struct { const char *name; int shown; } names[] = {
+        { "none", 0 }, { "error", 1 }, { "warning", 2 }, { "info", 3 }, { "debug", 4 }, { "all", 4 },
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strlen(names[i].name) == n && !strncmp(names[i].name, s, n)) {
+            return names[i].shown;
+        }
+    }
+    return -1;
+}
+
+static void set_threshold(struct threshold *t, const char *s)
+{
+    const char *slash = strchr(s, '/');
+    int always = level_of(s, slash ? (size_t)(slash - s) : strlen(s));
+    int limited = slash ? level_of(slash + 1, strlen(slash + 1)) : always;
+    if (always < 0 || limited < 0) {
+        printk(LOG_WARN, "command line: \"%s\" is no log level\n", s);
+        return;
+    }
+    t->always = (u8)always;
+    t->limited = (u8)MAX(always, limited);
+}
+
+void printk_init(void)
+{
+    set_threshold(&host_levels, opt_loglvl);
+    set_threshold(&guest_levels, opt_guest_loglvl);
+    ring_grow(opt_conring_size);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the scheduler's own files share: core/sched.c, sched_cap.c, runstate.c,
+ * vcpu_timer.c. Nobody else includes this.
+ */
+#ifndef BH_SCHED_PRIVATE_H
+#define BH_SCHED_PRIVATE_H
+
+#include "sched.h"
+
+#define US(n) ((s_time_t)(n) * 1000)
+#define MS(n) ((s_time_t)(n) * 1000000)
+
+#define WEIGHT_DEFAULT 256
+/* Virtual time: a vCPU of weight w that ran for n ns gets n * 4096 / w older. */
+#define VTIME_SCALE 4096
+/* How much older a vCPU of the default weight gets in ns of running. */
+#define VT(ns) ((s64)(ns) * (VTIME_SCALE / WEIGHT_DEFAULT))
+
+/* A CPU's run queue. */
+struct runq {
+    spinlock_t lock;            /* LOCK_SCHED; also guards sched, runstate of vCPUs whose `cpu` this is */
+    u32 cpu;
+    u32 nr;                     /* vCPUs in `queue` */
+    struct list queue;          /* runnable and waiting, by vtime */
+    struct vcpu *curr;          /* whom the CPU runs, or is about to switch to */
+    struct vcpu *leaving;       /* still looked at by this CPU's switch: must not be freed */
+    s64 min;                    /* virtual time that all here have reached; never goes back */
+    s_time_t deadline;          /* when `timer` will make it schedule; 0: not set */
+    s_time_t next_balance;
+    struct timer timer;
+} ALIGNED(64);
+
+extern struct runq runqs[NR_CPUS];
+extern cpumask_t sched_online;
+extern u32 sched_ratelimit_us;
+
+/* Locks the queue that guards v. */
+struct runq *runq_lock(struct vcpu *v);
+static inline void runq_unlock(struct runq *q) { spin_unlock(&q->lock); }
+
+/* v enters a state (RUNSTATE_*) at time t; its queue's lock is held. */
+static inline void runstate_change(struct vcpu *v, u32 state, s_time_t t)
+{
+    if (t > v->runstate_entry) {        /* clocks of two CPUs may differ a little */
+        v->runstate_time[v->runstate_state] += (u64)(t - v->runstate_entry);
+        v->runstate_entry = t;
+    }
+    v->runstate_state = state;
+}
+
+/* --- core/sched_cap.c --- */
+void cap_charge(struct domain *d, s_time_t ran, s_time_t t);
+/* Is the cap used up at t? */
+static inline bool cap_exhausted(const struct domain *d, s_time_t t)
+{
+    return unlikely(READ_ONCE(d->cap) != 0) &&
+           __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED) > t;
+}
+/* How long a vCPU of d may run from t before the cap has to be looked at again. */
+s_time_t cap_slice(const struct domain *d, s_time_t t);
+/* Has the parked vCPUs of d woken when there is time again. */
+void cap_park(struct domain *d);
+void cap_unpark(void *d);       /* timer function: wakes all parked vCPUs of d */
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small pieces of memory. A slab is one frame with a header and pieces of one size
+ * behind it; what does not fit into half a frame gets whole frames (so it starts a
+ * page, as no piece of a slab does). Slabs with a free piece stand in their size's
+ * list; slab_lock guards lists and headers. An empty slab goes back to the heap.
+ */
+#include "arch.h"
+#include "mm.h"
+
+#define SIZE_MAX_SMALL 1008
+#define LARGE_ORDER_MAX 4       /* 64 KiB */
+
+struct slab {
+    struct list link;           /* in its size's list while a piece is free */
+    void *free;                 /* pieces given back: each points to the next */
+    u16 class, used, fresh;     /* fresh: bytes from the slab's start never given out */
+    u16 magic;
+};
+#define SLAB_MAGIC 0x51ab
+
+static const u16 sizes[] = { 32, 64, 96, 128, 192, 256, 384, 496, 672, SIZE_MAX_SMALL };
+static struct list partial[ARRAY_SIZE(sizes)];
+static spinlock_t slab_lock = SPINLOCK_INIT(LOCK_SLAB);
+
+_Static_assert(sizeof(struct slab) == 32, "pieces start at 32, aligned to 16");
+
+static unsigned size_class(size_t size)
+{
+    unsigned c = 0;
+    while (sizes[c] < size) {
+        c++;
+    }
+    return c;
+}
+
+static bool slab_full(const struct slab *s)
+{
+    return !s->free && s->fresh + sizes[s->class] > PAGE_SIZE;
+}
+
+static struct list *class_list(unsigned c)
+{
+    if (!partial[c].next) {
+        list_init(&partial[c]);
+    }
+    return &partial[c];
+}
+
+/* slab_lock is held; s has a free piece. */
+static void *slab_take(struct slab *s)
+{
+    void *p = s->free;
+    if (p) {
+        s->free = *(void **)p;
+    } else {
+        p = (char *)s + s->fresh;
+        s->fresh = (u16)(s->fresh + sizes[s->class]);
+    }
+    s->used++;
+    if (slab_full(s)) {
+        list_del(&s->link);
+    }
+    return p;
+}
+
+static void *slab_alloc(unsigned c)
+{
+    with_lock (&slab_lock) {
+        struct list *l = class_list(c);
+        if (!list_empty(l)) {
+            return slab_take(list_entry(l->next, struct slab, link));
+        }
+    }
+    /* The heap's lock comes before ours. */
+    struct page *pg = alloc_hv_pages(0, 0);
+    if (!pg) {
+        return NULL;
+    }
+    struct slab *s = page_to_virt(pg);
+    *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
+    with_lock (&slab_lock) {
+        list_add(&s->link, class_list(c));
+        return slab_take(s);
+    }
+    return NULL;
+}
+
+static void *large_alloc(size_t size)
+{
+    unsigned order = size > PAGE_SIZE ? fls64((size - 1) >> PAGE_SHIFT) + 1 : 0;
+    struct page *pg = order <= LARGE_ORDER_MAX ? alloc_hv_pages(order, MEMF_ZERO) : NULL;
+    if (!pg) {
+        return NULL;
+    }
+    pg->type = order;
+    return page_to_virt(pg);
+}
+
+void *xzalloc(size_t size)
+{
+    if (size > SIZE_MAX_SMALL) {
+        return large_alloc(size);
+    }
+    void *p = slab_alloc(size_class(size));
+    return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
+}
+
+void xfree(void *p)
+{
+    struct slab *s = (struct slab *)((u64)p & PAGE_MASK), *empty = NULL;
+    if (!p) {
+        return;
+    }
+    if ((void *)s == p) {
+        struct page *pg = mfn_to_page(virt_to_mfn(p));
+        unsigned order = (unsigned)pg->type;
+        pg->type = 0;
+        free_hv_pages(pg, order);
+        return;
+    }
+    BUG_ON(s->magic != SLAB_MAGIC || ((char *)p - (char *)s - sizeof(*s)) % sizes[s->class]);
+    with_lock (&slab_lock) {
+        if (slab_full(s)) {
+            list_add(&s->link, class_list(s->class));
+        }
+        *(void **)p = s->free;
+        s->free = p;
+        if (--s->used == 0) {
+            list_del(&s->link);
+            s->magic = 0;
+            empty = s;
+        }
+    }
+    if (empty) {
+        free_hv_page(empty);
+    }
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Soft interrupts: work that a CPU does on its way out to a guest or to idle. A
+ * CPU's pending bits are set by anybody, atomically, and taken by the CPU itself;
+ * no lock. A handler runs with interrupts off and no lock held; it may raise
+ * further ones, which are served before the CPU leaves.
+ */
+#include "arch.h"
+#include "cpu.h"
+#include "lib.h"
+
+static void (*handlers[NR_SOFTIRQS])(void);
+
+void softirq_register(enum softirq nr, void (*fn)(void))
+{
+    handlers[nr] = fn;
+}
+
+void softirq_raise_on(unsigned cpu, enum softirq nr)
+{
+    struct cpu *c = &cpus[cpu];
+    u32 old;
+
+    /* A full barrier: what the handler is to see was written before. */
+    old = __atomic_fetch_or(&c->softirq, 1u << nr, __ATOMIC_SEQ_CST);
+    /* With a bit pending already the CPU is inside Bulkhead or was kicked before;
+     * it looks at the word again before it leaves. */
+    if (!old && c != this_cpu()) {
+        arch_kick_cpu(cpu);
+    }
+}
+
+void softirq_run(void)
+{
+    struct cpu *c = this_cpu();
+
+    while (READ_ONCE(c->softirq) != 0) {
+        u32 pending = __atomic_exchange_n(&c->softirq, 0, __ATOMIC_SEQ_CST);
+
+        for (; pending != 0; pending &= pending - 1) {
+            void (*fn)(void) = handlers[__builtin_ctz(pending)];
+
+            if (likely(fn != NULL)) {
+                fn();
+            }
+        }
+    }
+}

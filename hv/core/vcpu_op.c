@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypercall vcpu_op: what a domain does with its own vCPUs. A vCPU's `context_busy`
+ * (atomic) makes its initialisation one at a time without a lock, for that may be
+ * long; other fields are single words that only this domain changes.
+ */
+#include "arch.h"
+#include "evtchn.h"
+#include "guest.h"
+#include "hypercall.h"
+#include "mm.h"
+#include "sched.h"
+
+#define PERIOD_MIN 1000000      /* ns */
+
+static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_guest_context *c;
+    long rc;
+
+    if (READ_ONCE(target->initialised)) {
+        return -EEXIST;
+    }
+    c = xzalloc(sizeof(*c));
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    if (arg_read(v, c, addr)) {
+        rc = -EFAULT;
+    } else if (__atomic_exchange_n(&target->context_busy, true, __ATOMIC_ACQUIRE)) {
+        rc = -ERESTART;         /* another vCPU is at it; see what comes of that */
+    } else {
+        rc = target->initialised ? -EEXIST : target->domain->ops->set_context(target, c);
+        if (rc == 0) {
+            __atomic_store_n(&target->initialised, true, __ATOMIC_RELEASE);
+        }
+        __atomic_store_n(&target->context_busy, false, __ATOMIC_RELEASE);
+    }
+    xfree(c);
+    if (rc == -ERESTART) {
+        hypercall_preempt(v);   /* interrupts get in before the next try */
+    }
+    return rc;
+}
+
+static long up(struct vcpu *target)
+{
+    if (!__atomic_load_n(&target->initialised, __ATOMIC_ACQUIRE)) {
+        return -EINVAL;
+    }
+    if (__atomic_fetch_and(&target->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN) {
+        vcpu_wake(target);
+    }
+    return 0;
+}
+
+static long down(struct vcpu *target)
+{
+    if (!(__atomic_fetch_or(&target->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN)) {
+        vcpu_sleep_nosync(target);
+    }
+    return 0;
+}
+
+static long get_runstate_info(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_runstate_info r;
+
+    vcpu_runstate_get(target, &r);
+    return arg_write(v, addr, &r);
+}
+
+/* The record is written at once, so that a bad address shows here; the caller's
+ * address space is the domain's. */
+static long register_runstate(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_register_runstate_memory_area area;
+    struct vcpu_runstate_info r;
+
+    if (arg_read(v, &area, addr)) {
+        return -EFAULT;
+    }
+    vcpu_runstate_get(target, &r);
+    if (arg_write(v, area.addr.p, &r)) {
+        return -EFAULT;
+    }
+    WRITE_ONCE(target->runstate_guest, area.addr.p);
+    return 0;
+}
+
+static long register_time(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_register_time_memory_area area;
+    struct vcpu_time_info t;
+
+    if (arg_read(v, &area, addr)) {
+        return -EFAULT;
+    }
+    t = *(volatile struct vcpu_time_info *)&target->info->time;
+    if (arg_write(v, area.addr.p, &t)) {
+        return -EFAULT;
+    }
+    WRITE_ONCE(target->time_guest, area.addr.p);
+    return 0;
+}
+
+static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_set_periodic_timer s;
+
+    if (arg_read(v, &s, addr)) {
+        return -EFAULT;
+    }
+    if (s.period_ns < PERIOD_MIN || s.period_ns > (u64)INT64_MAX / 2) {
+        return -EINVAL;
+    }
+    vcpu_periodic_set(target, (s_time_t)s.period_ns);
+    return 0;
+}
+
+static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_set_singleshot_timer s;
+
+    if (v != target) {
+        return -EINVAL;
+    }
+    if (arg_read(v, &s, addr)) {
+        return -EFAULT;
+    }
+    if (s.flags & VCPU_SSHOTTMR_future && s.timeout_abs_ns < (u64)now()) {
+        return -ETIME;
+    }
+    vcpu_singleshot_set(v, s.timeout_abs_ns != 0 ? s.timeout_abs_ns : 1);
+    return 0;
+}
+
+static long register_info(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    struct vcpu_register_vcpu_info r;
+
+    if (arg_read(v, &r, addr)) {
+        return -EFAULT;
+    }
+    return vcpu_register_info(target, r.mfn, r.offset);
+}
+
+static long get_physid(struct vcpu *v, struct vcpu *target, u64 addr)
+{
+    u64 mask = target->hard_affinity.bits;
+    struct vcpu_get_physid p;
+    unsigned cpu;
+
+    if (!domain_has(v->domain, RIGHT_HARDWARE) || mask == 0 || mask & (mask - 1) ||
+        (cpu = ffs64(mask)) >= nr_cpus) {
+        return -EINVAL;
+    }
+    p.phys_id = cpus[cpu].apic_id | (u64)cpu << 32;
+    return arg_write(v, addr, &p);
+}
+
+long do_vcpu_op(struct vcpu *v, unsigned long *a)
+{
+    struct vcpu *target = likely(a[1] == v->id) ? v : NULL;
+    u64 addr = a[2];
+
+    if (target == NULL) {
+        target = a[1] < MAX_VCPUS ? domain_vcpu(v->domain, (unsigned)a[1]) : NULL;
+        if (target == NULL) {
+            return -ENOENT;
+        }
+    }
+    switch (a[0]) {
+    case VCPUOP_set_singleshot_timer:
+        return set_singleshot(v, target, addr);
+    case VCPUOP_stop_singleshot_timer:
+        if (v != target) {
+            return -EINVAL;
+        }
+        timer_stop(&v->singleshot);
+        return 0;
+    case VCPUOP_is_up:
+        return !(READ_ONCE(target->pause_flags) & VPF_DOWN);
+    case VCPUOP_initialise:
+        return initialise(v, target, addr);
+    case VCPUOP_up:
+        return up(target);
+    case VCPUOP_down:
+        return down(target);
+    case VCPUOP_get_runstate_info:
+        return get_runstate_info(v, target, addr);
+    case VCPUOP_register_runstate_memory_area:
+        return register_runstate(v, target, addr);
+    case VCPUOP_set_periodic_timer:
+        return set_periodic(v, target, addr);
+    case VCPUOP_stop_periodic_timer:
+        vcpu_periodic_set(target, 0);
+        return 0;
+    case VCPUOP_register_vcpu_info:
+        return register_info(v, target, addr);
+    case VCPUOP_send_nmi:
+        vcpu_send_nmi(target);
+        return 0;
+    case VCPUOP_get_physid:
+        return get_physid(v, target, addr);
+    case VCPUOP_register_vcpu_time_memory_area:
+        return register_time(v, target, addr);
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sub-operations of physdev_op (x86/physdev.c). Rights: of the caller; GSI and
+ * foreign-domain checks are made besides. Numbers: xen/physdev.h.
+ */
+OP(PHYSDEVOP_irq_status_query, irq_status_query, RIGHT_NONE, "does the PIRQ need an EOI, may it be shared")
+OP(PHYSDEVOP_set_iopl, set_iopl, RIGHT_NONE, "of the calling vCPU")
+OP(PHYSDEVOP_set_iobitmap, set_iobitmap, RIGHT_NONE, "of the calling vCPU; up to 65536 ports")
+OP(PHYSDEVOP_apic_read, apic_read, RIGHT_HARDWARE, "IO-APIC registers")
+NO_OP(PHYSDEVOP_apic_write, apic_write, EPERM, "the IO-APICs are Bulkhead's")
+OP(PHYSDEVOP_alloc_irq_vector, alloc_irq_vector, RIGHT_HARDWARE, "checks the GSI; the vector is Bulkhead's affair and reported as 0")
+OP(PHYSDEVOP_free_irq_vector, free_irq_vector, RIGHT_HARDWARE, "nothing to do")
+OP(PHYSDEVOP_eoi, eoi, RIGHT_NONE, "ends a level-triggered PIRQ; no effect on others")
+OP(PHYSDEVOP_map_pirq, map_pirq, RIGHT_NONE, "GSI: the caller holds it; MSI, MSI_SEG: RIGHT_HARDWARE; MULTI_MSI: EOPNOTSUPP")
+OP(PHYSDEVOP_unmap_pirq, unmap_pirq, RIGHT_NONE, "unbinds it first")
+OP(PHYSDEVOP_manage_pci_add, manage_pci_add, RIGHT_HARDWARE, "old form of pci_device_add")
+OP(PHYSDEVOP_manage_pci_remove, manage_pci_remove, RIGHT_HARDWARE, "old form of pci_device_remove")
+NO_OP(PHYSDEVOP_pirq_eoi_gmfn_v1, pirq_eoi_gmfn_v1, ENOSYS, "would unmask ports on eoi; kernels since 2011 use v2")
+OP(PHYSDEVOP_restore_msi, restore_msi, RIGHT_HARDWARE, "segment 0")
+OP(PHYSDEVOP_manage_pci_add_ext, manage_pci_add_ext, RIGHT_HARDWARE, "old form of pci_device_add")
+OP(PHYSDEVOP_setup_gsi, setup_gsi, RIGHT_HARDWARE, "trigger and polarity; EEXIST when known already")
+OP(PHYSDEVOP_get_free_pirq, get_free_pirq, RIGHT_NONE, "reserves a number for map_pirq")
+OP(PHYSDEVOP_pci_mmcfg_reserved, pci_mmcfg_reserved, RIGHT_HARDWARE, "ENODEV when no MCFG entry of the firmware says so")
+OP(PHYSDEVOP_pci_device_add, pci_device_add, RIGHT_HARDWARE, "")
+OP(PHYSDEVOP_pci_device_remove, pci_device_remove, RIGHT_HARDWARE, "")
+OP(PHYSDEVOP_restore_msi_ext, restore_msi_ext, RIGHT_HARDWARE, "")
+OP(PHYSDEVOP_pirq_eoi_gmfn_v2, pirq_eoi_gmfn_v2, RIGHT_NONE, "a bit for each PIRQ that needs eoi; EBUSY the second time")
+OP(PHYSDEVOP_dbgp_op, dbgp_op, RIGHT_HARDWARE, "Bulkhead uses no debug port: nothing to prepare")
+OP(PHYSDEVOP_prepare_msix, prepare_msix, RIGHT_HARDWARE, "ENODEV without the capability")
+OP(PHYSDEVOP_release_msix, release_msix, RIGHT_HARDWARE, "")
+NO_OP(PHYSDEVOP_IRQ_UNMASK_NOTIFY, irq_unmask_notify, ENOSYS, "obsolete; eoi serves")

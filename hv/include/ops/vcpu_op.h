@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Sub-operations of vcpu_op (core/vcpu_op.c). Numbers: xen/vcpu.h. */
+OP(VCPUOP_initialise, initialise, RIGHT_NONE, "")
+OP(VCPUOP_up, up, RIGHT_NONE, "")
+OP(VCPUOP_down, down, RIGHT_NONE, "")
+OP(VCPUOP_is_up, is_up, RIGHT_NONE, "")
+OP(VCPUOP_get_runstate_info, get_runstate_info, RIGHT_NONE, "")
+OP(VCPUOP_register_runstate_memory_area, register_runstate_memory_area, RIGHT_NONE, "")
+OP(VCPUOP_set_periodic_timer, set_periodic_timer, RIGHT_NONE, "1 ms at least")
+OP(VCPUOP_stop_periodic_timer, stop_periodic_timer, RIGHT_NONE, "")
+OP(VCPUOP_set_singleshot_timer, set_singleshot_timer, RIGHT_NONE, "the calling vCPU's only")
+OP(VCPUOP_stop_singleshot_timer, stop_singleshot_timer, RIGHT_NONE, "the calling vCPU's only")
+OP(VCPUOP_register_vcpu_info, register_vcpu_info, RIGHT_NONE, "")
+OP(VCPUOP_send_nmi, send_nmi, RIGHT_NONE, "")
+OP(VCPUOP_get_physid, get_physid, RIGHT_HARDWARE, "of a vCPU pinned to one CPU")
+OP(VCPUOP_register_vcpu_time_memory_area, register_vcpu_time_memory_area, RIGHT_NONE, "")

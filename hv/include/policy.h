@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUID and MSR policies (x86/policy.c, x86/policy_guest.c): what the machine has, what
+ * a guest may see at most and by default, and what the toolstack has chosen for a
+ * domain. guest_cpuid, guest_rdmsr and guest_wrmsr stand in x86/domain.h.
+ */
+#ifndef BH_POLICY_H
+#define BH_POLICY_H
+
+#include "domain.h"
+#include <xen/platform.h>
+#include <xen/sysctl.h>
+
+#define POLICY_MAX_LEAVES 128   /* what a caller's buffer must hold */
+#define POLICY_MAX_MSRS   2
+
+/* Once, after cpu_features_init. */
+void policy_init(void);
+/* d->policy, if it has one of its own. */
+void policy_domain_free(struct domain *d);
+
+/* XEN_DOMCTL_{get,set}_cpu_policy; d's reference is the caller's. p is hypervisor memory
+ * that the caller copies back, after errors of `set` as well (err_*). 0 or -errno. A
+ * domain's policy changes only before it has run. */
+long policy_domctl_get(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p);
+long policy_domctl_set(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p);
+/* XEN_SYSCTL_get_cpu_policy, XEN_SYSCTL_get_cpu_featureset. -ENOBUFS: cut short, p is
+ * to be copied back nevertheless. */
+long policy_sysctl_get(struct vcpu *v, struct xen_sysctl_cpu_policy *p);
+long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *f);
+
+/* The machine for XEN_SYSCTL_physinfo: threads, cores, hw_cap. */
+void policy_physinfo(struct xen_sysctl_physinfo *pi);
+void policy_cpu_topology(unsigned cpu, struct xen_sysctl_cputopo *t);
+void policy_cpu_version(struct xenpf_pcpu_version *pv);
+
+#endif

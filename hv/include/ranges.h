@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sets of numbers kept as sorted intervals (core/ranges.c): the I/O ports, machine
+ * frames and interrupts that a domain may use.
+ */
+#ifndef BH_RANGES_H
+#define BH_RANGES_H
+
+#include "types.h"
+
+struct ranges;
+
+struct ranges *ranges_create(void);         /* empty; NULL: no memory */
+void ranges_destroy(struct ranges *r);      /* NULL is fine; nobody uses it any more */
+/* Both ends belong to the interval. 0; -EINVAL when first > last; -ENOMEM (then
+ * nothing has changed). Adding what is in, removing what is not, is no error. */
+int ranges_add(struct ranges *r, u64 first, u64 last);
+int ranges_remove(struct ranges *r, u64 first, u64 last);
+/* Is the whole interval in the set? False for NULL (nothing is permitted). */
+bool ranges_contains(struct ranges *r, u64 first, u64 last);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each CPU did last: a ring of small records that panic and debug key 'T'
+ * print. Events that are rare are recorded always, the frequent ones in debug
+ * builds only (the test below is decided by the compiler). No lock: each CPU
+ * writes its own ring; a reader of another CPU's may see a torn record.
+ */
+#ifndef BH_TRACE_H
+#define BH_TRACE_H
+
+#include "cpu.h"
+
+/* X(name, format of a and b). Frequent ones first. */
+#define TRACE_EVENTS(X)                                    \
+    X(HYPERCALL, "number %lu, first argument 0x%lx")       \
+    X(RESULT,    "hypercall %lu gave 0x%lx")               \
+    X(EXCEPTION, "vector %lu at 0x%lx")                    \
+    X(SWITCH,    "to domain %lu vCPU %lu")                   \
+    X(IRQ,       "vector 0x%lx, rip 0x%lx")                \
+    X(DOMAIN,    "domain %lu: %lx")                        \
+    X(FATAL,     "vector %lu at 0x%lx")                    \
+    X(NOTE,      "0x%lx 0x%lx")
+
+enum trace_event {
+#define X(name, fmt) TRACE_##name,
+    TRACE_EVENTS(X)
+#undef X
+    NR_TRACE_EVENTS
+};
+#define TRACE_FIRST_RARE TRACE_DOMAIN
+
+#ifdef DEBUG
+#define TRACE_RECORDS 256
+#define TRACE_ALL true
+#else
+#define TRACE_RECORDS 32
+#define TRACE_ALL false
+#endif
+
+struct trace_ring {
+    u32 next;
+    struct trace_record { u64 tsc, a, b; u32 event; } record[TRACE_RECORDS];
+};
+extern struct trace_ring trace_rings[NR_CPUS];
+
+static inline void trace(enum trace_event event, u64 a, u64 b)
+{
+    if (!TRACE_ALL && event < TRACE_FIRST_RARE) {
+        return;
+    }
+    struct trace_ring *r = &trace_rings[cpu_id()];
+    struct trace_record *e = &r->record[r->next++ % TRACE_RECORDS];
+    *e = (struct trace_record){ .tsc = __builtin_ia32_rdtsc(), .a = a, .b = b, .event = event };
+}
+
+void trace_dump(void);              /* the last records of every CPU, oldest first */
+void trace_dump_cpu(unsigned cpu, unsigned n);  /* the last n of one */
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What x86/policy.c and x86/policy_guest.c share. */
+#ifndef BH_X86_CPU_POLICY_H
+#define BH_X86_CPU_POLICY_H
+
+#include "policy.h"
+#include <xen/arch-x86/cpuid.h>
+
+/* CPUID as a list sorted by leaf and subleaf. Leaves without subleaves stand with
+ * XEN_CPUID_NO_SUBLEAF; what depends on the vCPU (APIC id, sizes for its XCR0) is
+ * filled in by guest_cpuid. No MSR differs from zero in any policy. */
+struct cpu_policy {
+    u32 nr;
+    xen_cpuid_leaf_t leaf[POLICY_MAX_LEAVES];
+};
+
+/* Words of a featureset: arch-x86/cpufeatureset.h. 16 and 17 are an MSR that no
+ * guest is shown. */
+#define FEATURE_WORDS 19
+
+const struct cpu_policy *policy_of(const struct domain *d);
+/* NULL: not there, all zero. */
+const xen_cpuid_leaf_t *policy_find(const struct cpu_policy *p, u32 leaf, u32 subleaf);
+bool policy_has_subleaves(u32 leaf);
+
+#endif

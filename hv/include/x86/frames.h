@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Between heap.c, frames.c and tlb.c. */
+#ifndef BH_X86_FRAMES_H
+#define BH_X86_FRAMES_H
+
+#include "mm.h"
+
+/* Frames without owner and references become free; any that a guest may have mapped
+ * were last in use at tlb_clock `stamp`. */
+void free_frames_stamped(struct page *pg, unsigned order, u64 stamp);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoding of the few x86-64 instructions that Bulkhead carries out for a PV guest.
+ * Pure logic: bytes in, fields out. AMD64 manual vol. 3, chapter 1.
+ */
+#ifndef BH_X86_INSN_H
+#define BH_X86_INSN_H
+
+#include "types.h"
+
+#define INSN_MAX 15
+
+struct insn {
+    u8 len;                 /* bytes, all parts */
+    bool lock, rep, repne, opsize16;
+    u8 rex;
+    u16 opcode;             /* one byte, or 0x0f00 | second byte */
+    bool has_modrm;
+    u8 mod, reg, rm;        /* with REX's bits */
+    s64 imm;
+    u8 size;                /* of the operation: 1, 2, 4, 8 (even opcodes: 1) */
+};
+
+/* Decodes buf[0..n). False: cut off, or not one of the known instructions. */
+bool insn_decode(struct insn *in, const u8 *buf, unsigned n);
+/* The register that number 0..15 names (64 bits). */
+u64 *insn_reg(struct cpu_user_regs *r, unsigned nr);
+/* Reads and writes a register operand of size 1, 2, 4, 8; byte registers ah..bh without REX. */
+u64 insn_reg_read(const struct insn *in, struct cpu_user_regs *r, unsigned nr, unsigned size);
+void insn_reg_write(const struct insn *in, struct cpu_user_regs *r, unsigned nr, unsigned size,
+                    u64 value);
+
+#endif

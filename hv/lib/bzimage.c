@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds the kernel proper in what a boot loader gave: an ELF file as it is, or the
+ * payload of a Linux bzImage (boot protocol 2.08 and later,
+ * Documentation/x86/boot.rst). Owns nothing; no lock.
+ */
+#include "unpack.h"
+
+#define BZ_SETUP_SECTS    0x1f1
+#define BZ_BOOT_FLAG      0x1fe
+#define BZ_MAGIC          0x202
+#define BZ_VERSION        0x206
+#define BZ_PAYLOAD_OFFSET 0x248
+#define BZ_PAYLOAD_LENGTH 0x24c
+#define BZ_HEADER_END     0x250
+
+static const u8 xz_magic[] = { 0xfd, '7', 'z', 'X', 'Z', 0 };
+
+/* What we recognise only to name it. */
+static const struct { u8 len; u8 magic[4]; const char *why; } others[] = {
+    { 2, { 0x1f, 0x8b }, "the kernel is compressed with gzip, not xz" },
+    { 3, { 'B', 'Z', 'h' }, "the kernel is compressed with bzip2, not xz" },
+    { 3, { 0x5d, 0, 0 }, "the kernel is compressed with lzma, not xz" },
+    { 4, { 0x89, 'L', 'Z', 'O' }, "the kernel is compressed with lzo, not xz" },
+    { 4, { 0x02, 0x21, 0x4c, 0x18 }, "the kernel is compressed with lz4, not xz" },
+    { 4, { 0x28, 0xb5, 0x2f, 0xfd }, "the kernel is compressed with zstd, not xz" },
+};
+
+static u32 le32(const u8 *p)
+{
+    u32 v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static bool starts_with(const u8 *data, size_t len, const void *magic, size_t n)
+{
+    return len >= n && memcmp(data, magic, n) == 0;
+}
+
+static int fail(const char **why, int err, const char *text)
+{
+    *why = text;
+    return err;
+}
+
+static int payload_kind(struct kernel_payload *p, const char **why)
+{
+    if (starts_with(p->data, p->len, "\177ELF", 4)) {
+        p->kind = KERNEL_ELF;
+        p->unpacked_len = p->len;
+        return 0;
+    }
+    if (starts_with(p->data, p->len, xz_magic, sizeof(xz_magic))) {
+        if (p->len < sizeof(xz_magic) + 4) {
+            return fail(why, -EINVAL, "the kernel file is cut short");
+        }
+        /* Linux's build appends the unpacked length. */
+        p->kind = KERNEL_XZ;
+        p->len -= 4;
+        p->unpacked_len = le32(p->data + p->len);
+        return 0;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        if (starts_with(p->data, p->len, others[i].magic, others[i].len)) {
+            return fail(why, -EOPNOTSUPP, others[i].why);
+        }
+    }
+    return fail(why, -EOPNOTSUPP, "the kernel is compressed in an unknown way, not with xz");
+}
+
+int kernel_find_payload(const u8 *file, size_t len, struct kernel_payload *p, const char **why)
+{
+    *why = "";
+    p->data = file;
+    p->len = len;
+    if (starts_with(file, len, "\177ELF", 4)) {
+        return payload_kind(p, why);
+    }
+    if (len < BZ_HEADER_END || memcmp(file + BZ_MAGIC, "HdrS", 4) != 0 ||
+        file[BZ_BOOT_FLAG] != 0x55 || file[BZ_BOOT_FLAG + 1] != 0xaa) {
+        return fail(why, -EINVAL, "it is neither an ELF file nor a Linux bzImage");
+    }
+    if ((file[BZ_VERSION] | file[BZ_VERSION + 1] << 8) < 0x208) {
+        return fail(why, -EOPNOTSUPP, "the bzImage is too old (boot protocol before 2.08)");
+    }
+    u64 sectors = file[BZ_SETUP_SECTS] ? file[BZ_SETUP_SECTS] : 4;
+    u64 start = (sectors + 1) * 512 + le32(file + BZ_PAYLOAD_OFFSET);
+    u64 size = le32(file + BZ_PAYLOAD_LENGTH);
+    if (start > len || size > len - start) {
+        return fail(why, -EINVAL, "the bzImage is cut short");
+    }
+    p->data = file + start;
+    p->len = size;
+    return payload_kind(p, why);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the boot loader says, multiboot 1 and 2 in one form. The loader's structures
+ * may lie anywhere below 4 GiB and are overwritten later, so everything is copied.
+ * The loader is trusted, its lengths are still kept within bounds. Start-up only.
+ */
+#include "lib.h"
+#include "x86/boot.h"
+#include "x86/machine.h"
+
+#define MB1_LOADED 0x2BADB002u
+#define MB2_LOADED 0x36d76289u
+
+struct boot_info boot_info;
+
+/* Multiboot 1, section 3.3. */
+struct mb1_info {
+    u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
+    u32 mmap_length, mmap_addr, drives[2], config_table, boot_loader_name, apm_table;
+    u32 vbe[4];
+    u64 fb_addr;
+    u32 fb_pitch, fb_width, fb_height;
+    u8 fb_bpp, fb_type;
+} PACKED;
+enum { MB1_MEMORY = 1, MB1_CMDLINE = 4, MB1_MODS = 8, MB1_MMAP = 0x40, MB1_LOADER = 0x200, MB1_FB = 0x1000 };
+struct mb1_mod { u32 start, end, string, reserved; };
+struct mb1_mmap { u32 size; u64 addr, len; u32 type; } PACKED;
+
+/* Multiboot 2, section 3.6. */
+struct mb2_tag { u32 type, size; };
+struct mb2_mod { struct mb2_tag tag; u32 start, end; char string[]; };
+struct mb2_mmap_entry { u64 addr, len; u32 type, reserved; };
+struct mb2_mmap { struct mb2_tag tag; u32 entry_size, version; };
+struct mb2_fb { struct mb2_tag tag; u64 addr; u32 pitch, width, height; u8 bpp, type; } PACKED;
+enum { MB2_END, MB2_CMDLINE, MB2_LOADER, MB2_MODULE, MB2_MMAP = 6, MB2_FB = 8, MB2_RSDP_OLD = 14, MB2_RSDP = 15 };
+
+/* GRUB gives the arguments alone (and Debian's scripts a word "placeholder" before
+ * them), others the file's name first. */
+static const char *skip_name(const char *s)
+{
+    bool grub = !strncmp(boot_info.loader, "GRUB", 4);
+    const char *end = strchr(s, ' ');
+    size_t n = end ? (size_t)(end - s) : strlen(s);
+
+    if (!grub || (n == 11 && !strncmp(s, "placeholder", 11))) {
+        s += n;
+    }
+    while (*s == ' ') {
+        s++;
+    }
+    return s;
+}
+
+static void add_module(u32 start, u32 end, const char *string)
+{
+    if (boot_info.nr_modules == ARRAY_SIZE(boot_info.module) || end < start) {
+        printk(LOG_WARN, "boot: module at %#x is left out\n", start);
+        return;
+    }
+    struct boot_module *m = &boot_info.module[boot_info.nr_modules++];
+    m->start = start;
+    m->len = end - start;
+    strlcpy(m->cmdline, string, sizeof(m->cmdline));
+}
+
+static void add_memory(u64 start, u64 len, u32 type)
+{
+    if (!len || start + len < start) {
+        return;
+    }
+    if (boot_info.nr_e820 == E820_MAX) {
+        printk(LOG_WARN, "boot: too many memory ranges, %#lx+%#lx is left out\n", start, len);
+        return;
+    }
+    boot_info.e820[boot_info.nr_e820++] = (struct e820_range){ start, len, type };
+}
+
+/* Sorts; where two overlap the higher type number (the less usable one) wins. */
+static void tidy_memory(void)
+{
+    struct e820_range *e = boot_info.e820;
+    for (unsigned i = 1; i < boot_info.nr_e820; i++) {
+        for (unsigned k = i; k && e[k].start < e[k - 1].start; k--) {
+            struct e820_range t = e[k];
+            e[k] = e[k - 1];
+            e[k - 1] = t;
+        }
+    }
+    for (unsigned i = 0; i + 1 < boot_info.nr_e820; i++) {
+        u64 end = e[i].start + e[i].len, end2 = e[i + 1].start + e[i + 1].len;
+        if (end <= e[i + 1].start) {
+            continue;
+        }
+        if (e[i].type <= e[i + 1].type) {
+            e[i].len = e[i + 1].start - e[i].start;     /* may become empty */
+        } else {
+            e[i + 1].start = MIN(end, end2);
+            e[i + 1].len = end2 - e[i + 1].start;
+        }
+    }
+}
+
+static void read_mb1(const struct mb1_info *b)
+{
+    if (b->flags & MB1_LOADER) {
+        strlcpy(boot_info.loader, phys_to_virt(b->boot_loader_name), sizeof(boot_info.loader));
+    }
+    if (b->flags & MB1_CMDLINE) {
+        strlcpy(boot_info.cmdline, skip_name(phys_to_virt(b->cmdline)), sizeof(boot_info.cmdline));
+    }
+    for (u32 i = 0; (b->flags & MB1_MODS) && i < b->mods_count; i++) {
+        const struct mb1_mod *m = (const struct mb1_mod *)phys_to_virt(b->mods_addr) + i;
+        add_module(m->start, m->end, m->string ? skip_name(phys_to_virt(m->string)) : "");
+    }
+    if (!(b->flags & MB1_MMAP)) {
+        panic("the boot loader gives no memory map");
+    }
+    for (u32 at = 0; at + sizeof(struct mb1_mmap) <= b->mmap_length;) {
+        const struct mb1_mmap *m = phys_to_virt(b->mmap_addr + at);
+        add_memory(m->addr, m->len, m->type);
+        at += m->size + 4;
+    }
+    if (b->flags & MB1_FB) {
+        boot_info.fb_addr = b->fb_addr;
+        boot_info.fb_width = b->fb_width;
+        boot_info.fb_height = b->fb_height;
+        boot_info.fb_pitch = b->fb_pitch;
+        boot_info.fb_bpp = b->fb_bpp;
+        boot_info.video_mode = b->fb_type;
+    }
+}
+
+static void read_mb2_tag(const struct mb2_tag *t)
+{
+    switch (t->type) {
+    case MB2_MODULE: {
+        const struct mb2_mod *m = (const struct mb2_mod *)t;
+        add_module(m->start, m->end, skip_name(m->string));
+        break;
+    }
+    case MB2_CMDLINE:
+        strlcpy(boot_info.cmdline, skip_name((const char *)(t + 1)), sizeof(boot_info.cmdline));
+        break;
+    case MB2_MMAP: {
+        const struct mb2_mmap *m = (const struct mb2_mmap *)t;
+        for (u32 at = sizeof(*m); m->entry_size && at + m->entry_size <= t->size; at += m->entry_size) {
+            const struct mb2_mmap_entry *e = (const void *)((const char *)t + at);
+            add_memory(e->addr, e->len, e->type);
+        }
+        break;
+    }
+    case MB2_FB: {
+        const struct mb2_fb *f = (const struct mb2_fb *)t;
+        boot_info.fb_addr = f->addr;
+        boot_info.fb_width = f->width;
+        boot_info.fb_height = f->height;
+        boot_info.fb_pitch = f->pitch;
+        boot_info.fb_bpp = f->bpp;
+        boot_info.video_mode = f->type;
+        break;
+    }
+    case MB2_RSDP_OLD:
+    case MB2_RSDP:
+        if (t->type == MB2_RSDP || !boot_info.has_rsdp_copy) {
+            memset(boot_info.rsdp_copy, 0, sizeof(boot_info.rsdp_copy));
+            memcpy(boot_info.rsdp_copy, t + 1, MIN(t->size - sizeof(*t), sizeof(boot_info.rsdp_copy)));
+            boot_info.has_rsdp_copy = true;
+        }
+        break;
+    }
+}
+
+static const struct mb2_tag *next_tag(const struct mb2_tag *t)
+{
+    return (const struct mb2_tag *)((const char *)t + ROUND_UP(t->size, 8u));
+}
+
+static void read_mb2(const u32 *b)
+{
+    const struct mb2_tag *first = (const struct mb2_tag *)(b + 2), *t;
+    const char *end = (const char *)b + b[0];
+
+    /* The loader's name first: the others are read by it. */
+    for (t = first; (const char *)t < end && t->type != MB2_END && t->size >= 8; t = next_tag(t)) {
+        if (t->type == MB2_LOADER) {
+            strlcpy(boot_info.loader, (const char *)(t + 1), sizeof(boot_info.loader));
+        }
+    }
+    for (t = first; (const char *)t < end && t->type != MB2_END && t->size >= 8; t = next_tag(t)) {
+        read_mb2_tag(t);
+    }
+}
+
+void boot_info_init(u32 magic, paddr_t mbi)
+{
+    if (magic == MB1_LOADED) {
+        read_mb1(phys_to_virt(mbi));
+    } else if (magic == MB2_LOADED) {
+        read_mb2(phys_to_virt(mbi));
+    } else {
+        panic("not started by a multiboot loader (magic number %#x)", magic);
+    }
+    if (!boot_info.nr_e820) {
+        panic("the boot loader gives no memory map");
+    }
+    tidy_memory();
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86's part of domains and vCPUs: their memory, the switch from one vCPU to
+ * another on a CPU, FPU state. The scheduler calls arch_context_switch with
+ * interrupts off; everything else is called by the owner of the object.
+ */
+#include "arch.h"
+#include "mm.h"
+#include "x86/asm.h"
+#include "x86/desc.h"
+#include "x86/machine.h"
+#include "x86/pv.h"
+
+#define FPU_ORDER 0     /* one page: FXSAVE or x87+SSE+AVX XSAVE */
+
+struct domain *arch_domain_alloc(void)
+{
+    _Static_assert(sizeof(struct x86_domain) <= PAGE_SIZE, "one page");
+    return alloc_hv_page();
+}
+
+void arch_domain_free(struct domain *d)
+{
+    free_hv_page(d);
+}
+
+int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    (void)config;
+    spin_lock_init(&xd(d)->pv.mmu_lock, LOCK_MMU);
+    xd(d)->pv.relinquish_at = PAGE_NONE;
+    return pirq_domain_init(d, 0);
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+    pirq_domain_destroy(d);
+}
+
+struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
+{
+    _Static_assert(sizeof(struct x86_vcpu) <= PAGE_SIZE, "one page");
+    struct x86_vcpu *x = alloc_hv_page();
+
+    (void)id;
+    if (!x) {
+        return NULL;
+    }
+    if (d->id != DOMID_IDLE) {
+        x->fpu = alloc_hv_page();
+        x->pv.traps = alloc_hv_page();
+        if (!x->fpu || !x->pv.traps) {
+            arch_vcpu_free(&x->v);
+            return NULL;
+        }
+        for (unsigned i = 0; i < ARRAY_SIZE(x->pv.gdt_frame); i++) {
+            x->pv.gdt_frame[i] = INVALID_MFN;
+        }
+        *(u16 *)x->fpu = 0x37f;             /* FCW and MXCSR after reset: SDM vol. 1, 13.6 */
+        *(u32 *)(x->fpu + 24) = 0x1f80;
+        x->xcr0 = cpu_has.xcr0;
+        x->pv.kernel_mode = true;
+    }
+    return &x->v;
+}
+
+void arch_vcpu_free(struct vcpu *v)
+{
+    struct x86_vcpu *x = xv(v);
+
+    if (x->fpu) {
+        free_hv_page(x->fpu);
+    }
+    if (x->pv.traps) {
+        free_hv_page(x->pv.traps);
+    }
+    free_hv_page(x);
+}
+
+static void fpu_save(struct x86_vcpu *x)
+{
+    __asm__ volatile("clts");
+    if (cpu_has.xsave) {
+        __asm__ volatile("xsave64 (%0)" :: "r"(x->fpu), "a"(~0u), "d"(~0u) : "memory");
+    } else {
+        __asm__ volatile("fxsave64 (%0)" :: "r"(x->fpu) : "memory");
+    }
+}
+
+static void fpu_load(struct x86_vcpu *x)
+{
+    __asm__ volatile("clts");
+    if (cpu_has.xsave) {
+        __asm__ volatile("xrstor64 (%0)" :: "r"(x->fpu), "a"(~0u), "d"(~0u) : "memory");
+    } else {
+        __asm__ volatile("fxrstor64 (%0)" :: "r"(x->fpu) : "memory");
+    }
+    if (x->pv.cr0_ts) {
+        write_cr0(read_cr0() | CR0_TS);
+    }
+}
+
+#define READ_SEG(r) ({ u16 s_; __asm__ volatile("mov %%" #r ", %0" : "=r"(s_)); s_; })
+
+static void save_state(struct x86_vcpu *x)
+{
+    u64 gs = rdmsr(MSR_GS_BASE), other = rdmsr(MSR_KERNEL_GS_BASE);
+
+    x->regs = cpu_top()->regs;
+    x->regs.ds = READ_SEG(ds);
+    x->regs.es = READ_SEG(es);
+    x->regs.fs = READ_SEG(fs);
+    x->regs.gs = READ_SEG(gs);
+    x->pv.fs_base = rdmsr(MSR_FS_BASE);
+    x->pv.gs_base_kernel = x->pv.kernel_mode ? gs : other;
+    x->pv.gs_base_user = x->pv.kernel_mode ? other : gs;
+    fpu_save(x);
+    if (x->pv.debugreg[7] & 0xff) {
+        __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));
+    }
+}
+
+/* A selector that the new tables refuse becomes null. */
+static void load_segments(struct x86_vcpu *x)
+{
+    if (x->regs.ds | READ_SEG(ds)) {
+        load_ds(x->regs.ds);
+    }
+    if (x->regs.es | READ_SEG(es)) {
+        load_es(x->regs.es);
+    }
+    if (x->regs.fs | READ_SEG(fs)) {
+        load_fs(x->regs.fs);
+    }
+    if (x->regs.gs | READ_SEG(gs)) {
+        load_gs(x->regs.gs);
+    }
+    wrmsr(MSR_FS_BASE, x->pv.fs_base);
+    wrmsr(MSR_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_kernel : x->pv.gs_base_user);
+    wrmsr(MSR_KERNEL_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_user : x->pv.gs_base_kernel);
+}
+
+static void load_state(struct x86_vcpu *x)
+{
+    set_bit(cpu_id(), &xd(x->v.domain)->pv.active.bits);
+    tlb_write_cr3(pv_cr3(x));
+    desc_load_gdt(x);
+    desc_load_ldt(x);
+    cpu_top()->regs = x->regs;
+    load_segments(x);
+    fpu_load(x);
+    pv_load_debugregs(x);
+    vcpu_time_update(&x->v);
+}
+
+void arch_context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    if (prev == next) {
+        return;
+    }
+    if (!prev->is_idle) {
+        save_state(xv(prev));
+    }
+    cpu_top()->curr = next;
+    if (next->is_idle) {
+        tlb_write_cr3((u64)virt_to_mfn(hv_l4) << PAGE_SHIFT);
+        desc_load_gdt(NULL);
+        desc_load_ldt(NULL);
+    } else {
+        load_state(xv(next));
+    }
+    if (!prev->is_idle && prev->domain != next->domain) {
+        clear_bit(cpu_id(), &xd(prev->domain)->pv.active.bits);
+    }
+}
+
+/* Nothing is kept on a CPU after arch_context_switch. */
+void arch_vcpu_sync(struct vcpu *v)
+{
+    (void)v;
+}
+
+int rdmsr_safe(u32 m, u64 *v)
+{
+    return (int)rdmsr_fixup(m, v);
+}
+
+int wrmsr_safe(u32 m, u64 v)
+{
+    return (int)wrmsr_fixup(m, v);
+}

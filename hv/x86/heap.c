@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame allocator: a buddy system on struct page, guarded by heap_lock.
+ *
+ * Free frames lie in zones by the width of their frame number (zone z: frames 2^z to
+ * 2^(z+1)-1), so that a limit on the address is a limit on the zone, and what may lie
+ * anywhere is taken from the highest, which keeps low memory for devices. A free
+ * block's first frame carries PG_FREE, the order in `type`, the list links and, in
+ * `stamp`, the latest moment at which any of its frames was in use: a TLB that was
+ * flushed after that knows none of them. Frames inside a block carry no flags.
+ */
+#include "arch.h"
+#include "mm.h"
+#include "x86/boot.h"
+#include "x86/frames.h"
+
+#define ORDERS 19
+#define ZONES  32
+#define FREE_WORD(flags) ((u64)(flags) << 48 | (u64)DOMID_INVALID << 32)
+
+static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_HEAP);
+static u32 free_head[ZONES][ORDERS];        /* frame, 0: none (frame 0 is never free) */
+static u32 free_orders[ZONES];              /* bit per order with a block */
+static u64 free_frames, total_frames;
+
+u64 free_page_count(void)
+{
+    return READ_ONCE(free_frames);
+}
+
+u64 total_page_count(void)
+{
+    return total_frames;
+}
+
+static void list_push(u32 mfn, unsigned order)
+{
+    unsigned z = fls64(mfn);
+    struct page *pg = mfn_to_page(mfn);
+    pg->word = FREE_WORD(PG_FREE);
+    pg->type = order;
+    pg->prev = 0;
+    pg->next = free_head[z][order];
+    if (pg->next) {
+        mfn_to_page(pg->next)->prev = mfn;
+    }
+    free_head[z][order] = mfn;
+    free_orders[z] |= 1u << order;
+}
+
+static void list_remove(u32 mfn, unsigned order)
+{
+    unsigned z = fls64(mfn);
+    struct page *pg = mfn_to_page(mfn);
+    if (pg->next) {
+        mfn_to_page(pg->next)->prev = pg->prev;
+    }
+    if (pg->prev) {
+        mfn_to_page(pg->prev)->next = pg->next;
+    } else {
+        free_head[z][order] = pg->next;
+        if (!pg->next) {
+            free_orders[z] &= ~(1u << order);
+        }
+    }
+    pg->word = FREE_WORD(0);
+}
+
+static bool is_free_block(u64 mfn, unsigned order)
+{
+    if (!mfn_valid(mfn)) {
+        return false;
+    }
+    const struct page *pg = mfn_to_page(mfn);
+    return (pg->flags & PG_FREE) && pg->type == order;
+}
+
+static void free_block(u64 mfn, unsigned order, u64 stamp)
+{
+    with_lock (&heap_lock) {
+        free_frames += 1UL << order;
+        for (; order < ORDERS - 1; order++) {
+            u64 buddy = mfn ^ (1UL << order);
+            if (!buddy || fls64(buddy) != fls64(mfn) || !is_free_block(buddy, order)) {
+                break;
+            }
+            list_remove((u32)buddy, order);
+            stamp = MAX(stamp, mfn_to_page(buddy)->stamp);
+            mfn = MIN(mfn, buddy);
+        }
+        mfn_to_page(mfn)->stamp = stamp;
+        list_push((u32)mfn, order);
+    }
+}
+
+void heap_add(mfn_t start, mfn_t end)
+{
+    total_frames += end - start;
+    while (start < end) {
+        unsigned order = MIN(ffs64(start), fls64(end - start));
+        order = MIN(order, ORDERS - 1u);
+        /* A zone is no larger than its first frame number. */
+        order = MIN(order, fls64(start));
+        free_block(start, order, 0);
+        start += 1UL << order;
+    }
+}
+
+/* A block of the highest zone that is allowed, split as far as needed; 0: none. */
+static u64 take_block(unsigned order, unsigned zones)
+{
+    for (unsigned z = zones; z-- > 0;) {
+        u32 fit = free_orders[z] >> order;
+        if (!fit) {
+            continue;
+        }
+        unsigned have = order + ffs64(fit);
+        u32 mfn = free_head[z][have];
+        u64 stamp = mfn_to_page(mfn)->stamp;
+        list_remove(mfn, have);
+        while (have > order) {
+            have--;
+            u32 half = mfn + (1u << have);
+            mfn_to_page(half)->stamp = stamp;
+            list_push(half, have);
+        }
+        return mfn;
+    }
+    return 0;
+}
+
+static struct page *alloc_block(unsigned order, u32 memf)
+{
+    unsigned bits = MEMF_GET_BITS(memf), zones = ZONES;
+    u64 mfn = 0;
+
+    if ((memf & MEMF_BELOW_4G) && (!bits || bits > 32)) {
+        bits = 32;
+    }
+    if (bits) {
+        zones = bits > PAGE_SHIFT ? MIN(bits - PAGE_SHIFT, (unsigned)ZONES) : 0;
+    }
+    if (order >= ORDERS) {
+        return NULL;
+    }
+    with_lock (&heap_lock) {
+        mfn = take_block(order, zones);
+        free_frames -= mfn ? 1UL << order : 0;
+    }
+    if (!mfn) {
+        return NULL;
+    }
+    struct page *pg = mfn_to_page(mfn);
+    tlb_flush_stale(pg->stamp);
+    return pg;
+}
+
+static void clear_frames(struct page *pg, unsigned order)
+{
+    memset(page_to_virt(pg), 0, PAGE_SIZE << order);
+}
+
+struct page *alloc_hv_pages(unsigned order, u32 memf)
+{
+    struct page *pg = alloc_block(order, memf);
+    if (!pg) {
+        return NULL;
+    }
+    for (unsigned long i = 0; i < 1UL << order; i++) {
+        pg[i].type = 0;
+        pg[i].word = FREE_WORD(PG_HV) | 1;
+    }
+    if (memf & MEMF_ZERO) {
+        clear_frames(pg, order);
+    }
+    return pg;
+}
+
+void free_frames_stamped(struct page *pg, unsigned order, u64 stamp)
+{
+    for (unsigned long i = 0; i < 1UL << order; i++) {
+        pg[i].type = 0;
+        pg[i].word = FREE_WORD(0);
+    }
+    free_block(page_to_mfn(pg), order, stamp);
+}
+
+/* No guest ever mapped these: no TLB knows them. */
+void free_hv_pages(struct page *pg, unsigned order)
+{
+    BUG_ON(pg->flags != PG_HV || pg->refs != 1);
+    free_frames_stamped(pg, order, 0);
+}
+
+void *alloc_hv_page(void)
+{
+    struct page *pg = alloc_hv_pages(0, MEMF_ZERO);
+    return pg ? page_to_virt(pg) : NULL;
+}
+
+void free_hv_page(void *va)
+{
+    free_hv_pages(mfn_to_page(virt_to_mfn(va)), 0);
+}
+
+/* --- domains' frames --- */
+
+/* Within d's limits? A hint unless page_lock is held. */
+static int may_have(const struct domain *d, u64 frames)
+{
+    if (READ_ONCE(d->is_dying)) {
+        return -EINVAL;
+    }
+    return d->tot_pages + frames < frames || d->tot_pages + frames > d->max_pages ? -ENOMEM : 0;
+}
+
+static int give_frames(struct domain *d, struct page *pg, unsigned order)
+{
+    u64 n = 1UL << order;
+    with_lock (&d->page_lock) {
+        int err = may_have(d, n);
+        if (err) {
+            return err;
+        }
+        if (!d->tot_pages) {
+            domain_ref(d);      /* frames.c drops it with the last frame */
+        }
+        d->tot_pages += n;
+        u32 mfn = (u32)page_to_mfn(pg), last = d->page_last;
+        for (u64 i = 0; i < n; i++, mfn++, pg++) {
+            pg->type = PT_NONE;
+            pg->prev = last;
+            pg->next = PAGE_NONE;
+            if (last == PAGE_NONE) {
+                d->page_first = mfn;
+            } else {
+                mfn_to_page(last)->next = mfn;
+            }
+            last = mfn;
+            /* From here on others may find it. */
+            __atomic_store_n(&pg->word, (u64)PG_ALLOCATED << 48 | (u64)d->id << 32 | 1, __ATOMIC_RELEASE);
+        }
+        d->page_last = last;
+    }
+    return 0;
+}
+
+int assign_pages(struct domain *d, struct page *pg, unsigned order)
+{
+    for (u64 i = 0; i < 1UL << order; i++) {
+        tlb_flush_stale(pg[i].stamp);
+    }
+    return give_frames(d, pg, order);
+}
+
+struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf)
+{
+    if (order >= ORDERS || may_have(d, 1UL << order)) {
+        return NULL;
+    }
+    struct page *pg = alloc_block(order, memf);
+    if (!pg) {
+        return NULL;
+    }
+    if (!(memf & MEMF_CONTENT)) {
+        clear_frames(pg, order);
+    }
+    if (give_frames(d, pg, order)) {
+        free_frames_stamped(pg, order, 0);
+        return NULL;
+    }
+    return pg;
+}

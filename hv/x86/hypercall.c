@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dispatcher. entry.S calls hypercall_fns[] for a PV guest's `syscall`;
+ * multicall does the same for each of its entries. No lock.
+ */
+#include "arch.h"
+#include "evtchn.h"
+#include "guest.h"
+#include "hypercall.h"
+#include "x86/desc.h"
+#include "x86/domain.h"
+
+/* A call that needs a right goes through its checker, the others directly. */
+#define HYPERCALL(nr, name, handler, nargs, right, note)                 \
+    static UNUSED long checked_##name(struct vcpu *v, unsigned long *a)         \
+    {                                                                    \
+        return domain_has(v->domain, right) ? handler(v, a) : -EPERM;    \
+    }
+#define NOT_IMPLEMENTED(nr, name, err, note)                             \
+    static long refused_##name(struct vcpu *v, unsigned long *a)         \
+    {                                                                    \
+        (void)v; (void)a;                                                \
+        return -err;                                                     \
+    }
+#include "hypercall_table.h"
+#undef HYPERCALL
+#undef NOT_IMPLEMENTED
+
+static long no_such_call(struct vcpu *v, unsigned long *a)
+{
+    (void)v; (void)a;
+    return -ENOSYS;
+}
+
+extern hypercall_fn *const hypercall_fns[64];   /* for entry.S */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#endif
+hypercall_fn *const hypercall_fns[64] = {
+    [0 ... 63] = no_such_call,
+#define HYPERCALL(nr, name, handler, nargs, right, note) \
+    [nr] = (right) == RIGHT_NONE ? handler : checked_##name,
+#define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,
+#include "hypercall_table.h"
+#undef HYPERCALL
+#undef NOT_IMPLEMENTED
+};
+#pragma GCC diagnostic pop
+
+bool hypercall_preempt(struct vcpu *v)
+{
+    arch_irq_window();
+    return this_cpu()->softirq || vcpu_upcall_waiting(v);
+}
+
+/* -ERESTART: the guest repeats its `syscall` (two bytes) with the arguments in a[]. */
+void hypercall_restart(unsigned long *a)
+{
+    struct cpu_user_regs *r = &cpu_top()->regs;
+    r->rdi = a[0];
+    r->rsi = a[1];
+    r->rdx = a[2];
+    r->r10 = a[3];
+    r->r8 = a[4];
+    r->r9 = a[5];
+    r->rip -= 2;
+}
+
+/* Only calls that neither nest nor replace the registers may be entries. */
+static bool multicall_allowed(u64 op)
+{
+    return op < 64 && op != __HYPERVISOR_multicall && op != __HYPERVISOR_iret;
+}
+
+/* a: list of struct multicall_entry, their number. xen.h, "Multicall". */
+long do_multicall(struct vcpu *v, unsigned long *a)
+{
+    for (unsigned n = 1; (u32)a[1] > 0; n++) {
+        struct multicall_entry e;
+        if (arg_read(v, &e, a[0])) {
+            return -EFAULT;
+        }
+        e.result = multicall_allowed(e.op)
+            ? (u64)hypercall_fns[index_nospec(e.op, 64)](v, e.args) : (u64)-ENOSYS;
+        if ((long)e.result == -ERESTART) {
+            return arg_write(v, a[0], &e) ? -EFAULT : -ERESTART;
+        }
+        if (arg_write_field(v, a[0], &e, result)) {
+            return -EFAULT;
+        }
+        a[0] += sizeof(e);
+        a[1] = (u32)a[1] - 1;
+        if (v->domain->is_shutting_down || (n % 16 == 0 && (u32)a[1] && hypercall_preempt(v))) {
+            return (u32)a[1] ? -ERESTART : 0;
+        }
+    }
+    return 0;
+}

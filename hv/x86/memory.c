@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The sub-operations of memory_op that know the machine: its memory map and where
+ * the machine-to-physical table lies. Nothing here changes after start-up; no lock.
+ */
+#include "arch.h"
+#include "guest.h"
+#include "x86/machine.h"
+#include <xen/memory.h>
+
+/* As the BIOS call INT 0x15, EAX=0xE820 gives it. */
+struct e820_entry { u64 start, size; u32 type; } PACKED;
+
+/* A null buffer asks for the number of entries. */
+static long op_machine_map(struct vcpu *v, u64 arg)
+{
+    struct xen_memory_map m;
+    if (arg_read(v, &m, arg)) {
+        return -EFAULT;
+    }
+    if (!handle_null(m.buffer)) {
+        if (m.nr_entries < boot_info.nr_e820) {
+            return -EINVAL;
+        }
+        for (unsigned i = 0; i < boot_info.nr_e820; i++) {
+            const struct e820_range *r = &boot_info.e820[i];
+            struct e820_entry e = { r->start, r->len, r->type };
+            if (copy_to_void(v, m.buffer, i * sizeof(e), &e, sizeof(e))) {
+                return -EFAULT;
+            }
+        }
+    }
+    m.nr_entries = boot_info.nr_e820;
+    return arg_write_field(v, arg, &m, nr_entries);
+}
+
+#define M2P_CHUNK MIB(2)        /* of the table, as tools map it */
+
+static long op_m2p_place(struct vcpu *v, u64 arg)
+{
+    struct xen_machphys_mapping m = {
+        .v_start = M2P_RO,
+        .v_end = M2P_RO + ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK),
+        .max_mfn = max_mfn - 1,
+    };
+    return arg_write(v, arg, &m);
+}
+
+/* The frame where chunk `va` of the table begins; 0: it has none of its own. */
+static mfn_t m2p_chunk(u64 va)
+{
+    pte_t e = hv_l4[pt_index(va, 4)];
+    for (unsigned level = 3; level >= 2 && (e & PTE_P); level--) {
+        e = ((pte_t *)mfn_to_virt(pte_mfn(e)))[pt_index(va, level)];
+    }
+    return (e & PTE_P) && (e & PTE_PSE) ? pte_mfn(e) : 0;
+}
+
+/* Tools map all of the list: a hole in it shows the chunk before. */
+static long op_m2p_frames(struct vcpu *v, u64 arg)
+{
+    struct xen_machphys_mfn_list l;
+    mfn_t last = 0;
+    if (arg_read(v, &l, arg)) {
+        return -EFAULT;
+    }
+    u64 end = ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK) / M2P_CHUNK;
+    u32 n = (u32)MIN((u64)l.max_extents, end);
+    for (u32 i = 0; i < n; i++) {
+        mfn_t mfn = m2p_chunk(M2P_RW + i * M2P_CHUNK);
+        last = mfn ? mfn : last;
+        if (copy_to_handle(v, l.extent_start, i, &last, 1)) {
+            return -EFAULT;
+        }
+    }
+    l.nr_extents = n;
+    return arg_write_field(v, arg, &l, nr_extents);
+}
+
+long arch_memory_op(struct vcpu *v, unsigned cmd, u64 arg)
+{
+    switch (cmd) {
+    case XENMEM_machine_memory_map:
+        return op_machine_map(v, arg);
+    case XENMEM_machphys_mapping:
+        return op_m2p_place(v, arg);
+    default:    /* machphys_mfn_list */
+        return op_m2p_frames(v, arg);
+    }
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame audit: counts anew, from page tables, vCPUs, grants and the pages that
+ * Bulkhead holds for itself, how many references and uses each frame must have, and
+ * compares with struct page. All other vCPUs are paused meanwhile. Debug key 'A'.
+ */
+#include "arch.h"
+#include "evtchn.h"
+#include "grant.h"
+#include "mm.h"
+#include "x86/pv.h"
+
+struct expect { u32 refs, uses; };
+
+struct audit {
+    struct expect *at;      /* by MFN */
+    unsigned long differences;
+};
+
+static void expect(struct audit *a, mfn_t mfn, u32 refs, u32 uses)
+{
+    if (mfn_valid(mfn)) {
+        a->at[mfn].refs += refs;
+        a->at[mfn].uses += uses;
+    }
+}
+
+static void expect_mapping(void *arg, mfn_t mfn, bool write)
+{
+    expect(arg, mfn, 1, write);
+}
+
+static void expect_page(struct audit *a, const struct page *pg, bool use)
+{
+    if (pg) {
+        expect(a, page_to_mfn(pg), 1, use);
+    }
+}
+
+static void count_table(struct audit *a, const struct page *pg)
+{
+    unsigned level = pt_level(pg->type);
+    unsigned done = (unsigned)((pg->type & PT_DONE_MASK) >> PT_DONE_SHIFT);
+    unsigned n = pg->type & PT_VALIDATED ? 512 : done + !!(pg->type & PT_CHILD);
+    const pte_t *t = page_to_virt(pg);
+
+    for (unsigned i = 0; i < n; i++) {
+        if ((t[i] & PTE_P) && !(level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST)) {
+            expect(a, pte_mfn(t[i]), 1, level > 1 || (t[i] & PTE_RW));
+        }
+    }
+}
+
+static void count_vcpu(struct audit *a, struct vcpu *v)
+{
+    struct pv_vcpu *pv = &xv(v)->pv;
+
+    expect_page(a, pv->cr3, true);
+    expect_page(a, pv->user_cr3, true);
+    expect_page(a, pv->partial, true);
+    expect_page(a, v->info_page, true);
+    for (unsigned i = 0; i < pv->nr_deferred; i++) {
+        expect_page(a, pv->deferred[i], true);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_page); i++) {
+        expect_page(a, pv->ldt_page[i], true);
+    }
+    for (unsigned i = 0; i * 512 < pv->gdt_entries; i++) {
+        expect(a, pv->gdt_frame[i], 1, 1);
+    }
+}
+
+static void count_domain(struct audit *a, struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu (d, v) {
+        count_vcpu(a, v);
+    }
+    expect_page(a, xd(d)->eoi_map_page, true);
+    grant_for_each_mapping(d, expect_mapping, a);
+    evtchn_for_each_page(d, expect_mapping, a);
+}
+
+static void compare(struct audit *a, mfn_t mfn)
+{
+    const struct page *pg = mfn_to_page(mfn);
+    struct expect want = a->at[mfn];
+    bool table = pt_level(pg->type) || (pg->type & PT_TYPE_MASK) == PT_DESC ||
+                 (pg->type & PT_TYPE_MASK) == PT_WRITABLE;
+
+    if (pg->flags & PG_ALLOCATED) {
+        want.refs++;
+    }
+    if (pg->flags & PG_XENHEAP) {
+        want.refs++;
+        want.uses++;
+    }
+    if (pg->refs == want.refs && (!table || (u32)(pg->type & PT_COUNT_MASK) == want.uses)) {
+        return;
+    }
+    if (++a->differences <= 20) {
+        printk(LOG_ERR, "audit: frame %lx owner d%u flags %x type %lx: %u references, %u counted; "
+               "%u uses, %u counted\n", mfn, pg->owner, pg->flags, pg->type, pg->refs, want.refs,
+               (u32)(pg->type & PT_COUNT_MASK), want.uses);
+    }
+}
+
+static void for_each_other_vcpu(void (*fn)(struct vcpu *v))
+{
+    struct domain *d = NULL;
+    struct vcpu *v;
+
+    for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
+        for_each_vcpu (d, v) {
+            if (v != current_vcpu()) {
+                fn(v);
+            }
+        }
+    }
+}
+
+unsigned long audit_frames(void)
+{
+    unsigned order = 0;
+    struct audit a = { 0 };
+    struct page *pages;
+    struct domain *d;
+    u64 frames = 0;
+
+    while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect)) {
+        order++;
+    }
+    pages = alloc_hv_pages(order, MEMF_ZERO);
+    if (!pages) {
+        printk(LOG_ERR, "audit: not done, needs %lu KiB of free memory in one piece\n",
+               (PAGE_SIZE << order) >> 10);
+        return ~0UL;
+    }
+    a.at = page_to_virt(pages);
+    for_each_other_vcpu(vcpu_pause);
+    for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
+        count_domain(&a, d);
+    }
+    for (mfn_t mfn = 0; mfn < max_mfn; mfn++) {
+        const struct page *pg = mfn_to_page(mfn);
+        if (mfn_valid(mfn) && pt_level(pg->type) && (pg->type & PT_COUNT_MASK)) {
+            count_table(&a, pg);
+            if (pg->type & PT_PINNED) {
+                expect(&a, mfn, 1, 1);
+            }
+        }
+    }
+    for (mfn_t mfn = 0; mfn < max_mfn; mfn++) {
+        const struct page *pg = mfn_to_page(mfn);
+        if (mfn_valid(mfn) && !(pg->flags & PG_FREE) &&
+            (!(pg->flags & PG_HV) || (pg->flags & PG_XENHEAP))) {
+            compare(&a, mfn);
+            frames++;
+        }
+    }
+    for_each_other_vcpu(vcpu_unpause);
+    free_hv_pages(pages, order);
+    printk(LOG_INFO, "audit: %lu frames, %lu differences\n", frames, a.differences);
+    return a.differences;
+}

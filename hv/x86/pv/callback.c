@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Into the guest kernel and back: trap table, callbacks, bounce frames, iret, and
+ * the change between a PV guest's kernel and user halves. Everything here belongs
+ * to the current vCPU; no lock.
+ *
+ * A frame on the kernel's stack, from low addresses: rcx, r11, [ds, es, fs, gs for
+ * the failsafe callback], [error code], rip, cs, rflags, rsp, ss. Bit 32 and up of
+ * the cs slot hold the saved upcall mask; rflags.IF shows its inverse (xen-x86_64.h).
+ */
+#include "guest.h"
+#include "hypercall.h"
+#include "x86/asm.h"
+#include "x86/desc.h"
+#include "x86/machine.h"
+#include "x86/pv.h"
+#include <xen/callback.h>
+#include <xen/nmi.h>
+
+void pv_toggle_mode(struct x86_vcpu *x)
+{
+    x->pv.kernel_mode = !x->pv.kernel_mode;
+    __asm__ volatile("swapgs");
+    tlb_write_cr3(pv_cr3(x));
+}
+
+#define READ_SEG(r) ({ u16 s_; __asm__ volatile("mov %%" #r ", %0" : "=r"(s_)); s_; })
+
+/* Builds the frame and points the vCPU at `to`. extra: 0 none, 1 error code, 4 segments. */
+static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_events,
+                   unsigned extra, u32 error_code)
+{
+    struct x86_vcpu *x = xv(v);
+    bool from_kernel = x->pv.kernel_mode;
+    u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
+    u64 f[11], sp;
+    unsigned n = 0;
+
+    if (!from_kernel) {
+        pv_toggle_mode(x);
+    }
+    sp = (from_kernel ? r->rsp : x->pv.kernel_sp) & ~15UL;
+    f[n++] = r->rcx;
+    f[n++] = r->r11;
+    if (extra == 4) {
+        f[n++] = READ_SEG(ds);
+        f[n++] = READ_SEG(es);
+        f[n++] = READ_SEG(fs);
+        f[n++] = READ_SEG(gs);
+    } else if (extra == 1) {
+        f[n++] = error_code;
+    }
+    f[n++] = r->rip;
+    f[n++] = (from_kernel ? r->cs & ~3u : r->cs) | (u64)mask << 32;
+    f[n++] = (r->rflags & ~(u64)(X86_IF | X86_IOPL)) | (mask ? 0 : X86_IF);
+    f[n++] = r->rsp;
+    f[n++] = r->ss;
+    sp -= 8 * n;
+    if (!guest_range_ok(sp, 8 * n) || guest_write(v, sp, f, 8 * n)) {
+        domain_crash(v->domain, "vCPU %u: no frame fits on the kernel stack at %lx (rip %lx)",
+                     v->id, sp, (unsigned long)r->rip);
+        return;
+    }
+    if (!to) {
+        domain_crash(v->domain, "vCPU %u: no handler for vector %u (rip %lx, error %x)", v->id,
+                     r->entry_vector, (unsigned long)r->rip, error_code);
+        return;
+    }
+    if (mask_events) {
+        v->info->evtchn_upcall_mask = 1;
+    }
+    r->rip = to;
+    r->rsp = sp;
+    r->cs = FLAT_KERNEL_CS;
+    r->ss = FLAT_KERNEL_SS;
+    r->rflags &= ~(u64)(X86_AC | X86_VM | X86_RF | X86_NT | X86_IOPL | X86_TF);
+    r->rflags |= X86_IF;
+    r->entry_vector = 0;
+}
+
+static bool has_error_code(unsigned vec)
+{
+    return vec < 32 && ((1u << vec) & 0x60227d00u);     /* 8, 10-14, 17, 21, 29, 30 */
+}
+
+void pv_inject(struct vcpu *v, struct cpu_user_regs *r, unsigned vec, u32 error_code)
+{
+    const struct trap_info *t = &xv(v)->pv.traps[vec & 255];
+
+    bounce(v, r, t->address, TI_GET_IF(t), has_error_code(vec), error_code);
+}
+
+void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *r, u32 ec, u64 addr)
+{
+    v->info->arch.cr2 = addr;
+    if (xv(v)->pv.kernel_mode) {
+        ec &= ~4u;              /* the guest's kernel is not its user */
+    }
+    pv_inject(v, r, TRAP_PF, ec);
+}
+
+void pv_inject_soft(struct vcpu *v, struct cpu_user_regs *r, unsigned vec)
+{
+    const struct trap_info *t = &xv(v)->pv.traps[vec & 255];
+
+    if (TI_GET_DPL(t) < (xv(v)->pv.kernel_mode ? 1 : 3)) {
+        r->rip -= vec == TRAP_BP || vec == 4 ? 1 : 2;
+        pv_inject(v, r, TRAP_GP, vec * 8 + 2);
+        return;
+    }
+    bounce(v, r, t->address, TI_GET_IF(t), 0, 0);
+}
+
+void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *r)
+{
+    __asm__ volatile("clts");
+    xv(v)->pv.cr0_ts = false;   /* as the ABI has it: cleared when the trap is taken */
+    pv_inject(v, r, TRAP_NM, 0);
+}
+
+void pv_upcall(struct vcpu *v)
+{
+    struct x86_vcpu *x = xv(v);
+
+    if (x->pv.event.address) {
+        bounce(v, &cpu_top()->regs, x->pv.event.address, true, 0, 0);
+    } else {
+        v->info->evtchn_upcall_mask = 1;    /* nobody to call: until it registers one */
+    }
+}
+
+void pv_syscall_from_user(struct vcpu *v)
+{
+    struct x86_vcpu *x = xv(v);
+    struct cpu_user_regs *r = &cpu_top()->regs;
+
+    if (!x->pv.syscall.address) {
+        r->rip -= 2;
+        pv_inject(v, r, TRAP_UD, 0);
+        return;
+    }
+    r->cs = FLAT_USER_CS64;
+    bounce(v, r, x->pv.syscall.address, x->pv.syscall.mask, 0, 0);
+    r->entry_vector = TRAP_SYSCALL;
+}
+
+void pv_iret_failed(struct cpu_user_regs *r)
+{
+    struct vcpu *v = current_vcpu();
+    struct x86_vcpu *x = xv(v);
+
+    r->entry_vector = TRAP_GP;
+    bounce(v, r, x->pv.failsafe.address, x->pv.failsafe.mask, 4, 0);
+}
+
+void pv_iret(struct vcpu *v)
+{
+    struct x86_vcpu *x = xv(v);
+    struct cpu_user_regs *r = &cpu_top()->regs;
+    struct iret_context c;
+
+    if (!guest_range_ok(r->rsp, sizeof(c)) || arg_read(v, &c, r->rsp)) {
+        domain_crash(v->domain, "vCPU %u: iret frame at %lx cannot be read", v->id,
+                     (unsigned long)r->rsp);
+        return;
+    }
+    if ((c.cs & 3) == 3) {
+        if (!x->pv.user_cr3) {
+            domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
+            return;
+        }
+        pv_toggle_mode(x);
+    }
+    r->rip = c.rip;
+    r->cs = (u16)(c.cs | 3);            /* the guest's kernel runs in ring 3 as well */
+    r->rflags = (c.rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    r->rsp = c.rsp;
+    r->ss = (u16)(c.ss | 3);
+    r->r11 = c.r11;
+    r->rcx = c.rcx;
+    if (c.flags & VGCF_in_syscall) {    /* the user's registers as sysret leaves them */
+        r->r11 = r->rflags;
+        r->rcx = r->rip;
+    }
+    r->rax = c.rax;
+    v->info->evtchn_upcall_mask = !(c.rflags & X86_IF);
+}
+
+/* a: table of struct trap_info, ended by address 0; NULL clears. xen.h. */
+long do_set_trap_table(struct vcpu *v, unsigned long *a)
+{
+    struct trap_info t, *table = xv(v)->pv.traps;
+
+    if (!a[0]) {
+        memset(table, 0, 256 * sizeof(t));
+        return 0;
+    }
+    for (unsigned i = 0; i <= 256; i++, a[0] += sizeof(t)) {
+        if (arg_read(v, &t, a[0])) {
+            return -EFAULT;
+        }
+        if (!t.address) {
+            return 0;
+        }
+        if (!va_canonical(t.address)) {
+            return -EINVAL;
+        }
+        t.cs |= 3;
+        table[t.vector] = t;
+    }
+    return -EINVAL;
+}
+
+static long callback_set(struct vcpu *v, u16 type, u16 flags, u64 address)
+{
+    struct pv_vcpu *pv = &xv(v)->pv;
+    struct pv_callback cb = { address, flags & CALLBACKF_mask_events };
+
+    if (!va_canonical(address)) {
+        return -EINVAL;
+    }
+    switch (type) {
+    case CALLBACKTYPE_event:     pv->event = cb;     return 0;
+    case CALLBACKTYPE_failsafe:  pv->failsafe = cb;  return 0;
+    case CALLBACKTYPE_syscall:   pv->syscall = cb;   return 0;
+    case CALLBACKTYPE_syscall32: pv->syscall32 = cb; return 0;
+    case CALLBACKTYPE_sysenter:  pv->sysenter = cb;  return 0;
+    case CALLBACKTYPE_nmi:       pv->nmi = cb;       return 0;
+    }
+    return -ENOSYS;
+}
+
+/* a: event, failsafe, syscall addresses: the older form. */
+long do_set_callbacks(struct vcpu *v, unsigned long *a)
+{
+    long rc = callback_set(v, CALLBACKTYPE_event, 0, a[0]);
+
+    if (!rc) {
+        rc = callback_set(v, CALLBACKTYPE_failsafe, 0, a[1]);
+    }
+    return rc ? rc : callback_set(v, CALLBACKTYPE_syscall, 0, a[2]);
+}
+
+/* a: CALLBACKOP_*, struct callback_register / _unregister. callback.h. */
+long do_callback_op(struct vcpu *v, unsigned long *a)
+{
+    struct callback_register reg;
+    struct callback_unregister unreg;
+
+    switch (a[0]) {
+    case CALLBACKOP_register:
+        return arg_read(v, &reg, a[1]) ? -EFAULT
+                                       : callback_set(v, reg.type, reg.flags, reg.address);
+    case CALLBACKOP_unregister:
+        if (arg_read(v, &unreg, a[1])) {
+            return -EFAULT;
+        }
+        return unreg.type == CALLBACKTYPE_event || unreg.type == CALLBACKTYPE_failsafe ||
+               unreg.type == CALLBACKTYPE_syscall ? -EINVAL : callback_set(v, unreg.type, 0, 0);
+    }
+    return -ENOSYS;
+}
+
+/* a: XENNMI_*, argument. nmi.h. */
+long do_nmi_op(struct vcpu *v, unsigned long *a)
+{
+    struct xennmi_callback cb;
+
+    switch (a[0]) {
+    case XENNMI_register_callback:
+        if (v->id != 0) {
+            return -EINVAL;
+        }
+        return arg_read(v, &cb, a[1]) ? -EFAULT
+                                      : callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
+    case XENNMI_unregister_callback:
+        return callback_set(v, CALLBACKTYPE_nmi, 0, 0);
+    }
+    return -ENOSYS;
+}
+
+/* a: ss, sp of the guest kernel's stack for entries from its user mode. */
+long do_stack_switch(struct vcpu *v, unsigned long *a)
+{
+    xv(v)->pv.kernel_ss = (u16)(a[0] | 3);
+    xv(v)->pv.kernel_sp = a[1];
+    return 0;
+}
+
+/* a: 1 sets TS, 0 clears it. */
+long do_fpu_taskswitch(struct vcpu *v, unsigned long *a)
+{
+    if (a[0]) {
+        xv(v)->pv.cr0_ts = true;
+        write_cr0(read_cr0() | CR0_TS);
+    } else {
+        xv(v)->pv.cr0_ts = false;
+        __asm__ volatile("clts");
+    }
+    return 0;
+}
+
+/* iret is no ordinary call: entry.S takes it aside; elsewhere (multicall) it is refused. */
+long do_iret(struct vcpu *v, unsigned long *a)
+{
+    (void)v;
+    (void)a;
+    return -ENOSYS;
+}

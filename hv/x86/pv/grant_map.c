@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grant mappings in a PV guest's own page tables. The entry holds references of
+ * its own on the frame, besides those that the grant code keeps for the mapping, so
+ * that a guest which overwrites the entry loses that one and nothing else.
+ */
+#include "arch.h"
+#include "mm.h"
+#include "x86/asm.h"
+#include "x86/pv.h"
+#include <xen/grant_table.h>
+
+/* The level 1 slot that host_addr names: a machine address of an entry
+ * (contains_pte) or a virtual one. NULL: not an entry of this guest. */
+static pte_t *find_slot(struct mmu *m, u64 addr, u32 flags, struct page **table)
+{
+    if (!(flags & GNTMAP_contains_pte)) {
+        return guest_range_ok(addr, 1) ? mmu_walk(xv(m->v)->pv.cr3, addr, table) : NULL;
+    }
+    if ((addr & 7) || !mfn_valid(addr >> PAGE_SHIFT)) {
+        return NULL;
+    }
+    *table = mfn_to_page(addr >> PAGE_SHIFT);
+    if (!mmu_owner(m, *table) || pt_level((*table)->type) != 1 ||
+        !((*table)->type & PT_VALIDATED)) {
+        return NULL;
+    }
+    return (pte_t *)((char *)page_to_virt(*table) + (addr & ~PAGE_MASK));
+}
+
+static pte_t grant_pte(mfn_t mfn, u32 flags)
+{
+    pte_t e = pte_make(mfn, PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX);
+
+    if (!(flags & GNTMAP_readonly)) {
+        e |= PTE_RW;
+    }
+    return e | (pte_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
+}
+
+int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
+{
+    /* The frame's owner is whoever it is: the grant has established the right. */
+    struct domain *owner = mfn_valid(mfn) ? page_owner(mfn_to_page(mfn)) : NULL;
+    struct page *table;
+    struct mmu m;
+    pte_t *slot;
+    int rc;
+
+    if (!owner) {
+        return GNTST_general_error;
+    }
+    while (mmu_begin(&m, v, v->domain, owner)) {
+    }
+    slot = find_slot(&m, addr, flags, &table);
+    rc = slot && !mmu_write_entry(&m, table, slot, 1, grant_pte(mfn, flags), false)
+             ? GNTST_okay : GNTST_general_error;
+    mmu_end(&m);
+    return rc;
+}
+
+/* Replaces the entry when it maps mfn with at most the rights of the grant. */
+static int replace(struct mmu *m, u64 addr, mfn_t mfn, u32 flags, pte_t with)
+{
+    struct page *table;
+    pte_t *slot = find_slot(m, addr, flags, &table);
+
+    if (!slot || !(*slot & PTE_P) || pte_mfn(*slot) != mfn ||
+        ((*slot & PTE_RW) && (flags & GNTMAP_readonly))) {
+        return GNTST_general_error;
+    }
+    return mmu_write_entry(m, table, slot, 1, with, false) ? GNTST_general_error : GNTST_okay;
+}
+
+int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
+{
+    struct mmu m;
+    int rc;
+
+    while (mmu_begin(&m, v, v->domain, v->domain)) {
+    }
+    rc = replace(&m, addr, mfn, flags, 0);
+    mmu_end(&m);
+    return rc;
+}
+
+/* The entry at new_addr (virtual) moves to addr's place and is cleared where it was. */
+int pv_grant_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags)
+{
+    struct page *table;
+    struct mmu m;
+    pte_t *from = NULL, e;
+    int rc = GNTST_general_error;
+
+    if ((flags & GNTMAP_contains_pte) && new_addr) {
+        return GNTST_general_error;
+    }
+    while (mmu_begin(&m, v, v->domain, v->domain)) {
+    }
+    if (!new_addr) {
+        rc = replace(&m, addr, mfn, flags, 0);
+    } else if (guest_range_ok(new_addr, 1) && (from = mmu_walk(xv(v)->pv.cr3, new_addr, &table))) {
+        e = READ_ONCE(*from);
+        rc = replace(&m, addr, mfn, flags, e);
+        if (rc == GNTST_okay) {
+            (void)mmu_write_entry(&m, table, from, 1, 0, false);
+        }
+    }
+    mmu_end(&m);
+    return rc;
+}

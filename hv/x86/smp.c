@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The other CPUs: their start, and calls between CPUs.
+ *
+ * CPUs are started one after the other by INIT and STARTUP; what the next one needs
+ * lies in ap_*. cpus[] and nr_cpus change only then. call_lock guards the one call
+ * in progress; who waits for it, holding no lock, answers calls meanwhile.
+ */
+#include "arch.h"
+#include "console.h"
+#include "lib.h"
+#include "mm.h"
+#include "options.h"
+#include "sched.h"
+#include "x86/asm.h"
+#include "x86/boot.h"
+#include "x86/machine.h"
+
+#define AP_NONE ~0u
+#define SECOND_STARTUP_NS 200000            /* SDM vol. 3, 9.4.4.1 */
+#define GIVE_UP_NS 5000000000LL             /* an emulator may not run it at once */
+
+struct cpu cpus[NR_CPUS] = { [0].online = true };
+unsigned nr_cpus = 1;
+
+static u32 max_cpus = NR_CPUS;
+OPTION_INT(max_cpus, "maxcpus", "use at most so many CPUs");
+static bool no_smp;
+OPTION_BOOL(no_smp, "nosmp", "use the boot CPU only");
+
+extern const char trampoline[], trampoline_end[];
+/* For boot.S: tables, stack and number of the CPU being started. */
+extern u64 ap_cr3, ap_stack_top;
+extern u32 ap_cpu;
+u64 ap_cr3, ap_stack_top;
+u32 ap_cpu = AP_NONE;
+
+static spinlock_t call_lock = SPINLOCK_INIT(LOCK_SMP);
+static struct {
+    void (*fn)(void *arg);
+    void *arg;
+    u64 todo;               /* CPUs that have not done it yet; atomic */
+} call;
+
+/* --- between CPUs --- */
+
+void arch_spin_poll(void)
+{
+    tlb_answer();
+    panic_poll();
+    cpu_relax();
+}
+
+void arch_irq_window(void)
+{
+    __asm__ volatile("sti; nop; cli" ::: "memory");
+}
+
+void arch_kick_cpu(unsigned cpu)
+{
+    if (cpu != cpu_id() && READ_ONCE(cpus[cpu].online)) {
+        apic_send_ipi(cpus[cpu].apic_id, VEC_KICK);
+    }
+}
+
+static void kick_interrupt(void)
+{
+    /* Having come into Bulkhead is all. */
+}
+
+static void call_answer(void)
+{
+    u64 self = 1UL << cpu_id();
+    if (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE) & self) {
+        call.fn(call.arg);
+        __atomic_fetch_and(&call.todo, ~self, __ATOMIC_SEQ_CST);
+    }
+}
+
+void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg)
+{
+    u64 self = 1UL << cpu_id(), others = 0;
+    while (!spin_trylock(&call_lock)) {
+        call_answer();
+        arch_spin_poll();
+    }
+    for (unsigned i = 0; i < nr_cpus; i++) {
+        others |= cpumask_test(mask, i) && cpus[i].online ? 1UL << i : 0;
+    }
+    others &= ~self;
+    call.fn = fn;
+    call.arg = arg;
+    __atomic_store_n(&call.todo, others, __ATOMIC_RELEASE);
+    for (u64 rest = others; rest; rest &= rest - 1) {
+        apic_send_ipi(cpus[ffs64(rest)].apic_id, VEC_CALL);
+    }
+    if (mask.bits & self) {
+        fn(arg);
+    }
+    while (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE)) {
+        arch_spin_poll();
+    }
+    spin_unlock(&call_lock);
+}
+
+/* --- start --- */
+
+/* The C entry of another CPU: on its own stack, interrupts off. */
+void cpu_startup_ap(unsigned cpu)
+{
+    if (cpu >= NR_CPUS || READ_ONCE(ap_cpu) != cpu) {
+        for (;;) {          /* given up before it came */
+            __asm__ volatile("cli; hlt");
+        }
+    }
+    struct cpu *c = &cpus[cpu];
+    cpu_top()->cpu = c;
+    cpu_features_apply();
+    desc_init_cpu(cpu);
+    apic_init_cpu();
+    time_init_cpu();
+    sched_cpu_init(cpu);
+    cpu_top()->curr = c->idle;
+    tlb_write_cr3(read_cr3());
+    __atomic_store_n(&c->online, true, __ATOMIC_SEQ_CST);
+    idle_loop_start();
+}
+
+/* The highest frame of RAM below 640 KiB. */
+static paddr_t low_page(void)
+{
+    paddr_t best = 0;
+    struct boot_range r;
+    for (unsigned i = 0; boot_ram_range(i, &r); i++) {
+        paddr_t end = MIN(r.end, 0xa0000UL);
+        if (end > r.start && end - PAGE_SIZE > best) {
+            best = end - PAGE_SIZE;
+        }
+    }
+    return best;
+}
+
+static bool wait_online(const struct cpu *c, s_time_t ns)
+{
+    s_time_t end = now() + ns;
+    while (!READ_ONCE(c->online) && now() < end) {
+        time_sync_answer();
+        arch_spin_poll();
+    }
+    return READ_ONCE(c->online);
+}
+
+static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
+{
+    struct cpu *c = &cpus[cpu];
+    struct page *stack = alloc_hv_pages(STACK_ORDER, MEMF_ZERO);
+    if (!stack) {
+        return false;
+    }
+    c->id = cpu;
+    c->apic_id = apic_id;
+    c->stack = page_to_virt(stack);
+    ap_cr3 = (u64)hv_l4 - DIRECT_MAP;
+    ap_stack_top = (u64)c->stack + STACK_SIZE - ROUND_UP(sizeof(struct cpu_top), 16);
+    __atomic_store_n(&ap_cpu, cpu, __ATOMIC_SEQ_CST);
+    apic_send_init(apic_id);
+    apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
+    if (!wait_online(c, SECOND_STARTUP_NS)) {
+        apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
+        wait_online(c, GIVE_UP_NS);
+    }
+    if (!c->online) {
+        /* Its stack stays: it might still come. */
+        __atomic_store_n(&ap_cpu, AP_NONE, __ATOMIC_SEQ_CST);
+        printk(LOG_WARN, "CPU: the one with APIC id %u does not answer and is left out\n", apic_id);
+        return false;
+    }
+    return true;
+}
+
+void smp_init(void)
+{
+    u32 limit = no_smp || !max_cpus ? 1 : MIN(max_cpus, (u32)NR_CPUS);
+    paddr_t page = low_page();
+
+    irq_set_handler(VEC_FLUSH, tlb_answer);
+    irq_set_handler(VEC_KICK, kick_interrupt);
+    irq_set_handler(VEC_CALL, call_answer);
+    if (!page) {
+        printk(LOG_WARN, "CPU: no memory below 640 KiB, other CPUs cannot start\n");
+        return;
+    }
+    memcpy(phys_to_virt(page), trampoline, (size_t)(trampoline_end - trampoline));
+    for (unsigned i = 0; i < acpi.nr_cpus && nr_cpus < limit; i++) {
+        if (acpi.cpu[i].enabled && acpi.cpu[i].apic_id != cpus[0].apic_id &&
+            start_cpu(nr_cpus, acpi.cpu[i].apic_id, page)) {
+            nr_cpus++;
+        }
+    }
+    printk(LOG_INFO, "CPU: %u in use\n", nr_cpus);
+}

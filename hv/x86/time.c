@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Time. The TSC is the clock, measured once at start against HPET, PM timer or PIT;
+ * system time is (TSC - base) scaled, by just the formula that the ABI gives to guests,
+ * so a guest's clock and ours agree to the last bit and a guest's record never has to
+ * be renewed. CPUs whose TSCs are out of step get an offset. The scale is constant after
+ * start. time_lock (LOCK_TIME) guards the wall clock. Also the RTC's ports' lock.
+ */
+#include "arch.h"
+#include "guest.h"
+#include "x86/domain.h"
+#include "x86/machine.h"
+#include "x86/rtc.h"
+
+#define NS_PER_SEC      1000000000ULL
+#define WINDOW_NS       5000000ULL      /* of the measurement: 5 ms, within about 50 ppm */
+#define PM_HZ           3579545ULL
+#define PIT_HZ          1193182ULL
+
+static u64 tsc_base;                    /* TSC of the boot CPU at system time 0 */
+static u32 tsc_mul;                     /* ns = (ticks << shift) * mul >> 32; 0: not yet known */
+static int8_t tsc_shift;
+static u64 tsc_hz;
+static u64 tsc_base_of[NR_CPUS];        /* tsc_base by the TSC of each CPU */
+static bool tsc_stable;                 /* all TSCs are in step and never stop */
+
+static spinlock_t time_lock = SPINLOCK_INIT(LOCK_TIME);
+static u64 wall_base;                   /* Unix time in ns at system time 0 */
+
+spinlock_t rtc_lock = SPINLOCK_INIT(LOCK_TIME);
+
+/* --- the clock --- */
+
+static inline u64 ticks_to_ns(u64 ticks)
+{
+    ticks = tsc_shift < 0 ? ticks >> -tsc_shift : ticks << tsc_shift;
+    return (u64)((unsigned __int128)ticks * tsc_mul >> 32);
+}
+
+s_time_t now(void)
+{
+    /* Another CPU's base may be a few ticks ahead of this one's first reading. */
+    s64 ticks = (s64)(rdtsc() - tsc_base_of[cpu_id()]);
+    return ticks > 0 ? (s_time_t)ticks_to_ns((u64)ticks) : 0;
+}
+
+u64 time_to_tsc(s_time_t t)
+{
+    s_time_t left = t - now();
+    left = left < 0 ? 0 : MIN(left, (s_time_t)(1000 * NS_PER_SEC));
+    return rdtsc() + (u64)left * (tsc_hz / 1000) / 1000000;
+}
+
+u64 cpu_khz(void)
+{
+    return tsc_hz / 1000;
+}
+
+static void set_frequency(u64 hz)
+{
+    u64 t = hz;
+    int8_t shift = 0;
+    while (t > 2 * NS_PER_SEC) {
+        t >>= 1;
+        shift--;
+    }
+    while (t <= NS_PER_SEC) {
+        t <<= 1;
+        shift++;
+    }
+    tsc_hz = hz;
+    tsc_shift = shift;
+    tsc_mul = (u32)((NS_PER_SEC << 32) / t);
+}
+
+/* --- measuring the TSC --- */
+
+/* A free-running counter and its frequency. */
+struct reference {
+    const char *name;
+    u64 hz;
+    u32 mask;
+    u32 (*read)(void);
+};
+
+static volatile u32 *hpet;
+
+static u32 read_hpet(void)
+{
+    return hpet[0xf0 / 4];
+}
+
+static u32 read_pm(void)
+{
+    return inl((u16)acpi.pm_timer_port);
+}
+
+/* Channel 2 counts down from 65535 once; that is 54 ms. */
+static u32 read_pit(void)
+{
+    outb(0x43, 0x80);                   /* latch */
+    u32 low = inb(0x42);
+    return 0xffff - (low | (u32)inb(0x42) << 8);
+}
+
+static void start_pit(void)
+{
+    outb(0x61, (inb(0x61) & ~2) | 1);   /* gate on, speaker off */
+    outb(0x43, 0xb0);                   /* channel 2, both bytes, mode 0 */
+    outb(0x42, 0xff);
+    outb(0x42, 0xff);
+}
+
+static bool hpet_usable(struct reference *r)
+{
+    if (!acpi.hpet_addr) {
+        return false;
+    }
+    hpet = ioremap(acpi.hpet_addr, 0x400, PTE_CACHE_UC);
+    u32 period = hpet ? hpet[1] : 0;    /* femtoseconds */
+    if (period < 100000 || period > 100000000) {
+        return false;
+    }
+    hpet[0x10 / 4] |= 1;                /* the counter runs */
+    *r = (struct reference){ "HPET", 1000000000000000ULL / period, ~0u, read_hpet };
+    return true;
+}
+
+static bool pm_usable(struct reference *r)
+{
+    *r = (struct reference){ "PM timer", PM_HZ, 0xffffff, read_pm };
+    if (!acpi.pm_timer_port) {
+        return false;
+    }
+    for (unsigned i = 0, first = read_pm(); i < 100; i++) {
+        if (read_pm() != first) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads the reference and the TSC at one moment: of a few tries the least disturbed one
+ * (by SMIs, by an emulator's host) counts. */
+static u32 read_both(const struct reference *r, u64 *tsc)
+{
+    u64 best = ~0ULL;
+    u32 value = 0;
+    for (unsigned i = 0; i < 5; i++) {
+        u64 before = rdtsc();
+        u32 v = r->read();
+        u64 took = rdtsc() - before;
+        if (took < best) {
+            best = took;
+            value = v;
+            *tsc = before + took / 2;
+        }
+    }
+    return value;
+}
+
+static u64 measure(const struct reference *r, u64 *apic_hz)
+{
+    u64 t0, t1, want = r->hz * WINDOW_NS / NS_PER_SEC, ticks;
+    apic_timer_measure_start();
+    u32 c0 = read_both(r, &t0);
+    u32 a0 = apic_timer_measure_count();
+    while (((r->read() - c0) & r->mask) < want) {
+        cpu_relax();
+    }
+    u32 c1 = read_both(r, &t1);
+    u32 a1 = apic_timer_measure_count();
+    ticks = (c1 - c0) & r->mask;
+    *apic_hz = (u64)(a1 - a0) * r->hz / ticks;
+    return (t1 - t0) * r->hz / ticks;
+}
+
+/* Newer Intel CPUs say it: leaf 0x15. 0: not known. */
+static u64 tsc_hz_by_cpuid(void)
+{
+    u32 r[4];
+    cpuid(0, 0, r);
+    if (r[0] < 0x15 || !cpu_has.intel) {
+        return 0;
+    }
+    cpuid(0x15, 0, r);
+    return r[0] && r[1] && r[2] ? (u64)r[2] * r[1] / r[0] : 0;
+}
+
+static void find_frequency(void)
+{
+    struct reference r;
+    u64 apic_hz = 0;
+    if (!hpet_usable(&r) && !pm_usable(&r)) {
+        r = (struct reference){ "PIT", PIT_HZ, 0xffff, read_pit };
+        start_pit();
+    }
+    u64 hz = measure(&r, &apic_hz), said = tsc_hz_by_cpuid();
+    if (said && said - said / 100 < hz && hz < said + said / 100) {
+        hz = said;
+    }
+    if (hz < 1000000) {
+        panic("time: the TSC does not run (%llu Hz by the %s)", (unsigned long long)hz, r.name);
+    }
+    set_frequency(hz);
+    apic_timer_set_hz(apic_hz);
+    printk(LOG_INFO, "time: TSC runs at %llu kHz by the %s\n", (unsigned long long)(hz / 1000), r.name);
+}
+
+/* --- the RTC --- */
+
+u8 rtc_read(u8 reg)
+{
+    outb(0x70, reg);
+    return inb(0x71);
+}
+
+static void rtc_sample(u8 t[7])
+{
+    static const u8 regs[7] = { 0, 2, 4, 7, 8, 9, 0x32 };   /* s, min, h, day, month, year, century */
+    for (unsigned i = 0; i < 2000 && (rtc_read(0x0a) & 0x80); i++) {
+        cpu_relax();                    /* an update is under way: at most 2 ms */
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        t[i] = rtc_read(regs[i]);
+    }
+}
+
+/* Days from 1970 to a day of the Gregorian calendar. */
+static u64 days_since_epoch(u32 y, u32 m, u32 d)
+{
+    static const u16 before[12] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+    u32 leap_y = m > 2 ? y : y - 1;
+    return (u64)(y - 1970) * 365 + (leap_y / 4 - leap_y / 100 + leap_y / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400) +
+           before[m - 1] + d - 1;
+}
+
+/* Unix time; not waiting for a second's edge, which costs up to a second: half a
+ * second is added instead, so that the error is at most that. */
+static u64 rtc_unix_time(void)
+{
+    u8 a[7], b[7];
+    rtc_sample(a);
+    for (unsigned i = 0; i < 5; i++) {
+        rtc_sample(b);
+        if (memcmp(a, b, sizeof(a)) == 0) {
+            break;
+        }
+        memcpy(a, b, sizeof(a));
+    }
+    u8 format = rtc_read(0x0b);
+    bool pm = !(format & 2) && (a[2] & 0x80);
+    a[2] &= 0x7f;
+    for (unsigned i = 0; i < 7 && !(format & 4); i++) {     /* BCD */
+        a[i] = (a[i] & 15) + (a[i] >> 4) * 10;
+    }
+    u32 hour = !(format & 2) ? a[2] % 12 + (pm ? 12 : 0) : a[2];
+    u32 year = (a[6] >= 19 && a[6] <= 22 ? a[6] : a[5] < 70 ? 20 : 19) * 100 + a[5];
+    if (a[0] > 59 || a[1] > 59 || hour > 23 || a[3] < 1 || a[3] > 31 || a[4] < 1 || a[4] > 12 || year < 1970) {
+        printk(LOG_WARN, "time: the RTC holds no valid time\n");
+        return 0;
+    }
+    return days_since_epoch(year, a[4], a[3]) * 86400 + hour * 3600 + a[1] * 60u + a[0];
+}
+
+/* --- the wall clock --- */
+
+u64 wallclock_sec(void)
+{
+    u64 ns = 0;
+    with_lock (&time_lock) {
+        ns = wall_base + (u64)now();
+    }
+    return ns / NS_PER_SEC;
+}
+
+void wallclock_to_guest(struct domain *d)
+{
+    struct shared_info *si = d->shared_info;
+    if (!si) {
+        return;
+    }
+    with_lock (&time_lock) {
+        u64 sec = wall_base / NS_PER_SEC + (u64)d->time_offset;
+        u32 version = READ_ONCE(si->wc_version) | 1;
+        WRITE_ONCE(si->wc_version, version);
+        barrier();
+        WRITE_ONCE(si->wc_sec, (u32)sec);
+        WRITE_ONCE(si->wc_sec_hi, (u32)(sec >> 32));
+        WRITE_ONCE(si->wc_nsec, (u32)(wall_base % NS_PER_SEC));
+        barrier();
+        WRITE_ONCE(si->wc_version, version + 1);
+    }
+}
+
+void wallclock_set(u64 sec, u32 nsec, s_time_t at)
+{
+    if (sec >= 1ULL << 34 || nsec >= NS_PER_SEC || at < 0 || (u64)at > sec * NS_PER_SEC + nsec) {
+        return;                         /* a time before 1970 at start, or beyond our ns */
+    }
+    with_lock (&time_lock) {
+        wall_base = sec * NS_PER_SEC + nsec - (u64)at;
+    }
+    domid_t id = 0;
+    for (struct domain *d; (d = domain_get_from(id)) != NULL; domain_put(d)) {
+        id = d->id + 1;
+        wallclock_to_guest(d);
+    }
+}
+
+/* --- the guests' time records --- */
+
+/* Readers on other CPUs see an odd version while the record changes. */
+static void write_record(struct vcpu_time_info *t, const struct vcpu_time_info *src)
+{
+    u32 version = READ_ONCE(t->version) | 1;
+    WRITE_ONCE(t->version, version);
+    barrier();
+    t->tsc_timestamp = src->tsc_timestamp;
+    t->system_time = src->system_time;
+    t->tsc_to_system_mul = src->tsc_to_system_mul;
+    t->tsc_shift = src->tsc_shift;
+    t->flags = src->flags;
+    barrier();
+    WRITE_ONCE(t->version, version + 1);
+}
+
+/* The same in the guest's own memory (VCPUOP_register_vcpu_time_memory_area). */
+static bool write_guest_record(struct vcpu *v, struct vcpu_time_info *t)
+{
+    u64 to = v->time_guest;
+    u32 version = t->version;
+    t->version = version - 1;
+    if (guest_write(v, to, &t->version, sizeof(t->version)) || guest_write(v, to, t, sizeof(*t))) {
+        return false;
+    }
+    t->version = version;
+    return guest_write(v, to, &t->version, sizeof(t->version)) == 0;
+}
+
+void vcpu_time_update(struct vcpu *v)
+{
+    struct x86_vcpu *x = xv(v);
+    u64 base = tsc_base_of[cpu_id()];
+    if (x->time_info == v->info && x->time_base == base && x->time_guest == v->time_guest) {
+        return;
+    }
+    struct vcpu_time_info t = {
+        .version = x->time_version += 2,
+        .tsc_timestamp = base,
+        .system_time = 0,
+        .tsc_to_system_mul = tsc_mul,
+        .tsc_shift = tsc_shift,
+        .flags = tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
+    };
+    if (x->time_info != v->info || x->time_base != base) {
+        write_record(&v->info->time, &t);
+        x->time_info = v->info;
+    }
+    if (v->time_guest && (v != current_vcpu() || !write_guest_record(v, &t))) {
+        return;                         /* not reachable now: again next time */
+    }
+    x->time_guest = v->time_guest;
+    x->time_base = base;
+}
+
+/* --- other CPUs --- */
+
+static struct {
+    u32 question ALIGNED(64);           /* counts up */
+    u32 answered ALIGNED(64);           /* the question that tsc answers */
+    u64 tsc;
+} sync;
+
+void time_sync_answer(void)
+{
+    u32 q = __atomic_load_n(&sync.question, __ATOMIC_ACQUIRE);
+    if (q != sync.answered) {
+        sync.tsc = rdtsc();
+        __atomic_store_n(&sync.answered, q, __ATOMIC_RELEASE);
+    }
+}
+
+/* Asks the boot CPU for its TSC a few times. In step means that each answer lies
+ * between our own readings before and after. */
+void time_init_cpu(void)
+{
+    u64 best = ~0ULL, offset = 0;
+    bool in_step = true;
+    for (unsigned i = 0; i < 16; i++) {
+        u64 before = rdtsc();
+        u32 q = sync.question + 1;
+        __atomic_store_n(&sync.question, q, __ATOMIC_RELEASE);
+        while (__atomic_load_n(&sync.answered, __ATOMIC_ACQUIRE) != q) {
+            cpu_relax();
+        }
+        u64 theirs = sync.tsc, after = rdtsc();
+        in_step &= before <= theirs && theirs <= after;
+        if (after - before < best) {
+            best = after - before;
+            offset = before + best / 2 - theirs;
+        }
+    }
+    tsc_base_of[cpu_id()] = tsc_base + (in_step ? 0 : offset);
+    if (!in_step) {
+        if (tsc_stable) {
+            printk(LOG_WARN, "time: CPU %u's TSC is %lld ticks off; guests are told not to trust it\n",
+                   cpu_id(), (long long)offset);
+        }
+        tsc_stable = false;
+    }
+}
+
+void time_init(void)
+{
+    u32 r[4];
+    find_frequency();
+    tsc_base = rdtsc();
+    for (unsigned i = 0; i < NR_CPUS; i++) {
+        tsc_base_of[i] = tsc_base;
+    }
+    cpuid(1, 0, r);
+    tsc_stable = cpu_has.tsc_invariant || (r[2] >> 31);     /* an emulator's TSC never stops */
+    u64 t = rtc_unix_time();
+    wall_base = t * NS_PER_SEC + NS_PER_SEC / 2;
+    printk(LOG_INFO, "time: RTC says %llu seconds since 1970\n", (unsigned long long)t);
+}
