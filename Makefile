@@ -40,25 +40,25 @@ $(B)/%.o: %.S $(B)/asm_offsets.h
 # The image is linked twice: the first link's symbols become the table of the second
 # (after .text, so nothing that it names moves). QEMU and GRUB load the flat binary.
 LDFLAGS := -static -no-pie -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none \
-	--orphan-handling=error -T hv/x86/hv.lds
+	-T hv/x86/hv.lds
 $(B)/symbols-none.o $(B)/symbols.o: %.o: %.S
-	$(CC) -c -o $@ $<
+	@$(CC) -c -o $@ $<
 
 $(B)/symbols-none.S: tools/symbols
 	@mkdir -p $(@D)
-	tools/symbols < /dev/null > $@
+	@tools/symbols < /dev/null > $@
 
 $(B)/symbols.S: $(B)/bulkhead.1 tools/symbols
-	$(NM) -n $< | tools/symbols > $@
+	@$(NM) -n $< | tools/symbols > $@
 
 $(B)/bulkhead.1: $(OBJ) $(B)/symbols-none.o hv/x86/hv.lds
-	$(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols-none.o
+	@echo '  LD  $@'; $(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols-none.o
 
 $(B)/bulkhead.elf: $(B)/bulkhead.1 $(B)/symbols.o
-	$(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols.o
+	@echo '  LD  $@'; $(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols.o
 
 $(B)/bulkhead: $(B)/bulkhead.elf
-	$(OBJCOPY) -O binary $< $@
+	@$(OBJCOPY) -O binary $< $@
 
 clean:
 	rm -rf build/hv build/debug build/bulkhead*

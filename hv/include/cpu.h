@@ -27,6 +27,7 @@ struct cpu_top {
 enum softirq {
     SOFTIRQ_TIMER,
     SOFTIRQ_SCHED,
+    SOFTIRQ_NMI,                /* a guest's virtual NMI waits (x86/pv/callback.c) */
     SOFTIRQ_TASKLET,            /* rare deferred work: console input, VIRQs, teardown */
     SOFTIRQ_DOMAIN,             /* core/domain.c: dead domains are freed, VIRQ_DOM_EXC */
     NR_SOFTIRQS

@@ -57,11 +57,6 @@ u32 apic_id_self(void)
     return x2apic ? id : id >> 24;
 }
 
-u32 apic_version(void)
-{
-    return apic_read(APIC_VERSION);
-}
-
 bool apic_in_service(u8 vector)
 {
     return (apic_read(APIC_ISR + vector / 32 * 0x10) >> (vector % 32)) & 1;
@@ -171,7 +166,7 @@ void apic_init_cpu(void)
     if (x2apic) {
         wrmsr(MSR_APIC_BASE, base | BASE_X2APIC);
     }
-    unsigned lvts = (apic_version() >> 16) & 0xff;
+    unsigned lvts = (apic_read(APIC_VERSION) >> 16) & 0xff;
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
     apic_write(APIC_LVT_LINT1, LVT_MASKED);
     if (lvts >= 4) {

@@ -150,6 +150,9 @@ static void load_state(struct x86_vcpu *x)
     load_segments(x);
     fpu_load(x);
     pv_load_debugregs(x);
+    if (x->pv.nmi_pending) {
+        softirq_raise(SOFTIRQ_NMI);
+    }
     vcpu_time_update(&x->v);
 }
 

@@ -11,6 +11,7 @@
 #include "sched.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
+#include "x86/pv.h"
 
 #ifdef __clang__
 #define BUILT_BY "clang " __clang_version__
@@ -75,6 +76,7 @@ void hv_start(u32 magic, paddr_t mbi)
     timers_init();
     domains_init();
     policy_init();
+    pv_init();
     sched_init();
     sched_cpu_init(0);
     console_init_irq();

@@ -35,6 +35,7 @@ struct pv_vcpu {
     u64 partial_type;
     struct page *deferred[6];       /* restart: pages whose last type reference is being put */
     u32 nr_deferred;
+    bool nmi_pending;               /* atomic; delivered by SOFTIRQ_NMI */
     u64 iobmp; u32 iobmp_limit;     /* PHYSDEVOP_set_iobitmap: guest address, ports */
 };
 

@@ -81,7 +81,6 @@ bool acpi_s5_values(u8 *a, u8 *b);
 /* --- local APIC and IPIs (x86/apic.c) --- */
 void apic_eoi(void);
 u32 apic_id_self(void);
-u32 apic_version(void);
 /* The LAPIC timer's count goes down at the bus's frequency: x86/time.c measures it
  * and tells (Hz). Not needed with a TSC deadline timer. */
 void apic_timer_measure_start(void);

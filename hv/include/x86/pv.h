@@ -8,6 +8,7 @@
 #include "x86/domain.h"
 
 /* --- x86/pv/callback.c: into the guest kernel --- */
+void pv_init(void);                                 /* once, at start-up */
 /* Exception `vec` for the guest kernel, by its trap table; crashes the domain when the
  * kernel's stack cannot take the frame or there is no handler. */
 void pv_inject(struct vcpu *v, struct cpu_user_regs *regs, unsigned vec, u32 error_code);

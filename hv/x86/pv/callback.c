@@ -10,6 +10,8 @@
  */
 #include "guest.h"
 #include "hypercall.h"
+#include "sched.h"
+#include "arch.h"
 #include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/machine.h"
@@ -184,6 +186,35 @@ void pv_iret(struct vcpu *v)
     }
     r->rax = c.rax;
     v->info->evtchn_upcall_mask = !(c.rflags & X86_IF);
+}
+
+/* SOFTIRQ_NMI: the vCPU that runs here may have one to take. */
+static void deliver_nmi(void)
+{
+    struct vcpu *v = current_vcpu();
+    struct x86_vcpu *x = xv(v);
+    const struct trap_info *t;
+
+    if (v->is_idle || !__atomic_exchange_n(&x->pv.nmi_pending, false, __ATOMIC_SEQ_CST)) {
+        return;
+    }
+    t = &x->pv.traps[TRAP_NMI];
+    if (x->pv.nmi.address || t->address) {
+        bounce(v, &cpu_top()->regs, x->pv.nmi.address ? x->pv.nmi.address : t->address,
+               x->pv.nmi.address || TI_GET_IF(t), 0, 0);
+    }
+}
+
+void pv_init(void)
+{
+    softirq_register(SOFTIRQ_NMI, deliver_nmi);
+}
+
+void vcpu_send_nmi(struct vcpu *v)
+{
+    __atomic_store_n(&xv(v)->pv.nmi_pending, true, __ATOMIC_SEQ_CST);
+    vcpu_unblock(v);
+    softirq_raise_on(v->cpu, SOFTIRQ_NMI);
 }
 
 /* a: table of struct trap_info, ended by address 0; NULL clears. xen.h. */
