@@ -27,6 +27,13 @@ OPTION_BOOL(opt_console_to_ring, "console_to_ring", "copy dom0's console to the 
 static bool opt_sync_console = true;
 OPTION_BOOL(opt_sync_console, "sync_console", "accepted; output is always synchronous");
 
+/* What GRUB's scripts for Xen put on every command line. */
+static bool opt_placeholder, opt_real_mode;
+static char opt_edd[16];
+OPTION_BOOL(opt_placeholder, "placeholder", "accepted");
+OPTION_BOOL(opt_real_mode, "real-mode", "accepted; the BIOS is never called");
+OPTION_STR(opt_edd, "edd", "accepted; the BIOS is never called");
+
 struct queue { u32 head, tail; char c[QUEUE_SIZE]; };   /* head: next to write */
 static struct queue dom0_input, own_input;
 static u32 switch_count;

@@ -142,6 +142,8 @@ void evtchn_pirq_fire(struct domain *d, u32 port)
         spin_lock(&c->lock);
         if (c->state == EVT_PIRQ) {
             evtchn_raise(d, port, c);
+        } else if (c->state == EVT_RESERVED) {
+            c->pending = 1;             /* whoever binds it will raise it */
         }
         spin_unlock(&c->lock);
     }
@@ -212,52 +214,71 @@ static void virq_forget_handler(const struct domain *d)
 
 /* --- ports --- */
 
-/* Makes records up to the one of `port`. d->evtchn->lock held. */
-static int make_records(struct evtchn_domain *e, u32 port)
+/* More records, after the nr that the caller saw. No lock held: this allocates. */
+static int add_bucket(struct evtchn_domain *e, u32 nr)
 {
-    while (port >= e->nr_ports) {
-        struct evtchn *b = xzalloc_array(struct evtchn, EVTCHN_PER_BUCKET);
-        if (!b) {
-            return -ENOMEM;
-        }
-        for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++) {
-            spin_lock_init(&b[i].lock, LOCK_EVTCHN_PORT);
-        }
-        e->bucket[e->nr_ports / EVTCHN_PER_BUCKET] = b;
-        __atomic_store_n(&e->nr_ports, e->nr_ports + EVTCHN_PER_BUCKET, __ATOMIC_RELEASE);
+    struct evtchn *b = xzalloc_array(struct evtchn, EVTCHN_PER_BUCKET);
+    if (!b) {
+        return -ENOMEM;
     }
+    for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++) {
+        spin_lock_init(&b[i].lock, LOCK_EVTCHN_PORT);
+    }
+    spin_lock(&e->lock);
+    if (e->nr_ports == nr) {
+        e->bucket[nr / EVTCHN_PER_BUCKET] = b;
+        __atomic_store_n(&e->nr_ports, nr + EVTCHN_PER_BUCKET, __ATOMIC_RELEASE);
+        b = NULL;
+    }
+    spin_unlock(&e->lock);
+    xfree(b);                   /* another CPU was first */
     return 0;
+}
+
+/* The lowest port that is not in use becomes used; *nr: how many there are if it has
+ * no record yet (-ERESTART). */
+static int take_port(struct evtchn_domain *e, u32 *port, u32 *nr)
+{
+    int err = 0;
+    spin_lock(&e->lock);
+    u32 limit = MIN(e->max_port + 1, e->fifo ? (u32)EVTCHN_FIFO_NR_CHANNELS : (u32)EVTCHN_2L_NR_CHANNELS);
+    u32 p = (u32)find_next_zero_bit(e->used, limit, 1);
+    *nr = e->nr_ports;
+    if (e->closing || p >= limit) {
+        err = e->closing ? -EBUSY : -ENOSPC;
+    } else if (p >= e->nr_ports) {
+        err = -ERESTART;
+    } else {
+        e->used[p / 64] |= 1UL << (p % 64);
+        *port = p;
+    }
+    spin_unlock(&e->lock);
+    return err;
 }
 
 int evtchn_alloc(struct domain *d, u32 *port, struct evtchn **out)
 {
     struct evtchn_domain *e = d->evtchn;
-    u32 p = 0;
-    with_lock (&e->lock) {
-        if (e->closing) {
-            return -EBUSY;
-        }
-        u32 limit = MIN(e->max_port + 1, e->fifo ? EVTCHN_FIFO_NR_CHANNELS : (u32)EVTCHN_2L_NR_CHANNELS);
-        p = (u32)find_next_zero_bit(e->used, limit, 1);
-        if (p >= limit) {
-            return -ENOSPC;
-        }
-        int err = make_records(e, p);
+    u32 nr;
+    int err;
+    while ((err = take_port(e, port, &nr)) == -ERESTART) {
+        err = add_bucket(e, nr);
         if (err) {
-            return err;
+            break;
         }
-        e->used[p / 64] |= 1UL << (p % 64);
     }
-    struct evtchn *c = evtchn_of(e, p);
-    with_lock (&c->lock) {
-        c->state = EVT_RESERVED;
-        c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-        c->vcpu = 0;
-        c->remote_dom = DOMID_INVALID;
-        c->id = 0;
-        c->pending = 0;
+    if (err) {
+        return err;
     }
-    *port = p;
+    struct evtchn *c = evtchn_of(e, *port);
+    spin_lock(&c->lock);
+    c->state = EVT_RESERVED;
+    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    c->vcpu = 0;
+    c->remote_dom = DOMID_INVALID;
+    c->id = 0;
+    c->pending = 0;
+    spin_unlock(&c->lock);
     *out = c;
     return 0;
 }
@@ -430,7 +451,7 @@ int evtchn_domain_init(struct domain *d)
     e->used = xzalloc_array(unsigned long, e->max_port / 64 + 1);
     e->bucket = xzalloc_array(struct evtchn *, e->max_port / EVTCHN_PER_BUCKET + 1);
     d->evtchn = e;
-    if (!e->used || !e->bucket || make_records(e, 0)) {
+    if (!e->used || !e->bucket || add_bucket(e, 0)) {
         evtchn_domain_free(d);
         return -ENOMEM;
     }

@@ -195,26 +195,40 @@ bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c)
 
 /* The first control block: the domain leaves the 2-level ABI. What is pending there
  * stays so until its event words come. d->evtchn->lock held. */
-static int switch_to_fifo(struct domain *d)
+static void switch_to_fifo(struct domain *d, struct evtchn_fifo *f)
 {
     struct evtchn_domain *e = d->evtchn;
-    if (e->closing) {
-        return -EBUSY;
-    }
-    if (e->fifo) {
-        return 0;
-    }
-    struct evtchn_fifo *f = xzalloc_type(struct evtchn_fifo);
-    if (!f) {
-        return -ENOMEM;
-    }
-    __atomic_store_n(&e->fifo, f, __ATOMIC_RELEASE);
     u32 n = MIN(e->nr_ports, (u32)EVTCHN_2L_NR_CHANNELS);
+    __atomic_store_n(&e->fifo, f, __ATOMIC_SEQ_CST);
     for (u32 port = 1; port < n; port++) {
         if (test_bit(port, d->shared_info->evtchn_pending)) {
             __atomic_store_n(&evtchn_of(e, port)->pending, 1, __ATOMIC_RELAXED);
         }
     }
+}
+
+/* v's control block is at offset in pg. *f: a fresh array in case that it is needed,
+ * then NULL. d->evtchn->lock held. */
+static int set_control(struct domain *d, struct vcpu *v, struct page *pg, u32 offset, struct evtchn_fifo **f)
+{
+    struct evtchn_domain *e = d->evtchn;
+    if (v->evtchn->control) {
+        return -EINVAL;
+    }
+    if (e->closing) {
+        return -EBUSY;
+    }
+    if (!e->fifo) {
+        if (!*f) {
+            return -ENOMEM;
+        }
+        switch_to_fifo(d, *f);
+        *f = NULL;
+    }
+    e->fifo->control_page[v->id] = pg;
+    spin_lock(&v->evtchn->lock);
+    v->evtchn->control = (void *)((char *)page_to_virt(pg) + offset);
+    spin_unlock(&v->evtchn->lock);
     return 0;
 }
 
@@ -232,16 +246,11 @@ int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
     if (!pg) {
         return -EINVAL;
     }
-    int err = 0;
-    with_lock (&d->evtchn->lock) {
-        err = v->evtchn->control ? -EINVAL : switch_to_fifo(d);
-        if (!err) {
-            d->evtchn->fifo->control_page[v->id] = pg;
-            spin_lock(&v->evtchn->lock);
-            v->evtchn->control = (void *)((char *)page_to_virt(pg) + offset);
-            spin_unlock(&v->evtchn->lock);
-        }
-    }
+    struct evtchn_fifo *f = READ_ONCE(d->evtchn->fifo) ? NULL : xzalloc_type(struct evtchn_fifo);
+    spin_lock(&d->evtchn->lock);
+    int err = set_control(d, v, pg, offset, &f);
+    spin_unlock(&d->evtchn->lock);
+    xfree(f);
     if (err) {
         d->ops->put_gfn(pg, true);
         return err;

@@ -180,14 +180,18 @@ static long op_bind_pirq(struct vcpu *v, u64 arg)
     if (err) {
         return err;
     }
-    /* Reserved while it is bound, so that nobody closes it half-way; an interrupt that
-     * comes in between is raised below: one too many does no harm. */
+    /* Reserved while it is bound, so that nobody closes it half-way. */
     err = pirq_guest_bind(v, op.pirq, port, op.flags & BIND_PIRQ__WILL_SHARE);
     if (err) {
         evtchn_release(d, port, c);
         return err;
     }
     set_state(c, EVT_PIRQ, op.pirq, 0);
+    spin_lock(&c->lock);
+    if (c->state == EVT_PIRQ && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST)) {
+        evtchn_raise(d, port, c);       /* it came while it was being bound */
+    }
+    spin_unlock(&c->lock);
     return give_port(v, d, arg + offsetof(struct evtchn_bind_pirq, port), port);
 }
 

@@ -37,7 +37,8 @@ struct evtchn {
     domid_t remote_dom;
     u32 id;
     u16 queue;          /* FIFO: where it was linked last; guarded by that vCPU's queue lock */
-    u8 pending;         /* FIFO: raised while it had no event word yet; atomic */
+    u8 pending;         /* raised too early: FIFO without an event word yet, or a PIRQ while
+                         * it is being bound; atomic */
 };
 
 #define EVTCHN_PER_BUCKET 128u

@@ -432,28 +432,22 @@ int grant_domain_init(struct domain *d)
     return err;
 }
 
-/* No reference to d is left, so nobody has a grant of d mapped. A frame of the table
- * itself may still be mapped by a domain that got it as a resource: it is lost then. */
-static void free_shared_frame(struct domain *d, void *va)
+static void free_shared_frame(void *va)
 {
-    struct page *pg = mfn_to_page(virt_to_mfn(va));
-    if (hv_page_is_mapped(pg)) {
-        printk(LOG_WARN, "d%u: a grant table frame is still mapped: lost\n", d->id);
-    } else {
-        unshare_hv_page(pg);
-    }
+    unshare_hv_page(mfn_to_page(virt_to_mfn(va)));
 }
 
+/* No reference to d is left, so nobody has a grant of d mapped. */
 void grant_domain_free(struct domain *d)
 {
     struct grant_table *t = d->grants;
     ASSERT(t->nr_active == 0);
     for (u32 i = 0; i < t->nr_frames; i++) {
-        free_shared_frame(d, t->shared[i]);
+        free_shared_frame(t->shared[i]);
         xfree(t->active[i]);
     }
     for (u32 i = 0; i < t->nr_status; i++) {
-        free_shared_frame(d, t->status[i]);
+        free_shared_frame(t->status[i]);
     }
     grant_map_free(d);
     xfree(t->shared);

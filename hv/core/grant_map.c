@@ -19,7 +19,7 @@
 #include "hypercall.h"
 #include "mm.h"
 
-_Static_assert(sizeof(struct grant_map) == 16 || sizeof(struct grant_map) == 20, "small records");
+_Static_assert(sizeof(struct grant_map) == 16, "whole records in a frame");
 
 /* --- handles --- */
 

@@ -10,7 +10,7 @@
 
 #define RING_MIN  (16u << 10)
 #define RING_MAX  (128u << 10)
-#define LINE_MAX  1024          /* longest single printk */
+#define LINE_MAX  768           /* longest single printk; lies on the stack, also on an NMI's */
 #define BURST     10            /* lines that a limited source may write ... */
 #define REFILL    500000000L    /* ... then one each half second */
 
@@ -41,7 +41,7 @@ static u32 ring_mask = RING_MIN - 1;
 static u32 ring_first, ring_end;    /* positions run on and wrap at 2^32 */
 static u32 ring_told;
 static bool log_in_line;            /* the last printk ended without a newline */
-static bool uart_in_line;           /* the UART's cursor stands behind text */
+static char uart_last = '\n';        /* what the UART sent last */
 
 bool console_lock_take(void)
 {
@@ -138,11 +138,19 @@ static void ring_grow(u64 size)
 
 static void uart_text(char c)
 {
-    if (c == '\n') {
+    if (c == '\n' && uart_last != '\r') {
         uart_putc('\r');
     }
     uart_putc(c);
-    uart_in_line = c != '\n' && c != '\r';
+    uart_last = c;
+}
+
+/* Bulkhead's lines start at the left margin, whatever dom0 has left there. */
+static void uart_newline(void)
+{
+    if (uart_last != '\n' && uart_present()) {
+        uart_text('\n');
+    }
 }
 
 void console_put(const char *s, size_t n, bool to_ring)
@@ -178,9 +186,7 @@ static void log_text(const char *prefix, const char *s)
         const char *end = strchr(s, '\n');
         size_t n = end ? (size_t)(end - s) + 1 : strlen(s);
         if (!log_in_line) {
-            if (uart_in_line) {
-                uart_text('\n');
-            }
+            uart_newline();
             log_string("(BH) ");
             log_string(prefix);
         }
@@ -263,9 +269,7 @@ void console_guest_line(struct domain *d, const char *s, size_t n)
         return;
     }
     bool taken = console_lock_take();
-    if (uart_in_line) {
-        uart_text('\n');
-    }
+    uart_newline();
     snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
     log_string(prefix);
     console_put(s, n, true);

@@ -19,6 +19,7 @@
  * runq.leaving keeps prev from being freed until the last look at it.
  */
 #include "arch.h"
+#include "mm.h"
 #include "evtchn.h"
 #include "sched_private.h"
 
@@ -674,8 +675,9 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
 
 int sched_vcpu_init(struct vcpu *v)
 {
-    unsigned n = v->id % hweight64(sched_online.bits);
-    u64 m = sched_online.bits;
+    /* The first idle vCPU comes before any CPU is online. */
+    u64 m = sched_online.bits ? sched_online.bits : 1;
+    unsigned n = v->id % hweight64(m);
 
     while (n-- != 0) {
         m &= m - 1;
@@ -710,10 +712,14 @@ void sched_vcpu_destroy(struct vcpu *v)
 void sched_cpu_init(unsigned cpu)
 {
     struct runq *q = &runqs[cpu];
-    struct vcpu *v = vcpu_create(domain_idle, cpu);
+    struct vcpu *v = arch_vcpu_alloc(domain_idle, cpu);
 
-    BUG_ON(v == NULL);
-    v->initialised = v->is_running = true;
+    /* An idle vCPU is no guest's: it has no events, no timers, only a place to look at. */
+    BUG_ON(v == NULL || (v->info = xzalloc_type(struct vcpu_info)) == NULL);
+    v->domain = domain_idle;
+    v->id = v->cpu = cpu;
+    v->initialised = v->is_running = v->is_idle = true;
+    v->hard_affinity.bits = v->soft_affinity.bits = 1UL << cpu;
     list_init(&v->sched.queue);
     v->runstate_state = RUNSTATE_running;
     v->runstate_entry = now();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels (core/evtchn.c, core/evtchn_fifo.c, core/evtchn_2l.c).
+ * Event channels (core/evtchn.c, evtchn_op.c, evtchn_fifo.c, evtchn_2l.c).
  */
 #ifndef BH_EVTCHN_H
 #define BH_EVTCHN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grant tables (core/grant.c, core/grant_copy.c).
+ * Grant tables (core/grant.c, grant_map.c, grant_copy.c, grant_op.c).
  */
 #ifndef BH_GRANT_H
 #define BH_GRANT_H
@@ -10,7 +10,8 @@
 int grant_domain_init(struct domain *d);
 /* Ends all of d's mappings of others' frames: restartable (0, -ERESTART). */
 int grant_release_mappings(struct domain *d);
-/* Warns about frames of d that others still map; they keep their references. */
+/* At the very end, when no reference to d is left: others' mappings of its frames hold
+ * one each. */
 void grant_domain_free(struct domain *d);
 /* XENMEM_acquire_resource: frame idx of d's grant table (or of its status frames),
  * grown when needed; *mfn is set. id: XENMEM_resource_grant_table_id_*. 0 or -errno. */

@@ -204,15 +204,18 @@ static bool take_note(u32 type, const u8 *desc, u32 size, struct xen_elf_notes *
     case XEN_ELFNOTE_PAE_MODE:
         n->pae_extended = size >= 3 && memcmp(desc, "yes", 3) == 0;
         return true;
-    case XEN_ELFNOTE_FEATURES:
-        if (strnlen((const char *)desc, size) == size) {
+    case XEN_ELFNOTE_FEATURES: {
+        char text[512] = "";            /* Linux does not terminate it */
+        if (size >= sizeof(text)) {
             return false;
         }
-        if (!parse_features((const char *)desc, n)) {
+        memcpy(text, desc, size);
+        if (!parse_features(text, n)) {
             *why = "the kernel requires a feature that Bulkhead does not know";
             return false;
         }
         return true;
+    }
     default:
         return true;
     }

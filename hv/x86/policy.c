@@ -400,7 +400,7 @@ static long put_leaves(struct vcpu *v, const struct cpu_policy *p, xen_cpuid_lea
 
 long policy_domctl_get(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p)
 {
-    p->nr_msrs = handle_null(p->msrs) ? POLICY_MAX_MSRS : 0;
+    p->nr_msrs = 0;
     return put_leaves(v, policy_of(d), p->leaves.p, &p->nr_leaves);
 }
 

@@ -140,15 +140,16 @@ static bool pm_usable(struct reference *r)
     return false;
 }
 
-/* Reads the reference and the TSC at one moment: of a few tries the least disturbed one
+/* Reads a counter and the TSC at one moment: of a few tries the least disturbed one
  * (by SMIs, by an emulator's host) counts. */
-static u32 read_both(const struct reference *r, u64 *tsc)
+static u32 read_with_tsc(u32 (*read)(void), u64 *tsc)
 {
     u64 best = ~0ULL;
     u32 value = 0;
+    *tsc = 0;
     for (unsigned i = 0; i < 5; i++) {
         u64 before = rdtsc();
-        u32 v = r->read();
+        u32 v = read();
         u64 took = rdtsc() - before;
         if (took < best) {
             best = took;
@@ -161,18 +162,18 @@ static u32 read_both(const struct reference *r, u64 *tsc)
 
 static u64 measure(const struct reference *r, u64 *apic_hz)
 {
-    u64 t0, t1, want = r->hz * WINDOW_NS / NS_PER_SEC, ticks;
+    u64 t0, t1, u0, u1, want = r->hz * WINDOW_NS / NS_PER_SEC;
     apic_timer_measure_start();
-    u32 c0 = read_both(r, &t0);
-    u32 a0 = apic_timer_measure_count();
+    u32 c0 = read_with_tsc(r->read, &t0);
+    u32 a0 = read_with_tsc(apic_timer_measure_count, &u0);
     while (((r->read() - c0) & r->mask) < want) {
         cpu_relax();
     }
-    u32 c1 = read_both(r, &t1);
-    u32 a1 = apic_timer_measure_count();
-    ticks = (c1 - c0) & r->mask;
-    *apic_hz = (u64)(a1 - a0) * r->hz / ticks;
-    return (t1 - t0) * r->hz / ticks;
+    u32 c1 = read_with_tsc(r->read, &t1);
+    u32 a1 = read_with_tsc(apic_timer_measure_count, &u1);
+    u64 hz = (t1 - t0) * r->hz / ((c1 - c0) & r->mask);
+    *apic_hz = (u64)(a1 - a0) * hz / (u1 - u0);
+    return hz;
 }
 
 /* Newer Intel CPUs say it: leaf 0x15. 0: not known. */

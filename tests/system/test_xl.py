@@ -105,6 +105,8 @@ def test_vcpus(dom0):
     dom0.xl("vcpu-set v 1")
     dom0.until("gx v nproc", lambda out: out.strip() == "1", 60)
     dom0.xl("vcpu-set v 2")
+    # The kernel only adds the CPU; switching it on is for the guest's udev, which is not there.
+    dom0.gx("v", "while ! echo 1 >/sys/devices/system/cpu/cpu1/online; do sleep 1; done 2>/dev/null")
     dom0.until("gx v nproc", lambda out: out.strip() == "2", 60)
     dom0.xl("vcpu-pin v 0 1")
     dom0.xl("vcpu-pin v 1 all 0")

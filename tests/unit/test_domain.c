@@ -33,7 +33,14 @@ static void *take(size_t n)
     return calloc(1, n);
 }
 static void give(void *p) { if (p) { live--; free(p); } }
-static void stage(char c) { size_t n = strlen(stages); stages[n] = c; stages[n + 1] = 0; }
+static void stage(char c)
+{
+    size_t n = strlen(stages);
+    if (n < sizeof(stages) - 1) {
+        stages[n] = c;
+        stages[n + 1] = 0;
+    }
+}
 
 void *xzalloc(size_t n) { return take(n); }
 void xfree(void *p) { give(p); }

@@ -525,8 +525,12 @@ pte_t *mmu_walk(struct page *l4, u64 va, struct page **table)
 int mmu_pin(struct mmu *m, mfn_t mfn, unsigned level)
 {
     struct page *pg;
-    int rc = mmu_get_table(m, mfn, level, &pg);
+    int rc;
 
+    if (READ_ONCE(m->d->is_dying)) {
+        return -EINVAL;         /* unpin_all may have been here already */
+    }
+    rc = mmu_get_table(m, mfn, level, &pg);
     if (rc) {
         return rc;
     }
