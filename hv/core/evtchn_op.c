@@ -262,7 +262,12 @@ static long op_bind_vcpu(struct vcpu *v, u64 arg)
         WRITE_ONCE(c->vcpu, (u16)to->id);
         err = 0;
     }
+    bool pirq = !err && c->state == EVT_PIRQ;
+    u32 id = c->id;
     spin_unlock(&c->lock);
+    if (pirq) {
+        pirq_set_cpu(v->domain, id, READ_ONCE(to->cpu));
+    }
     return err;
 }
 

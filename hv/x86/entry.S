@@ -153,7 +153,7 @@ debug_entry:
         jmp     exception_entry
 
 /* ---- syscall: a stub per CPU finds that CPU's stack without a free register ---- */
-        .balign 16
+        .balign 32
         .globl  syscall_stubs
 syscall_stubs:
         .set    n, 0
