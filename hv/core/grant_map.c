@@ -122,6 +122,16 @@ static void let_go(const struct grant_map *m)
     domain_put(rd);
 }
 
+/* No CPU shows d what its page-table entries no longer do. */
+static void flush(struct domain *d)
+{
+    if (d->ops->grant_flush) {
+        d->ops->grant_flush(d);
+    } else {
+        tlb_flush_all();
+    }
+}
+
 /* Pins entry op->ref of rd and takes its frame for m. GNTST_*. */
 static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_map_grant_ref *op, struct grant_map *m)
 {
@@ -174,6 +184,7 @@ static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct grant
             /* The entry has references of its own: should it have changed already,
              * nothing of ours depends on it. */
             d->ops->grant_unmap(v, op->host_addr, m.mfn, op->flags);
+            flush(d);
         }
     }
     let_go(&m);
@@ -250,14 +261,12 @@ static int unmap_one(struct vcpu *v, u32 handle, u64 host_addr, u64 dev_bus_addr
 
 static void finish(struct domain *d, struct undo *u, u32 n)
 {
-    bool flush = false;
+    bool unmapped = false;
     for (u32 i = 0; i < n; i++) {
-        flush |= u[i].taken && u[i].left != u[i].m.flags;
+        unmapped |= u[i].taken && ((u[i].left ^ u[i].m.flags) & GNTMAP_host_map);
     }
-    if (flush && d->ops->grant_flush) {
-        d->ops->grant_flush(d);
-    } else if (flush) {
-        tlb_flush_all();
+    if (unmapped) {
+        flush(d);
     }
     for (u32 i = 0; i < n; i++) {
         if (u[i].taken) {
@@ -269,36 +278,37 @@ static void finish(struct domain *d, struct undo *u, u32 n)
     }
 }
 
-/* Unmap and unmap-and-replace in one form. */
+/* Both have one size, so arrays of either are arrays of this. */
 union unmap_op {
-    struct gnttab_unmap_grant_ref unmap;
-    struct gnttab_unmap_and_replace replace;
+    struct gnttab_unmap_grant_ref un;
+    struct gnttab_unmap_and_replace re;
 };
+_Static_assert(sizeof(union unmap_op) == sizeof(struct gnttab_unmap_grant_ref) &&
+               sizeof(union unmap_op) == sizeof(struct gnttab_unmap_and_replace), "one size");
 
 static long unmap_batches(struct vcpu *v, unsigned long *a, bool replace)
 {
-    struct gnttab_unmap_grant_ref un[GRANT_BATCH / 2];
-    struct gnttab_unmap_and_replace re[GRANT_BATCH / 2];
-    struct undo undo[GRANT_BATCH / 2];
-    void *ops = replace ? (void *)re : (void *)un;
-    size_t size = replace ? sizeof(re[0]) : sizeof(un[0]);
+    union unmap_op op[GRANT_BATCH];
+    struct undo undo[GRANT_BATCH];
     while ((u32)a[2]) {
-        u32 n = MIN((u32)a[2], (u32)ARRAY_SIZE(undo));
-        if (guest_read(v, ops, a[1], n * size)) {
+        u32 n = MIN((u32)a[2], (u32)GRANT_BATCH);
+        if (guest_read(v, op, a[1], n * sizeof(op[0]))) {
             return -EFAULT;
         }
         for (u32 i = 0; i < n; i++) {
             if (replace) {
-                re[i].status = (int16_t)unmap_one(v, re[i].handle, re[i].host_addr, 0, &re[i].new_addr, &undo[i]);
+                struct gnttab_unmap_and_replace *re = &op[i].re;
+                re->status = (int16_t)unmap_one(v, re->handle, re->host_addr, 0, &re->new_addr, &undo[i]);
             } else {
-                un[i].status = (int16_t)unmap_one(v, un[i].handle, un[i].host_addr, un[i].dev_bus_addr, NULL, &undo[i]);
+                struct gnttab_unmap_grant_ref *un = &op[i].un;
+                un->status = (int16_t)unmap_one(v, un->handle, un->host_addr, un->dev_bus_addr, NULL, &undo[i]);
             }
         }
         finish(v->domain, undo, n);
-        if (guest_write(v, a[1], ops, n * size)) {
+        if (guest_write(v, a[1], op, n * sizeof(op[0]))) {
             return -EFAULT;
         }
-        a[1] += n * size;
+        a[1] += n * sizeof(op[0]);
         a[2] = (u32)a[2] - n;
         if (a[2] && hypercall_preempt(v)) {
             return -ERESTART;

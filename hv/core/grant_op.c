@@ -38,6 +38,32 @@ static int write_frames(struct vcpu *v, struct grant_table *t, bool status, u32 
     return GNTST_okay;
 }
 
+/* At least n frames, a few at a time. -ERESTART: not all yet. */
+static int grow(struct vcpu *v, struct domain *d, u32 n, int16_t *status)
+{
+    struct grant_table *t = d->grants;
+    bool done = false;
+    *status = GNTST_okay;
+    if (n > t->max_frames) {
+        *status = GNTST_general_error;
+        return 0;
+    }
+    for (;;) {
+        with_lock (&t->lock) {
+            if (grant_grow(d, MIN(n, t->nr_frames + 16))) {
+                *status = GNTST_general_error;
+            }
+            done = *status != GNTST_okay || t->nr_frames >= n;
+        }
+        if (done) {
+            return 0;
+        }
+        if (hypercall_preempt(v)) {
+            return -ERESTART;
+        }
+    }
+}
+
 static long op_setup_table(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_setup_table op;
@@ -49,12 +75,12 @@ static long op_setup_table(struct vcpu *v, u64 arg, u32 count)
     }
     struct domain *d = subject(v, op.dom, &op.status);
     if (d) {
-        struct grant_table *t = d->grants;
-        with_lock (&t->lock) {
-            op.status = grant_grow(d, op.nr_frames) ? GNTST_general_error : GNTST_okay;
+        if (grow(v, d, op.nr_frames, &op.status)) {
+            domain_put(d);
+            return -ERESTART;
         }
         if (op.status == GNTST_okay) {
-            op.status = (int16_t)write_frames(v, t, false, op.nr_frames, (u64)op.frame_list.p);
+            op.status = (int16_t)write_frames(v, d->grants, false, op.nr_frames, (u64)op.frame_list.p);
         }
         domain_put(d);
     }
@@ -146,7 +172,12 @@ static long op_dump_table(struct vcpu *v, u64 arg, u32 count)
     if (arg_read(v, &op, arg)) {
         return -EFAULT;
     }
-    struct domain *d = subject(v, op.dom, &op.status);
+    /* Who fills the log, fills it for everybody: not for any guest. */
+    struct domain *d = NULL;
+    op.status = GNTST_permission_denied;
+    if (domain_has(v->domain, RIGHT_CONTROL)) {
+        d = subject(v, op.dom, &op.status);
+    }
     if (d) {
         grant_dump(d);
         domain_put(d);
@@ -165,17 +196,17 @@ static int swap_one(struct vcpu *v, u64 arg)
 }
 
 /* A frame of d without an owner from now on, or NULL. */
-static struct page *give_up(struct domain *d, u64 mfn)
+static struct page *give_up(struct domain *d, u64 gfn)
 {
-    if (mfn >= max_mfn || !mfn_valid(mfn)) {
+    struct page *pg = d->ops->get_gfn(d, gfn, false);
+    if (!pg) {
         return NULL;
     }
-    mfn = index_nospec(mfn, max_mfn);
-    struct page *pg = mfn_to_page(mfn);
-    if (steal_page(d, pg)) {
+    d->ops->put_gfn(pg, false);
+    if (steal_page(d, pg)) {            /* looks at the owner and the references itself */
         return NULL;
     }
-    d->ops->physmap_remove(d, m2p_get(mfn), mfn, 0);
+    d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
     return pg;
 }
 

@@ -2,9 +2,10 @@
 /*
  * The scheduler: a run queue for each CPU, ordered by virtual time. A vCPU that
  * runs gets older the faster the smaller its weight is, and the youngest one runs
- * next, so running time is shared by weight. A vCPU that has slept comes back a
- * little younger than all others and so runs soon, however many others spin; it
- * cannot save up more than that. Virtual time is one scale for all CPUs: whose
+ * next, so running time is shared by weight. A vCPU that has slept comes back at
+ * most a little younger than the rest, so nothing is saved up; if it did not have
+ * more than its share it runs at once, for a moment, however many others wait or
+ * are owed time. Virtual time is one scale for all CPUs: whose
  * queue lags behind is served worse than others, and gives vCPUs away to them.
  *
  * Locks. runqs[c].lock (LOCK_SCHED) guards queue c and everything that scheduling
@@ -27,6 +28,7 @@
 #define WAKE_BONUS     VT(MS(3))    /* how much younger than the rest a sleeper may come back */
 #define DRIFT          VT(MS(50))   /* how far a queue may lag behind the furthest */
 #define PUSH_LAG       VT(MS(8))    /* a lag to another CPU's runner that is worth a move */
+#define BOOST          MS(1)        /* how long a sleeper that is not ahead runs before all others */
 #define BALANCE_PERIOD MS(10)
 
 struct runq runqs[NR_CPUS];
@@ -69,6 +71,17 @@ static inline struct vcpu *head_of(struct runq *q)
     return list_empty(&q->queue) ? NULL : list_entry(q->queue.next, struct vcpu, sched.queue);
 }
 
+/* What decides who comes first. */
+static inline s64 rank_of(const struct vcpu *v)
+{
+    return v->sched.vtime - (v->sched.boost > 0 ? 2 * DRIFT : 0);
+}
+
+static inline bool before(const struct vcpu *a, const struct vcpu *b)
+{
+    return rank_of(a) - rank_of(b) < 0;
+}
+
 static void charge(struct vcpu *v, s_time_t t)
 {
     s_time_t ran = t - v->sched.charged;
@@ -77,6 +90,7 @@ static void charge(struct vcpu *v, s_time_t t)
         return;
     }
     v->sched.charged = t;
+    v->sched.boost -= MIN(ran, v->sched.boost);
     v->sched.vtime += (s64)((u64)ran * VTIME_SCALE / READ_ONCE(v->domain->weight));
     cap_charge(v->domain, ran, t);
 }
@@ -108,8 +122,7 @@ static void queue_insert(struct runq *q, struct vcpu *v)
 {
     struct list *p = q->queue.prev;
 
-    while (p != &q->queue &&
-           list_entry(p, struct vcpu, sched.queue)->sched.vtime - v->sched.vtime > 0) {
+    while (p != &q->queue && before(v, list_entry(p, struct vcpu, sched.queue))) {
         p = p->prev;
     }
     list_add(&v->sched.queue, p);
@@ -125,16 +138,26 @@ static void queue_remove(struct runq *q, struct vcpu *v)
     q->nr--;
 }
 
-/* v comes from sleep or from another queue: at most max_lag younger than all here. */
-static void queue_join(struct runq *q, struct vcpu *v, s64 max_lag)
+/* v comes from sleep or from another queue: at most max_lag younger than all here,
+ * and older by no more than it was where it comes from. */
+static void queue_join(struct runq *q, struct vcpu *v, s64 max_lag, s64 lead)
 {
     if (q->nr == 0 && q->curr->is_idle && q->min - (vclock - DRIFT) < 0) {
         q->min = vclock - DRIFT;        /* time did not stand still while the CPU idled */
     }
     if (v->sched.vtime - (q->min - max_lag) < 0) {
         v->sched.vtime = q->min - max_lag;
+    } else if (v->sched.vtime - (q->min + MAX(lead, 0)) > 0) {
+        v->sched.vtime = q->min + MAX(lead, 0);
     }
     queue_insert(q, v);
+}
+
+/* v has slept. */
+static void wake_join(struct runq *q, struct vcpu *v, s64 lead)
+{
+    v->sched.boost = lead <= 0 ? BOOST : 0;
+    queue_join(q, v, WAKE_BONUS, lead);
 }
 
 /* q's CPU shall look at its queue again at `when` at the latest. */
@@ -152,17 +175,26 @@ static void runq_timer(void *data)
     softirq_raise(SOFTIRQ_SCHED);
 }
 
+/* v waits: an idle CPU that it may run on shall come and get it. */
+static void call_idler(const struct vcpu *v)
+{
+    u64 idlers = READ_ONCE(idle_mask) & allowed_cpus(v);
+
+    if (unlikely(idlers != 0)) {
+        softirq_raise_on(ffs64(idlers), SOFTIRQ_SCHED);
+    }
+}
+
 /* v has just come to q: does the CPU, or an idle one, have to act? */
 static void tickle(struct runq *q, struct vcpu *v, s_time_t t)
 {
     struct vcpu *c = q->curr;
-    u64 idlers;
 
     if (c->is_idle) {
         softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
         return;
     }
-    if (v->sched.vtime - c->sched.vtime < 0) {
+    if (before(v, c)) {
         s_time_t when = c->sched.started + US(READ_ONCE(sched_ratelimit_us));
 
         if (t >= when) {
@@ -176,10 +208,7 @@ static void tickle(struct runq *q, struct vcpu *v, s_time_t t)
     /* The insertion is visible before the mask is read; an idler sets its bit
      * before it looks for work: one of the two finds the other. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    idlers = READ_ONCE(idle_mask) & allowed_cpus(v);
-    if (idlers != 0) {
-        softirq_raise_on(ffs64(idlers), SOFTIRQ_SCHED);
-    }
+    call_idler(v);
 }
 
 /* --- waking --- */
@@ -208,8 +237,8 @@ static unsigned choose_cpu(const struct vcpu *v)
     return best;
 }
 
-/* Nothing to do for a wake-up under v's queue's lock? */
-static bool settled(struct runq *q, struct vcpu *v)
+/* Is a wake-up done without a place in a queue? v's queue is locked. */
+static bool settled(struct runq *q, struct vcpu *v, s_time_t t)
 {
     if (!vcpu_runnable(v) || v->sched.on_queue || q->curr == v || v->sched.parked) {
         return true;
@@ -217,41 +246,43 @@ static bool settled(struct runq *q, struct vcpu *v)
     if (READ_ONCE(v->is_running)) {
         /* Its last CPU is still saving it and will place it afterwards. */
         (void)__atomic_exchange_n(&v->sched.place, true, __ATOMIC_SEQ_CST);
-        return READ_ONCE(v->is_running);
+        if (READ_ONCE(v->is_running)) {
+            return true;
+        }
     }
-    return false;
+    if (v->runstate_state != RUNSTATE_runnable) {
+        runstate_change(v, RUNSTATE_runnable, t);
+    }
+    if (cap_exhausted(v->domain, t)) {
+        v->sched.parked = true;
+        cap_park(v->domain);
+    }
+    return v->sched.parked;
 }
 
 void vcpu_wake(struct vcpu *v)
 {
     bool moved = false;
+    s64 lead = 0;
 
     for (;;) {
         struct runq *q = runq_lock(v);
         s_time_t t;
         unsigned cpu;
 
-        if (settled(q, v)) {
+        t = now();
+        if (settled(q, v, t)) {
             runq_unlock(q);
             if (unlikely(moved)) {
                 softirq_raise_on(q->cpu, SOFTIRQ_SCHED);    /* it may have been claimed in vain */
             }
             return;
         }
-        t = now();
-        if (v->runstate_state != RUNSTATE_runnable) {
-            runstate_change(v, RUNSTATE_runnable, t);
-        }
-        if (cap_exhausted(v->domain, t)) {
-            v->sched.parked = true;
-            cap_park(v->domain);
-            runq_unlock(q);
-            return;
-        }
+        runq_update(q, t);
+        lead = moved ? lead : v->sched.vtime - q->min;
         cpu = moved && (allowed_cpus(v) >> v->cpu) & 1 ? v->cpu : choose_cpu(v);
         if (cpu == q->cpu) {
-            runq_update(q, t);
-            queue_join(q, v, WAKE_BONUS);
+            wake_join(q, v, lead);
             tickle(q, v, t);
             runq_unlock(q);
             return;
@@ -271,6 +302,14 @@ void vcpu_unblock(struct vcpu *v)
         __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
         vcpu_wake(v);
     }
+}
+
+void sched_charge(struct vcpu *v)
+{
+    struct runq *q = runq_lock(v);
+
+    runq_update(q, now());
+    runq_unlock(q);
 }
 
 /* --- sleeping --- */
@@ -373,7 +412,7 @@ static struct vcpu *take_from(struct runq *o, struct runq *q, s_time_t t)
     if (found != NULL) {
         queue_remove(o, found);
         WRITE_ONCE(found->cpu, q->cpu);
-        queue_join(q, found, DRIFT);
+        queue_join(q, found, DRIFT, found->sched.vtime - o->min);
     }
     return found;
 }
@@ -447,7 +486,7 @@ static void balance_push(struct runq *q, s_time_t t)
                           o->curr->sched.vtime - v->sched.vtime > PUSH_LAG))) {
                 queue_remove(q, v);
                 WRITE_ONCE(v->cpu, o->cpu);
-                queue_join(o, v, DRIFT);
+                queue_join(o, v, DRIFT, v->sched.vtime - q->min);
                 tickle(o, v, t);
                 spin_unlock(&o->lock);
                 return;
@@ -481,7 +520,8 @@ static struct vcpu *pick(struct runq *q, struct vcpu *prev, bool stay, s_time_t 
         }
         if (prev->sched.yielded) {
             prev->sched.vtime = MAX(prev->sched.vtime - next->sched.vtime, 0) + next->sched.vtime;
-        } else if (next->sched.vtime - prev->sched.vtime >= 0 ||
+            prev->sched.boost = 0;
+        } else if (!before(next, prev) ||
                    t - prev->sched.started < US(READ_ONCE(sched_ratelimit_us))) {
             return prev;
         }
@@ -524,7 +564,7 @@ static bool leave(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
     return false;
 }
 
-/* Arms the timer for what ends next's turn. */
+/* Arms the timer for what ends next's turn, and offers who waits to idle CPUs. */
 static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
 {
     s_time_t when = 0;
@@ -535,8 +575,11 @@ static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
     if (q->nr != 0) {
         struct vcpu *h = head_of(q);
 
-        when = t + TIMESLICE;
-        if (h->sched.vtime - next->sched.vtime < 0) {   /* held back by the rate limit only */
+        when = t + (next->sched.boost > 0 ? next->sched.boost : TIMESLICE);
+        if (!h->is_running) {           /* else switch_to() does it */
+            call_idler(h);
+        }
+        if (before(h, next)) {          /* held back by the rate limit only */
             when = MIN(when, next->sched.started + US(READ_ONCE(sched_ratelimit_us)));
         }
     }
@@ -561,11 +604,7 @@ static void switch_to(struct runq *q, struct vcpu *prev, struct vcpu *next, bool
     if (READ_ONCE(prev->sched.place)) {
         vcpu_wake(prev);
     } else if (queued) {
-        u64 idlers = READ_ONCE(idle_mask) & allowed_cpus(prev);
-
-        if (idlers != 0) {
-            softirq_raise_on(ffs64(idlers), SOFTIRQ_SCHED);
-        }
+        call_idler(prev);
     }
     __atomic_store_n(&q->leaving, NULL, __ATOMIC_RELEASE);
     if (next->runstate_guest != 0) {
@@ -588,6 +627,10 @@ static void schedule(void)
     runq_update(q, t);
     stay = !prev->is_idle && vcpu_runnable(prev) && (allowed_cpus(prev) >> q->cpu & 1) &&
            !cap_exhausted(prev->domain, t);
+    /* Before the choice: those who wait now have all left their CPUs. */
+    if (q->nr + stay > 1 && t >= q->next_balance && sched_online.bits & (sched_online.bits - 1)) {
+        balance_push(q, t);
+    }
     next = pick(q, prev, stay, t);
     prev->sched.yielded = false;
     if (next != prev) {
@@ -600,9 +643,6 @@ static void schedule(void)
         account_idle(q, next, t);
     }
     limit_turn(q, next, t);
-    if (q->nr != 0 && t >= q->next_balance && sched_online.bits & (sched_online.bits - 1)) {
-        balance_push(q, t);
-    }
     spin_unlock(&q->lock);
     if (next != prev) {
         switch_to(q, prev, next, queued);
@@ -630,13 +670,11 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
     if (soft != NULL) {
         v->soft_affinity = *soft;
     }
-    if (!(allowed_cpus(v) >> q->cpu & 1)) {
-        if (v->sched.on_queue) {
-            queue_remove(q, v);
-            move = true;
-        } else if (q->curr == v) {
-            softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
-        }
+    if (v->sched.on_queue) {            /* all CPUs may have changed for it: placed anew */
+        queue_remove(q, v);
+        move = true;
+    } else if (q->curr == v && !(allowed_cpus(v) >> q->cpu & 1)) {
+        softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
     }
     runq_unlock(q);
     if (move) {

@@ -74,6 +74,9 @@ long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op)
     }
     switch (op->cmd) {
     case XEN_DOMCTL_SCHEDOP_putinfo:
+        for_each_vcpu (d, v) {
+            sched_charge(v);
+        }
         if (op->u.credit2.weight != 0) {
             WRITE_ONCE(d->weight, op->u.credit2.weight);
         }

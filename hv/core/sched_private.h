@@ -37,6 +37,8 @@ extern u32 sched_ratelimit_us;
 
 /* Locks the queue that guards v. */
 struct runq *runq_lock(struct vcpu *v);
+/* Accounts for the time up to now if v runs: before its weight or cap changes. */
+void sched_charge(struct vcpu *v);
 static inline void runq_unlock(struct runq *q) { spin_unlock(&q->lock); }
 
 /* v enters a state (RUNSTATE_*) at time t; its queue's lock is held. */

@@ -86,6 +86,7 @@ struct sched_vcpu {             /* private to core/sched.c; guarded by the run q
     s64 vtime;                  /* virtual run time: ns * 4096 / weight; wraps, compare differences */
     s_time_t started;           /* when it was last put on a CPU */
     s_time_t charged;           /* up to when its running time is in vtime */
+    s_time_t boost;             /* ns that it may still run before all others */
     bool on_queue;
     bool place;                 /* runnable again or moved while it left a CPU: that CPU places it */
     bool parked;                /* runnable, but its domain's cap is used up */

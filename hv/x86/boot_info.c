@@ -75,29 +75,56 @@ static void add_memory(u64 start, u64 len, u32 type)
     boot_info.e820[boot_info.nr_e820++] = (struct e820_range){ start, len, type };
 }
 
-/* Sorts; where two overlap the higher type number (the less usable one) wins. */
+static void sort(u64 *v, unsigned n)
+{
+    for (unsigned i = 1; i < n; i++) {
+        for (unsigned k = i; k && v[k] < v[k - 1]; k--) {
+            u64 t = v[k];
+            v[k] = v[k - 1];
+            v[k - 1] = t;
+        }
+    }
+}
+
+/* The worst (highest) type that the n ranges give to [start, end); 0: none. */
+static u32 worst_type(const struct e820_range *e, unsigned n, u64 start, u64 end)
+{
+    u32 type = 0;
+    for (; n; n--, e++) {
+        if (e->start < end && e->start + e->len > start) {
+            type = MAX(type, e->type);
+        }
+    }
+    return type;
+}
+
+/* Sorted and without overlaps: where ranges overlap the less usable type counts. */
 static void tidy_memory(void)
 {
+    static struct e820_range in[E820_MAX];
+    static u64 edge[2 * E820_MAX];
+    unsigned n = boot_info.nr_e820, out = 0;
     struct e820_range *e = boot_info.e820;
-    for (unsigned i = 1; i < boot_info.nr_e820; i++) {
-        for (unsigned k = i; k && e[k].start < e[k - 1].start; k--) {
-            struct e820_range t = e[k];
-            e[k] = e[k - 1];
-            e[k - 1] = t;
-        }
+
+    for (unsigned i = 0; i < n; i++) {
+        in[i] = e[i];
+        edge[2 * i] = e[i].start;
+        edge[2 * i + 1] = e[i].start + e[i].len;
     }
-    for (unsigned i = 0; i + 1 < boot_info.nr_e820; i++) {
-        u64 end = e[i].start + e[i].len, end2 = e[i + 1].start + e[i + 1].len;
-        if (end <= e[i + 1].start) {
+    sort(edge, 2 * n);
+    for (unsigned i = 0; i + 1 < 2 * n; i++) {
+        u64 start = edge[i], end = edge[i + 1];
+        u32 type = start < end ? worst_type(in, n, start, end) : 0;
+        if (!type) {
             continue;
         }
-        if (e[i].type <= e[i + 1].type) {
-            e[i].len = e[i + 1].start - e[i].start;     /* may become empty */
-        } else {
-            e[i + 1].start = MIN(end, end2);
-            e[i + 1].len = end2 - e[i + 1].start;
+        if (out && e[out - 1].type == type && e[out - 1].start + e[out - 1].len == start) {
+            e[out - 1].len += end - start;
+        } else if (out < E820_MAX) {
+            e[out++] = (struct e820_range){ start, end - start, type };
         }
     }
+    boot_info.nr_e820 = out;
 }
 
 static void read_mb1(const struct mb1_info *b)

@@ -18,10 +18,10 @@ HV = os.environ.get("HV", str(REPO / "build/bulkhead"))
 DEBIAN_XEN = os.path.basename(HV).startswith("xen-")
 LOGS = pathlib.Path(os.environ.get("SYSTEM_LOGS", REPO / "build/system-logs"))
 # Emulation on a busy host is slow: these limits only end what hangs.
-BOOT = 300
+BOOT = 600
 LIFE = 3000
 STORE = "/var/lib/bulkhead"
-HV_LINE = re.compile(r"\((?:XEN|BH|bulkhead|Bulkhead)\) [^\n]*\n")
+HV_LINE = re.compile(r"\((?:XEN|HV|BH|bulkhead)\) [^\n]*\n")
 
 
 class Died(Exception):

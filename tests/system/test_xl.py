@@ -156,7 +156,7 @@ def test_on_crash(dom0, action):
 def test_on_end(dom0, event, action):
     dom0.guest("e", **{f"on_{event}": action})
     domid = dom0.domains()["e"][0]
-    dom0.gx("e", f"(sleep 1; {event}) & true")
+    dom0.gx("e", f"(sleep 1; /sbin/{event}) & true")
     if action == "destroy":
         dom0.gone("e")
     else:

@@ -6,8 +6,8 @@
  */
 OP(GNTTABOP_map_grant_ref, map_grant_ref, RIGHT_NONE, "restartable")
 OP(GNTTABOP_unmap_grant_ref, unmap_grant_ref, RIGHT_NONE, "restartable")
-OP(GNTTABOP_setup_table, setup_table, RIGHT_NONE, "of another domain: RIGHT_FOREIGN or its device model")
-OP(GNTTABOP_dump_table, dump_table, RIGHT_NONE, "of another domain: RIGHT_FOREIGN or its device model")
+OP(GNTTABOP_setup_table, setup_table, RIGHT_NONE, "restartable; of another domain: RIGHT_FOREIGN or its device model")
+OP(GNTTABOP_dump_table, dump_table, RIGHT_CONTROL, "GNTST_permission_denied without the right")
 OP(GNTTABOP_transfer, transfer, RIGHT_NONE, "restartable")
 OP(GNTTABOP_copy, copy, RIGHT_NONE, "restartable; a frame by number only of the caller's own")
 OP(GNTTABOP_query_size, query_size, RIGHT_NONE, "of another domain: RIGHT_FOREIGN or its device model")

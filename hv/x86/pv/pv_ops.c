@@ -113,6 +113,7 @@ static void set_registers(struct x86_vcpu *x, const struct vcpu_guest_context *c
     struct cpu_user_regs *r = &x->regs;
 
     *r = c->user_regs;
+    x->pv.iopl = (r->rflags >> 12) & 3;     /* virtual: the real one stays 0 */
     r->rflags = (r->rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT | X86_RF)) | X86_IF | 2;
     r->cs |= 3;
     r->ss |= 3;

@@ -1,7 +1,9 @@
 # What a person sees first at dom0's shell. Waits for the demonstration guest, when it is asked for.
 if grep -qw bulkhead.demo /proc/cmdline && [ -t 0 ]; then
+    echo "Waiting for the demonstration guest (Ctrl-c: don't wait)"
     i=0
-    while [ $i -lt 60 ] && [ "$(systemctl is-active bulkhead-demo)" = activating ]; do
+    while [ $i -lt 120 ]; do
+        case $(systemctl is-active bulkhead-demo) in active | failed) break ;; esac
         sleep 1
         i=$((i + 1))
     done
@@ -9,7 +11,7 @@ if grep -qw bulkhead.demo /proc/cmdline && [ -t 0 ]; then
     echo
     xl list
     echo
-    echo "This is dom0.  Guest's console: xl console demo  (leave it with Ctrl-])"
+    echo "This is dom0. The guest's console: xl console demo  (leave it with Ctrl-])"
     echo "To leave: poweroff, or kill QEMU with Ctrl-a x"
     echo
 fi
