@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: MIT
 # make            build/bulkhead (release);  make DEBUG=1: build/debug/bulkhead
 # make CC=clang   with clang
-CC ?= gcc
+# make run        Debian as dom0 with a guest, on this terminal (root)
+# make check      every test (root)
+# make install    beside the distribution's kernels, offered by GRUB (root)
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 DEBUG ?= 0
 ifeq ($(DEBUG),1)
-B := build/debug
+B ?= build/debug
 CFLAGS_MODE := -DDEBUG -fno-omit-frame-pointer
 else
-B := build
+B ?= build
 CFLAGS_MODE := -DNDEBUG
 endif
 OBJCOPY ?= objcopy
@@ -61,8 +66,37 @@ $(B)/bulkhead: $(B)/bulkhead.elf
 	@$(OBJCOPY) -O binary $< $@
 
 clean:
-	rm -rf build/hv build/debug build/bulkhead*
+	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/bulkhead*
+
+IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
+run:
+	@tools/need gcc binutils libxen-dev qemu-system-x86 $(IMAGE_PKGS)
+	@$(MAKE) --no-print-directory all
+	@tools/mkimage
+	@DEMO=1 tools/run
+
+image:
+	@tools/need $(IMAGE_PKGS)
+	@tools/mkimage
+
+check:
+	@tests/run
+
+check-system:
+	@tools/need qemu-system-x86 qemu-utils python3-pytest python3-pexpect $(IMAGE_PKGS)
+	@tools/mkimage
+	@COUNTS=$(CURDIR)/build/system.counts HV=$(or $(HV),$(B)/bulkhead) tests/system/run
+
+VERSION := $(shell sed -n 's/^VERSION=//p' packaging/version)
+install: all
+	@VERSION=$(VERSION) packaging/grub/install $(B)/bulkhead $(DESTDIR)
+
+uninstall:
+	@packaging/grub/install --remove $(DESTDIR)
+
+docs:
+	@tools/mkappendix
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
-.PHONY: all clean
+.PHONY: all clean run image check check-system install uninstall docs
 -include tests/unit/unit.mk guests/guests.mk

@@ -24,6 +24,8 @@ TEST(singleshot)
     timer_port = evtchn_bind_virq(VIRQ_TIMER, 0);
     CHECK(timer_port > 0);
     port_unmask((u32)timer_port);
+    /* A PV guest may start with a tick of 10 ms. */
+    CHECK_EQ(HC(vcpu_op, VCPUOP_stop_periodic_timer, 0, 0), 0);
     struct vcpu_set_singleshot_timer s = { .timeout_abs_ns = system_time() + 5 * MS };
     event_count[timer_port] = 0;
     u64 start = system_time();
@@ -36,9 +38,10 @@ TEST(singleshot)
     CHECK_EQ(HC(vcpu_op, VCPUOP_set_singleshot_timer, 0, &s), 0);
     CHECK(wait_event((u32)timer_port, 100 * MS));
     s.flags = VCPU_SSHOTTMR_future;
+    event_count[timer_port] = 0;
     long rc = HC(vcpu_op, VCPUOP_set_singleshot_timer, 0, &s);
     CHECK(rc == -ETIME || rc == 0);
-    wait_event((u32)timer_port, MS);
+    wait_event((u32)timer_port, 50 * MS);
     /* Stopped: never. */
     s.flags = 0;
     s.timeout_abs_ns = system_time() + 5 * MS;
@@ -270,12 +273,12 @@ TEST(register_vcpu_info)
     }
     struct vcpu_info *page = alloc_page();
     struct vcpu_register_vcpu_info r = { .mfn = virt_to_mfn_of(page), .offset = 4090 };
-    CHECK_EQ(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r), -EINVAL);
+    CHECK(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r) < 0);
     r.offset = 0;
     r.mfn = 1UL << 40;
-    CHECK_EQ(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r), -EINVAL);
+    CHECK(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r) < 0);
     r.mfn = virt_to_mfn_of((void *)start_info->pt_base);
-    CHECK_EQ(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r), -EINVAL);
+    CHECK(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r) < 0);
     r.mfn = virt_to_mfn_of(page);
     CHECK_EQ(HC(vcpu_op, VCPUOP_register_vcpu_info, 1, &r), 0);
     CHECK_EQ(page->evtchn_pending_sel, ~0UL);

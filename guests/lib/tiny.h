@@ -86,6 +86,7 @@ static inline u64 virt_to_mfn_of(const void *p) { return P2M[virt_to_pfn(p)]; }
 #define PG_A  0x20UL
 #define PG_D  0x40UL
 #define PG_PSE 0x80UL
+#define PG_G  0x100UL         /* a hypervisor may set it in L1 entries */
 #define PG_NX (1UL << 63)
 #define PG_DATA  (PG_P | PG_RW | PG_US | PG_A | PG_D)
 #define PG_RO    (PG_P | PG_US | PG_A | PG_D)

@@ -8,14 +8,11 @@
  * domain_kill is guarded by `killing`.
  */
 #include "arch.h"
+#include "console.h"
 #include "evtchn.h"
 #include "grant.h"
 #include "mm.h"
-#include "options.h"
 #include "sched.h"
-
-static bool noreboot;
-OPTION_BOOL(noreboot, "noreboot", "when dom0 crashes or restarts, halt instead");
 
 /* --- pause --- */
 
@@ -108,7 +105,7 @@ static NORETURN void machine_end(u8 reason)
     if (reason == SHUTDOWN_poweroff) {
         arch_machine_power_off();
     }
-    if (noreboot) {
+    if (opt_noreboot) {
         printk(LOG_WARN, "halted (noreboot)\n");
         for (;;) {
             arch_spin_poll();

@@ -35,37 +35,27 @@ u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 
 void vcpu_runstate_to_guest(struct vcpu *v)
 {
-    u64 va = READ_ONCE(v->runstate_guest), entry;
+    u64 va = READ_ONCE(v->runstate_guest), entry, at;
     struct vcpu_runstate_info r;
-    int rc = 0;
 
     if (va == 0) {
         return;
     }
-    /* No lock: the account of the current vCPU changes on this CPU only. */
+    /* No lock: the account of the current vCPU changes on this CPU only. An address
+     * that has become bad is the guest's own loss. */
     fill(v, &r);
-    entry = r.state_entry_time;
-    if (v->domain->vm_assist & (1u << VMASST_TYPE_runstate_update_flag)) {
-        u64 at = va + offsetof(struct vcpu_runstate_info, state_entry_time);
-
-        /* The flag is up while the record changes, so that another vCPU that reads
-         * it tries again. x86 keeps stores in order. */
-        r.state_entry_time |= XEN_RUNSTATE_UPDATE;
-        rc = guest_write(v, at, &r.state_entry_time, sizeof(u64));
-        barrier();
-        if (rc == 0) {
-            rc = arg_write(v, va, &r);
-        }
-        barrier();
-        if (rc == 0) {
-            rc = guest_write(v, at, &entry, sizeof(u64));
-        }
-    } else {
-        rc = arg_write(v, va, &r);
+    if (!(v->domain->vm_assist & (1u << VMASST_TYPE_runstate_update_flag))) {
+        (void)arg_write(v, va, &r);
+        return;
     }
-    /* Not reachable, most likely from the guest's user mode tables: once more on
-     * the way to its kernel. */
-    v->runstate_stale = rc != 0;
+    /* The flag is up while the record changes, so that another vCPU that reads it
+     * tries again. x86 keeps stores in order. */
+    at = va + offsetof(struct vcpu_runstate_info, state_entry_time);
+    entry = r.state_entry_time;
+    r.state_entry_time |= XEN_RUNSTATE_UPDATE;
+    if (guest_write(v, at, &r.state_entry_time, sizeof(entry)) == 0 && arg_write(v, va, &r) == 0) {
+        (void)guest_write(v, at, &entry, sizeof(entry));
+    }
 }
 
 u64 cpu_idle_ns(unsigned cpu)

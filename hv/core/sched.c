@@ -20,8 +20,8 @@
  * runq.leaving keeps prev from being freed until the last look at it.
  */
 #include "arch.h"
-#include "mm.h"
 #include "evtchn.h"
+#include "mm.h"
 #include "sched_private.h"
 
 #define TIMESLICE      MS(5)
@@ -780,33 +780,4 @@ void sched_init(void)
         list_init(&runqs[i].queue);
     }
     softirq_register(SOFTIRQ_SCHED, schedule);
-}
-
-/* --- debug key 'r' --- */
-
-static void dump_vcpu(const char *what, const struct vcpu *v, const struct runq *q)
-{
-    printk(LOG_INFO, "  %s d%uv%u weight %u cap %u vtime %lld us flags %x pause %u/%u\n", what,
-           v->domain->id, v->id, v->domain->weight, v->domain->cap,
-           (long long)(v->sched.vtime - q->min) / VT(US(1)), v->pause_flags, v->pause_count,
-           v->domain->pause_count);
-}
-
-void sched_dump(void)
-{
-    printk(LOG_INFO, "scheduler: now %lld us, rate limit %u us, idle CPUs %llx\n",
-           (long long)now() / 1000, sched_ratelimit_us, (unsigned long long)idle_mask);
-    for (u64 m = sched_online.bits; m != 0; m &= m - 1) {
-        struct runq *q = &runqs[ffs64(m)];
-        struct list *p;
-
-        printk(LOG_INFO, "CPU %u: %u waiting, idle %llu ms\n", q->cpu, q->nr,
-               (unsigned long long)cpu_idle_ns(q->cpu) / 1000000);
-        with_lock (&q->lock) {
-            dump_vcpu("runs ", q->curr, q);
-            list_for_each (p, &q->queue) {
-                dump_vcpu("waits", list_entry(p, struct vcpu, sched.queue), q);
-            }
-        }
-    }
 }

@@ -53,6 +53,7 @@ void uart_putc(char c);             /* waits a bounded time; console lock held *
 bool serial_resources(u16 *base, u16 *ports, u8 *irq);
 
 /* --- x86/panic.c --- */
+extern bool opt_noreboot;           /* after a crash, and when dom0 restarts: stand still */
 void dump_regs(const struct cpu_user_regs *regs);
 void arch_keyhandlers(void);        /* registers the machine's debug keys */
 /* An exception of our own that has no fix-up. */

@@ -55,7 +55,7 @@ extern struct cpu cpus[NR_CPUS];
 extern unsigned nr_cpus;        /* CPUs found; ids 0..nr_cpus-1; fixed after SMP bring-up */
 
 #ifdef UNIT_TEST
-extern struct cpu_top test_cpu_top;
+extern _Thread_local struct cpu_top test_cpu_top;   /* a thread can play a CPU */
 static inline struct cpu_top *cpu_top(void) { return &test_cpu_top; }
 #else
 static inline struct cpu_top *cpu_top(void)

@@ -122,8 +122,6 @@ struct vcpu {
     s_time_t period;            /* of `periodic`, 0: off */
     u32 poll_port;              /* SCHEDOP_poll: the single port it waits for, or 0: several */
     bool polling;               /* waits in SCHEDOP_poll; its bit in domain->poll_mask is set too */
-    bool runstate_stale;        /* runstate_guest could not be written (guest user mode): again on
-                                   the switch to guest kernel mode, vcpu_runstate_to_guest() */
     bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
 
     u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */

@@ -157,27 +157,46 @@ static void read_mb1(const struct mb1_info *b)
     }
 }
 
+/* The text at `from` bytes into the tag, empty when it does not end there. */
+static const char *tag_text(const struct mb2_tag *t, u32 from)
+{
+    const char *s = (const char *)t + from;
+    return t->size > from && strnlen(s, t->size - from) < t->size - from ? s : "";
+}
+
+static void read_mb2_memory(const struct mb2_mmap *m)
+{
+    u32 step = m->entry_size;
+    if (m->tag.size < sizeof(*m) || step < sizeof(struct mb2_mmap_entry)) {
+        return;
+    }
+    for (u32 left = m->tag.size - (u32)sizeof(*m), at = sizeof(*m); left >= step; left -= step, at += step) {
+        const struct mb2_mmap_entry *e = (const void *)((const char *)m + at);
+        add_memory(e->addr, e->len, e->type);
+    }
+}
+
 static void read_mb2_tag(const struct mb2_tag *t)
 {
     switch (t->type) {
     case MB2_MODULE: {
         const struct mb2_mod *m = (const struct mb2_mod *)t;
-        add_module(m->start, m->end, skip_name(m->string));
-        break;
-    }
-    case MB2_CMDLINE:
-        strlcpy(boot_info.cmdline, skip_name((const char *)(t + 1)), sizeof(boot_info.cmdline));
-        break;
-    case MB2_MMAP: {
-        const struct mb2_mmap *m = (const struct mb2_mmap *)t;
-        for (u32 at = sizeof(*m); m->entry_size && at + m->entry_size <= t->size; at += m->entry_size) {
-            const struct mb2_mmap_entry *e = (const void *)((const char *)t + at);
-            add_memory(e->addr, e->len, e->type);
+        if (t->size >= sizeof(*m)) {
+            add_module(m->start, m->end, skip_name(tag_text(t, sizeof(*m))));
         }
         break;
     }
+    case MB2_CMDLINE:
+        strlcpy(boot_info.cmdline, skip_name(tag_text(t, sizeof(*t))), sizeof(boot_info.cmdline));
+        break;
+    case MB2_MMAP:
+        read_mb2_memory((const struct mb2_mmap *)t);
+        break;
     case MB2_FB: {
         const struct mb2_fb *f = (const struct mb2_fb *)t;
+        if (t->size < sizeof(*f)) {
+            break;
+        }
         boot_info.fb_addr = f->addr;
         boot_info.fb_width = f->width;
         boot_info.fb_height = f->height;
@@ -197,23 +216,25 @@ static void read_mb2_tag(const struct mb2_tag *t)
     }
 }
 
-static const struct mb2_tag *next_tag(const struct mb2_tag *t)
+/* The tag at `at` bytes into the information, NULL at the end. */
+static const struct mb2_tag *tag_at(const u32 *b, u64 at)
 {
-    return (const struct mb2_tag *)((const char *)t + ROUND_UP(t->size, 8u));
+    const struct mb2_tag *t = (const struct mb2_tag *)((const char *)b + at);
+    return at + sizeof(*t) <= b[0] && t->type != MB2_END && t->size >= sizeof(*t) &&
+           at + t->size <= b[0] ? t : NULL;
 }
 
 static void read_mb2(const u32 *b)
 {
-    const struct mb2_tag *first = (const struct mb2_tag *)(b + 2), *t;
-    const char *end = (const char *)b + b[0];
+    const struct mb2_tag *t;
 
     /* The loader's name first: the others are read by it. */
-    for (t = first; (const char *)t < end && t->type != MB2_END && t->size >= 8; t = next_tag(t)) {
+    for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8)) {
         if (t->type == MB2_LOADER) {
-            strlcpy(boot_info.loader, (const char *)(t + 1), sizeof(boot_info.loader));
+            strlcpy(boot_info.loader, tag_text(t, sizeof(*t)), sizeof(boot_info.loader));
         }
     }
-    for (t = first; (const char *)t < end && t->type != MB2_END && t->size >= 8; t = next_tag(t)) {
+    for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8)) {
         read_mb2_tag(t);
     }
 }

@@ -230,8 +230,3 @@ bool guest_iomem_permitted(struct domain *d, mfn_t mfn)
 {
     return !mfn_valid(mfn) && ranges_contains(d->iomem, mfn, mfn);
 }
-
-bool guest_iomem_readonly(mfn_t mfn)
-{
-    return msi_table_frame(mfn);
-}

@@ -3,7 +3,9 @@
  * Message-signalled interrupts: Bulkhead writes the address, the data and the masks of
  * a device's MSI capability or of an entry of its MSI-X table, so that a device sends
  * just the vector that was allocated for it. Guarded by irq_lock; configuration space
- * is reached with pci_lock inside; what allocates (msix_prepare) comes before. Formats: PCI local bus 3.0, 6.8; Intel SDM 11.11.
+ * is reached with pci_lock inside; what allocates (msix_prepare) comes before. Who
+ * holds the device may overwrite all this: without an IOMMU it could do as much by DMA.
+ * Formats: PCI local bus 3.0, 6.8; Intel SDM vol. 3, 11.11.
  */
 #include "mm.h"
 #include "x86/irq.h"
@@ -11,10 +13,6 @@
 
 #define MSI_ADDRESS     0xfee00000u     /* physical destination, no redirection hint */
 #define ENTRY_WORDS     4               /* of an MSI-X entry: address, high, data, control */
-
-/* Frames with MSI-X tables, small and only growing: read without a lock. */
-static mfn_t table_frames[256];
-static unsigned nr_table_frames;
 
 static u32 dev_read(struct pci_dev *dev, u32 reg, unsigned size)
 {
@@ -123,27 +121,6 @@ static bool span_has_ram(paddr_t pa, u64 len)
     return false;
 }
 
-static void note_frames(paddr_t pa, u64 len)
-{
-    for (mfn_t m = pa >> PAGE_SHIFT; m <= (pa + len - 1) >> PAGE_SHIFT; m++) {
-        if (!msi_table_frame(m) && nr_table_frames < ARRAY_SIZE(table_frames)) {
-            table_frames[nr_table_frames] = m;
-            __atomic_store_n(&nr_table_frames, nr_table_frames + 1, __ATOMIC_RELEASE);
-        }
-    }
-}
-
-bool msi_table_frame(mfn_t mfn)
-{
-    unsigned n = __atomic_load_n(&nr_table_frames, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; i < n; i++) {
-        if (table_frames[i] == mfn) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Where the device's table is now: 0, or -ENXIO when it cannot be reached. */
 static int find_table(struct pci_dev *dev, paddr_t *pa, u32 *entries)
 {
@@ -182,7 +159,6 @@ int msix_prepare(struct pci_dev *dev)
         dev->msix_table = va;
         dev->msix_pa = pa;
         dev->msix_entries = (u16)entries;
-        note_frames(pa, len);
     }
     return 0;
 }

@@ -17,7 +17,7 @@
 #define STACK_LINES    24
 #define TRACE_LAST     24
 
-static bool opt_noreboot;
+bool opt_noreboot;
 OPTION_BOOL(opt_noreboot, "noreboot", "after a crash, stand still instead of rebooting");
 static bool opt_watchdog;
 OPTION_BOOL(opt_watchdog, "watchdog", "accepted; there is no NMI watchdog");

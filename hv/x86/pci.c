@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * PCI configuration space: by the ports 0xcf8 and 0xcfc for segment 0, by MMCONFIG
- * elsewhere and for the extended registers. pci_lock (LOCK_PCI) guards the ports and
- * the list of devices; MMCONFIG needs no lock, but its first use of a bus allocates.
+ * for the others. pci_lock (LOCK_PCI) guards the ports and the list of devices; a bus's
+ * MMCONFIG window is mapped with its first device and then needs no lock.
  */
 #include "mm.h"
 #include "x86/machine.h"
@@ -17,21 +17,36 @@ static u8 *windows[ARRAY_SIZE(acpi.mcfg)][256];     /* one bus each, mapped when
 
 /* --- access --- */
 
-/* The address of a register in MMCONFIG, NULL if there is none. */
-static volatile void *mmconfig(u16 seg, u8 bus, u8 devfn, u32 reg)
+/* A bus's window in the tables above; *base is where it lies. NULL: no MMCONFIG. */
+static u8 **window(u16 seg, u8 bus, paddr_t *base)
 {
     for (unsigned i = 0; i < acpi.nr_mcfg; i++) {
         if (acpi.mcfg[i].segment == seg && bus >= acpi.mcfg[i].bus_first &&
             bus <= acpi.mcfg[i].bus_last) {
-            u8 *w = __atomic_load_n(&windows[i][bus], __ATOMIC_ACQUIRE);
-            if (!w) {
-                w = ioremap(acpi.mcfg[i].base + ((u64)bus << 20), MIB(1), PTE_CACHE_UC);
-                __atomic_store_n(&windows[i][bus], w, __ATOMIC_RELEASE);
-            }
-            return w ? w + ((u32)devfn << 12) + (reg & 0xfff) : NULL;
+            *base = acpi.mcfg[i].base + ((u64)bus << 20);
+            return &windows[i][bus];
         }
     }
     return NULL;
+}
+
+/* Allocates, so not while a lock is held. */
+static void map_window(u16 seg, u8 bus)
+{
+    paddr_t base;
+    u8 **w = window(seg, bus, &base);
+    if (w && !__atomic_load_n(w, __ATOMIC_ACQUIRE)) {
+        __atomic_store_n(w, (u8 *)ioremap(base, MIB(1), PTE_CACHE_UC), __ATOMIC_RELEASE);
+    }
+}
+
+/* The address of a register in MMCONFIG, NULL if its bus is not mapped. */
+static volatile void *mmconfig(u16 seg, u8 bus, u8 devfn, u32 reg)
+{
+    paddr_t base;
+    u8 **w = window(seg, bus, &base);
+    u8 *va = w ? __atomic_load_n(w, __ATOMIC_ACQUIRE) : NULL;
+    return va ? va + ((u32)devfn << 12) + (reg & 0xfff) : NULL;
 }
 
 static void select(u8 bus, u8 devfn, u32 reg)
@@ -148,6 +163,9 @@ struct pci_dev *pci_get_dev(u16 seg, u8 bus, u8 devfn)
     struct pci_dev *made = READ_ONCE(nr_devices) < DEVICES_MAX ? xzalloc_type(struct pci_dev) : NULL;
     if (!made) {
         return NULL;
+    }
+    if (seg) {
+        map_window(seg, bus);
     }
     made->seg = seg;
     made->bus = bus;

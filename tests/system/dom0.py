@@ -122,7 +122,15 @@ class Machine:
         lines = [f"{k} = {v!r}".replace("'", '"') for k, v in config.items() if v is not None]
         self.put(f"/tmp/{name}.cfg", "\n".join(lines))
         self.run(f"rm -f /var/log/xen/console/guest-{name}.log")
-        self.xl(f"create -q /tmp/{name}.cfg", 240)
+        # libxl gives a hotplug script 10 s, however slow the emulation is: that alone is
+        # tried again, any other error is one.
+        for last in (False, False, True):
+            result = self.run(f"xl create -q /tmp/{name}.cfg", 400, check=False)
+            if last or "killing execution of /etc/xen/scripts" not in result.out:
+                break
+            self.run(f"xl destroy {name}", check=False)
+            self.run("sleep 5")
+        assert result.status == 0 and "error" not in result.out.lower(), result.out
         if wait:
             self.gx(name, "true", 240)
 

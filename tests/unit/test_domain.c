@@ -17,6 +17,7 @@ static long fail_after = -1;    /* allocations that still succeed */
 static unsigned virqs, graces, restarts_left;
 static char stages[64];
 static void (*domain_softirq)(void);
+bool opt_noreboot;
 static struct page frames[64];
 struct page *frame_table = frames;
 static char shared_pages[64][PAGE_SIZE] __attribute__((aligned(4096)));

@@ -14,7 +14,6 @@
 static struct domain doms[NDOM];
 static struct vcpu vcpus[NDOM][NVCPU], *vcpu_tab[NDOM][NVCPU];
 static struct shared_info shinfo[NDOM];
-static struct evtchn_vcpu *no_vcpu UNUSED;
 struct domain *dom0 = &doms[0];
 static char ram[NPAGES][4096] ALIGNED(4096);
 static struct page frames[NPAGES];

@@ -82,8 +82,6 @@ bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
 int dom0_grant_hardware(struct domain *d);
 /* May d map this frame that is not RAM (a page-table entry with no struct page)? */
 bool guest_iomem_permitted(struct domain *d, mfn_t mfn);
-/* A frame with an MSI-X table that Bulkhead programs: to be mapped read-only. */
-bool guest_iomem_readonly(mfn_t mfn);
 
 /* x86/policy.c: CPUID and MSR policy of a domain. */
 struct cpuid_regs { u32 a, b, c, d; };

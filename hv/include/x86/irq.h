@@ -79,7 +79,6 @@ int msi_setup(u8 vector);
 void msi_teardown(u8 vector);
 void msi_mask(u8 vector, bool masked);
 void msi_write(u8 vector);          /* address and data again (affinity, restore) */
-bool msi_table_frame(mfn_t mfn);    /* a frame with an MSI-X table in use; no lock needed */
 
 /* --- x86/pirq.c, called by physdev.c --- */
 struct physdev_map_pirq;

@@ -25,9 +25,8 @@ struct pci_dev {
     volatile u32 *msix_table;
 };
 
-/* size 1, 2, 4 within an aligned doubleword; reg < 4096 (from 256 on: MMCONFIG only).
- * What cannot be reached reads all ones. Segments above 0 and reg >= 256 may allocate
- * on a bus's first use (pci_get_dev does that for its device's bus). */
+/* size 1, 2, 4 within an aligned doubleword; reg < 256 in segment 0, < 4096 elsewhere.
+ * What cannot be reached (a bus above segment 0 without a pci_dev) reads all ones. */
 u32 pci_read(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size);
 void pci_write(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size, u32 value);
 /* A domain's write: bits that would undo Bulkhead's MSI settings are kept out. */

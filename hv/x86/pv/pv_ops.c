@@ -92,6 +92,11 @@ static void pv_physmap_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned ord
     }
 }
 
+static void pv_grant_flush(struct domain *d)
+{
+    tlb_flush_mask(xd(d)->pv.active);
+}
+
 static int check_context(const struct vcpu_guest_context *c)
 {
     if (!va_canonical(c->user_regs.rip) || !va_canonical(c->event_callback_eip) ||
@@ -233,6 +238,7 @@ const struct guest_ops pv_ops = {
     .grant_map = pv_grant_map,
     .grant_unmap = pv_grant_unmap,
     .grant_replace = pv_grant_replace,
+    .grant_flush = pv_grant_flush,
     .set_context = pv_set_context,
     .get_context = pv_get_context,
     .vcpu_reset = pv_vcpu_reset,
