@@ -6,7 +6,7 @@
 static grant_entry_v1_t *table;     /* frame 0 of the table, version 1 */
 static u64 frame_mfn[FRAMES];
 
-static long setup(unsigned n, unsigned long *list, s16 *status)
+static long setup(unsigned n, unsigned long *list, int16_t *status)
 {
     struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = n };
     set_xen_guest_handle(s.frame_list, (xen_pfn_t *)list);
@@ -30,7 +30,7 @@ static struct gnttab_map_grant_ref map_ref(void *va, u32 ref, u32 flags)
     return m;
 }
 
-static s16 unmap(void *va, u32 handle)
+static int16_t unmap(void *va, u32 handle)
 {
     struct gnttab_unmap_grant_ref u = { .host_addr = (u64)va, .handle = handle };
     CHECK_EQ(HC(grant_table_op, GNTTABOP_unmap_grant_ref, &u, 1), 0);
@@ -51,7 +51,7 @@ TEST(set_up)
     CHECK_EQ(HC(grant_table_op, GNTTABOP_query_size, &q, 1), 0);
     CHECK_EQ(q.status, GNTST_okay);
     CHECK(q.max_nr_frames >= FRAMES);
-    s16 status;
+    int16_t status;
     CHECK_EQ(setup(FRAMES, frame_mfn, &status), 0);
     CHECK_EQ(status, GNTST_okay);
     table = alloc_page();
@@ -203,7 +203,7 @@ TEST(many_maps_of_one_grant)
     table[13].flags = 0;
 }
 
-static s16 copy(u64 src, u16 src_off, u64 dst, u16 dst_off, u16 len, unsigned flags)
+static int16_t copy(u64 src, u16 src_off, u64 dst, u16 dst_off, u16 len, unsigned flags)
 {
     struct gnttab_copy c = { .len = len, .flags = (u16)flags };
     c.source.domid = c.dest.domid = DOMID_SELF;
@@ -311,7 +311,7 @@ TEST(version_2)
     }
     CHECK_EQ(v.version, 2);
     unsigned long list[FRAMES];
-    s16 status;
+    int16_t status;
     CHECK_EQ(setup(FRAMES, list, &status), 0);
     grant_entry_v2_t *t2 = alloc_page();
     CHECK_EQ(map_mfn(t2, list[0], PG_DATA), 0);

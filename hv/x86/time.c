@@ -371,14 +371,14 @@ static struct {
     u32 question ALIGNED(64);           /* counts up */
     u32 answered ALIGNED(64);           /* the question that tsc answers */
     u64 tsc;
-} sync;
+} tsc_sync;
 
 void time_sync_answer(void)
 {
-    u32 q = __atomic_load_n(&sync.question, __ATOMIC_ACQUIRE);
-    if (q != sync.answered) {
-        sync.tsc = rdtsc();
-        __atomic_store_n(&sync.answered, q, __ATOMIC_RELEASE);
+    u32 q = __atomic_load_n(&tsc_sync.question, __ATOMIC_ACQUIRE);
+    if (q != tsc_sync.answered) {
+        tsc_sync.tsc = rdtsc();
+        __atomic_store_n(&tsc_sync.answered, q, __ATOMIC_RELEASE);
     }
 }
 
@@ -390,12 +390,12 @@ void time_init_cpu(void)
     bool in_step = true;
     for (unsigned i = 0; i < 16; i++) {
         u64 before = rdtsc();
-        u32 q = sync.question + 1;
-        __atomic_store_n(&sync.question, q, __ATOMIC_RELEASE);
-        while (__atomic_load_n(&sync.answered, __ATOMIC_ACQUIRE) != q) {
+        u32 q = tsc_sync.question + 1;
+        __atomic_store_n(&tsc_sync.question, q, __ATOMIC_RELEASE);
+        while (__atomic_load_n(&tsc_sync.answered, __ATOMIC_ACQUIRE) != q) {
             cpu_relax();
         }
-        u64 theirs = sync.tsc, after = rdtsc();
+        u64 theirs = tsc_sync.tsc, after = rdtsc();
         in_step &= before <= theirs && theirs <= after;
         if (after - before < best) {
             best = after - before;
