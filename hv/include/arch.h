@@ -17,7 +17,8 @@ void arch_kick_cpu(unsigned cpu);
 /* A moment with interrupts on, so that pending ones are taken: only at points
  * where no lock is held and no half-done state is visible. */
 void arch_irq_window(void);
-/* Runs fn(arg) on every CPU of mask and waits; may include this one. */
+/* Runs fn(arg) on every CPU of mask, interrupts off, and waits; may include this one.
+ * The caller holds no lock that others spin for (LOCK_CONTROL is only tried). */
 void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg);
 
 /* --- time (x86/time.c) --- */

@@ -6,6 +6,7 @@
  */
 #include "arch.h"
 #include "mm.h"
+#include "trace.h"
 #include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/machine.h"
@@ -161,6 +162,7 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     if (prev == next) {
         return;
     }
+    trace(TRACE_SWITCH, next->domain->id, next->id);
     if (!prev->is_idle) {
         save_state(xv(prev));
     }

@@ -7,14 +7,20 @@
 #include "evtchn.h"
 #include "guest.h"
 #include "hypercall.h"
+#include "trace.h"
 #include "x86/desc.h"
 #include "x86/domain.h"
 
-/* A call that needs a right goes through its checker, the others directly. */
+/* A call that needs a right goes through its checker, the others directly; where all
+ * events are traced (debug builds), every call does. */
 #define HYPERCALL(nr, name, handler, nargs, right, note)                 \
-    static UNUSED long checked_##name(struct vcpu *v, unsigned long *a)         \
+    static UNUSED long checked_##name(struct vcpu *v, unsigned long *a)  \
     {                                                                    \
-        return domain_has(v->domain, right) ? handler(v, a) : -EPERM;    \
+        long rc;                                                         \
+        trace(TRACE_HYPERCALL, nr, a[0]);                                \
+        rc = domain_has(v->domain, right) ? handler(v, a) : -EPERM;      \
+        trace(TRACE_RESULT, nr, (u64)rc);                                \
+        return rc;                                                       \
     }
 #define NOT_IMPLEMENTED(nr, name, err, note)                             \
     static long refused_##name(struct vcpu *v, unsigned long *a)         \
@@ -41,7 +47,7 @@ extern hypercall_fn *const hypercall_fns[64];   /* for entry.S */
 hypercall_fn *const hypercall_fns[64] = {
     [0 ... 63] = no_such_call,
 #define HYPERCALL(nr, name, handler, nargs, right, note) \
-    [nr] = (right) == RIGHT_NONE ? handler : checked_##name,
+    [nr] = (right) == RIGHT_NONE && !TRACE_ALL ? handler : checked_##name,
 #define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,
 #include "hypercall_table.h"
 #undef HYPERCALL

@@ -8,6 +8,7 @@
  * irq_lock (LOCK_IRQ) guards irq_descs and everything of x86/irq.h; it is never held
  * while an event channel is touched.
  */
+#include "trace.h"
 #include "evtchn.h"
 #include "x86/irq.h"
 
@@ -146,7 +147,7 @@ static void device_interrupt(u8 vector)
 
 void irq_dispatch(u8 vector, struct cpu_user_regs *regs)
 {
-    (void)regs;
+    trace(TRACE_IRQ, vector, regs->rip);
     this_cpu()->nr_irqs++;
     if (vector >= VEC_DEVICE_FIRST && vector <= VEC_DEVICE_LAST) {
         device_interrupt(vector);

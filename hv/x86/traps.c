@@ -12,6 +12,7 @@
 #include "x86/machine.h"
 #include "x86/pv.h"
 #include "console.h"
+#include "trace.h"
 
 struct extable_entry { int32_t at, to; };   /* relative to their own places */
 extern const struct extable_entry extable_start[], extable_end[];
@@ -82,6 +83,7 @@ void trap_from_guest(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current_vcpu();
 
+    trace(TRACE_EXCEPTION, regs->entry_vector, regs->rip);
     switch (regs->entry_vector) {
     case TRAP_PF:
         guest_page_fault(v, regs);

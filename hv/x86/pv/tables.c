@@ -255,7 +255,7 @@ static int type_put(struct mmu *m, struct page *pg)
     } else if (invalidate_upper(m, pg, level)) {
         return -ERESTART;
     }
-    pg->stamp = tlb_clock;
+    WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));    /* before the count: others look at both */
     /* The old type stays in the word, uncounted: CPUs may have cached parts of the table,
      * and whoever makes the frame writable flushes those that did. */
     WRITE_ONCE(pg->type, level_type[level] | (pg->type & PT_PINNED));
@@ -582,8 +582,13 @@ static int relinquish_vcpu(struct mmu *m, struct x86_vcpu *x)
 static int unpin_all(struct mmu *m)
 {
     struct pv_domain *pd = &xd(m->d)->pv;
-    u32 at = pd->relinquish_at == PAGE_NONE ? m->d->page_first : pd->relinquish_at;
+    u32 at = pd->relinquish_at;
     unsigned n = 0;
+
+    /* A place that has left the list meanwhile says nothing: start over. */
+    if (at == PAGE_NONE || !mmu_owner(m, &frame_table[at])) {
+        at = m->d->page_first;
+    }
 
     while (at != PAGE_NONE) {
         struct page *pg = &frame_table[at];
@@ -601,7 +606,7 @@ static int unpin_all(struct mmu *m)
 
 int pv_relinquish(struct domain *d)
 {
-    struct vcpu *v, *first = NULL;
+    struct vcpu *v;
     struct mmu m;
     int rc;
 
@@ -615,12 +620,8 @@ int pv_relinquish(struct domain *d)
         if (rc) {
             return rc;
         }
-        first = first ? first : v;
     }
-    if (!first) {
-        return 0;
-    }
-    rc = mmu_begin(&m, first, d, d);
+    rc = mmu_begin(&m, current_vcpu(), d, d);   /* who ends the domain carries what is cut */
     if (!rc) {
         rc = unpin_all(&m);
     }
