@@ -89,6 +89,7 @@ int domain_controller_unpause(struct domain *d)
         }
         d->controller_pause_count--;
         d->creation_finished = true;
+        wallclock_to_guest(d);          /* its builder has cleared the shared page */
     }
     domain_unpause(d);
     return 0;

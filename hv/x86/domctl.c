@@ -71,15 +71,14 @@ static long op_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *
     if (!v) {
         return err;
     }
-    struct pv_callback *sc = &xv(v)->pv.syscall32, *se = &xv(v)->pv.sysenter;
+    struct pv_callback *sc = &xv(v)->pv.syscall32;
     if (set) {
         if (v == current_vcpu() || e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap) ||
-            !va_canonical(e->syscall32_callback_eip) || !va_canonical(e->sysenter_callback_eip)) {
+            !va_canonical(e->syscall32_callback_eip)) {
             return -EINVAL;
         }
         vcpu_pause(v);
         *sc = (struct pv_callback){ e->syscall32_callback_eip, e->syscall32_disables_events };
-        *se = (struct pv_callback){ e->sysenter_callback_eip, e->sysenter_disables_events };
         vcpu_unpause(v);
         return 0;
     }
@@ -90,9 +89,6 @@ static long op_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *
     e->syscall32_callback_eip = sc->address;
     e->syscall32_callback_cs = FLAT_KERNEL_CS;
     e->syscall32_disables_events = sc->mask;
-    e->sysenter_callback_eip = se->address;
-    e->sysenter_callback_cs = FLAT_KERNEL_CS;
-    e->sysenter_disables_events = se->mask;
     return 0;
 }
 

@@ -153,19 +153,27 @@ debug_entry:
         jmp     exception_entry
 
 /* ---- syscall: a stub per CPU finds that CPU's stack without a free register ---- */
-        .balign 32
-        .globl  syscall_stubs
-syscall_stubs:
+.macro SYSCALL_STUBS entry
         .set    n, 0
         .rept   64
         .balign 32
         mov     %rsp, syscall_area + 16 * n(%rip)
         mov     syscall_area + 16 * n + 8(%rip), %rsp
-        push    $0xe02b                 /* FLAT_RING3_SS64 */
+        push    $0xe02b                 /* FLAT_RING3_SS64, and its 32-bit form */
         pushq   syscall_area + 16 * n(%rip)
-        jmp     syscall_entry
+        jmp     \entry
         .set    n, n + 1
         .endr
+.endm
+
+        .balign 32
+        .globl  syscall_stubs
+syscall_stubs:
+        SYSCALL_STUBS syscall_entry
+        .balign 32
+        .globl  syscall32_stubs         /* from compatibility mode */
+syscall32_stubs:
+        SYSCALL_STUBS syscall32_entry
 
         .balign 16
 syscall_entry:
@@ -219,6 +227,17 @@ syscall_entry:
         mov     24(%rsp), %r11
         mov     32(%rsp), %rsp
         sysretq
+
+syscall32_entry:
+        push    %r11
+        push    $0xe023                 /* FLAT_RING3_CS32 */
+        push    %rcx
+        push    $0
+        movl    $TRAP_SYSCALL, 4(%rsp)
+        SAVE_GPRS
+        mov     TOP_curr(%rsp), %rdi
+        call    pv_syscall32
+        jmp     ret_to_guest
 
 1:      mov     $-38, %rax              /* -ENOSYS */
         jmp     2b

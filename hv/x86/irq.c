@@ -147,6 +147,9 @@ static void device_interrupt(u8 vector)
 
 void irq_dispatch(u8 vector, struct cpu_user_regs *regs)
 {
+    if (cpu_has.smap) {
+        clac();         /* a guest's AC flag may have come along */
+    }
     trace(TRACE_IRQ, vector, regs->rip);
     this_cpu()->nr_irqs++;
     if (vector >= VEC_DEVICE_FIRST && vector <= VEC_DEVICE_LAST) {

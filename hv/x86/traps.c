@@ -83,6 +83,9 @@ void trap_from_guest(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current_vcpu();
 
+    if (cpu_has.smap) {
+        clac();         /* the guest's AC flag came along */
+    }
     trace(TRACE_EXCEPTION, regs->entry_vector, regs->rip);
     switch (regs->entry_vector) {
     case TRAP_PF:

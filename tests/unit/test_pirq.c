@@ -1,4 +1,4 @@
-// links: hv/x86/irq.c hv/x86/pirq.c hv/core/ranges.c hv/core/spinlock.c
+// links: hv/x86/irq.c hv/core/trace.c hv/x86/pirq.c hv/core/ranges.c hv/core/spinlock.c
 // SPDX-License-Identifier: MIT
 /*
  * PIRQs and the interrupts behind them: mapping, binding, sharing, arrival, EOI, the

@@ -33,7 +33,7 @@ void hypercall_restart(unsigned long *a);
 u64 extable_lookup(u64 rip);
 
 /* entry.S */
-extern const char idt_stubs[], syscall_stubs[];
+extern const char idt_stubs[], syscall_stubs[], syscall32_stubs[];
 NORETURN void ret_to_guest(void);
 long copy_fixup(void *dst, const void *src, size_t n);
 long rdmsr_fixup(u32 msr, u64 *value);

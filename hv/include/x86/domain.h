@@ -19,7 +19,7 @@ struct pv_callback { u64 address; bool mask; };
 
 struct pv_vcpu {
     struct trap_info *traps;        /* 256, a page */
-    struct pv_callback event, failsafe, syscall, syscall32, sysenter, nmi;
+    struct pv_callback event, failsafe, syscall, syscall32, nmi;
     u64 kernel_sp; u16 kernel_ss;
     bool kernel_mode;               /* guest kernel (true) or guest user */
     struct page *cr3, *user_cr3;    /* top-level tables, typed PT_L4; user may be NULL */

@@ -19,6 +19,7 @@ void pv_upcall(struct vcpu *v);                     /* entry.S: events wait, unm
 void pv_iret(struct vcpu *v);                       /* entry.S: hypercall 23 */
 void pv_iret_failed(struct cpu_user_regs *regs);    /* entry.S: frame refused by the CPU */
 void pv_syscall_from_user(struct vcpu *v);          /* entry.S */
+void pv_syscall32(struct vcpu *v);                  /* entry.S: from compatibility mode */
 void pv_toggle_mode(struct x86_vcpu *x);            /* guest kernel <-> guest user */
 void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *regs);
 

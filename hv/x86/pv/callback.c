@@ -146,6 +146,19 @@ void pv_syscall_from_user(struct vcpu *v)
     r->entry_vector = TRAP_SYSCALL;
 }
 
+void pv_syscall32(struct vcpu *v)
+{
+    struct x86_vcpu *x = xv(v);
+    struct cpu_user_regs *r = &cpu_top()->regs;
+
+    if (x->pv.kernel_mode || !x->pv.syscall32.address) {
+        r->rip -= 2;
+        pv_inject(v, r, TRAP_UD, 0);
+        return;
+    }
+    bounce(v, r, x->pv.syscall32.address, x->pv.syscall32.mask, 0, 0);
+}
+
 void pv_iret_failed(struct cpu_user_regs *r)
 {
     struct vcpu *v = current_vcpu();
@@ -255,10 +268,9 @@ static long callback_set(struct vcpu *v, u16 type, u16 flags, u64 address)
     case CALLBACKTYPE_failsafe:  pv->failsafe = cb;  return 0;
     case CALLBACKTYPE_syscall:   pv->syscall = cb;   return 0;
     case CALLBACKTYPE_syscall32: pv->syscall32 = cb; return 0;
-    case CALLBACKTYPE_sysenter:  pv->sysenter = cb;  return 0;
     case CALLBACKTYPE_nmi:       pv->nmi = cb;       return 0;
     }
-    return -ENOSYS;
+    return -ENOSYS;             /* sysenter too: 32-bit programs then use int 0x80 */
 }
 
 /* a: event, failsafe, syscall addresses: the older form. */
