@@ -346,6 +346,9 @@ TEST(version_2)
     CHECK(copy(21, 99, virt_to_mfn_of(to), 0, 10, GNTCOPY_source_gref) < 0);
     CHECK(copy(21, 140, virt_to_mfn_of(to), 0, 20, GNTCOPY_source_gref) < 0);
     t2[20].full_page.hdr.flags = t2[21].full_page.hdr.flags = 0;
+    /* Back: not while the status frames are mapped. */
+    CHECK_EQ(map_mfn(st, virt_to_mfn_of(st), PG_DATA), 0);
+    CHECK_EQ(map_mfn(t2, virt_to_mfn_of(t2), PG_DATA), 0);
     v.version = 1;
     CHECK_EQ(HC(grant_table_op, GNTTABOP_set_version, &v, 1), 0);
 }

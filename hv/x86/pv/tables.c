@@ -55,10 +55,19 @@ static void set_partial(struct page *pg, unsigned done, bool child)
 
 /* ---- level 1 entries ---- */
 
-/* The form in which an entry may stand in a table: user, never global. */
-static pte_t entry_fixed(pte_t e)
+/* The form in which an entry may stand in a table: user, never global. RAM is cached as
+ * Bulkhead caches it, unless the domain drives hardware (which may want it otherwise). */
+static pte_t entry_fixed(const struct mmu *m, pte_t e, unsigned level)
 {
-    return e & PTE_P ? (e | PTE_US) & ~PTE_G : e;
+    if (!(e & PTE_P)) {
+        return e;
+    }
+    e = (e | PTE_US) & ~PTE_G;
+    if (level == 1 && (e & (PTE_PAT | PTE_PCD | PTE_PWT)) && mfn_valid(pte_mfn(e)) &&
+        !domain_has(m->d, RIGHT_HARDWARE)) {
+        e &= ~(PTE_PAT | PTE_PCD | PTE_PWT);
+    }
+    return e;
 }
 
 static int get_l1_entry(struct mmu *m, pte_t e)
@@ -112,7 +121,7 @@ static int validate_l1(struct mmu *m, struct page *pg)
             }
             return -EINVAL;
         }
-        t[i] = entry_fixed(e);
+        t[i] = entry_fixed(m, e, 1);
     }
     return 0;
 }
@@ -452,7 +461,7 @@ int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned lev
     struct page *child;
     int rc;
 
-    val = entry_fixed(val);
+    val = entry_fixed(m, val, level);
     if (level == 1) {
         /* Same frame and rights: nothing to count. */
         bool same = (old & PTE_P) && !((old ^ val) & (PTE_ADDR | PTE_RW | PTE_P));
