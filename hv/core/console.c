@@ -13,7 +13,7 @@
 #include "options.h"
 
 #define SWITCH_KEY   '\x01'     /* Ctrl-a, three times */
-#define CHUNK        128
+#define CHUNK        16      /* a UART's FIFO: so long may interrupts stay off */
 #define QUEUE_SIZE   1024       /* power of two */
 
 #ifdef DEBUG

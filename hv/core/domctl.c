@@ -269,13 +269,12 @@ static long op_max_mem(struct domain *d, u64 kb)
 }
 
 /* Nobody hands on what he does not have. */
-static long permit(struct vcpu *caller, struct ranges *own, struct ranges *r, u64 first, u64 nr,
-                   u64 limit, bool allow)
+static long permit(struct ranges *own, struct ranges *r, u64 first, u64 nr, u64 limit, bool allow)
 {
     if (nr == 0 || first >= limit || nr > limit - first) {
         return -EINVAL;
     }
-    if (!domain_has(caller->domain, RIGHT_HARDWARE) && !ranges_contains(own, first, first + nr - 1)) {
+    if (!ranges_contains(own, first, first + nr - 1)) {
         return -EPERM;
     }
     return allow ? ranges_add(r, first, first + nr - 1) : ranges_remove(r, first, first + nr - 1);
@@ -289,11 +288,11 @@ static long op_permission(struct vcpu *v, struct domain *d, const struct xen_dom
     const struct xen_domctl_ioport_permission *port = &op->u.ioport_permission;
     switch (op->cmd) {
     case XEN_DOMCTL_irq_permission:
-        return permit(v, self->irq_caps, d->irq_caps, irq->pirq, 1, 1UL << 16, irq->allow_access);
+        return permit(self->irq_caps, d->irq_caps, irq->pirq, 1, 1UL << 16, irq->allow_access);
     case XEN_DOMCTL_iomem_permission:
-        return permit(v, self->iomem, d->iomem, mem->first_mfn, mem->nr_mfns, 1UL << 40, mem->allow_access);
+        return permit(self->iomem, d->iomem, mem->first_mfn, mem->nr_mfns, 1UL << 40, mem->allow_access);
     default:
-        return permit(v, self->ioports, d->ioports, port->first_port, port->nr_ports, 1UL << 16,
+        return permit(self->ioports, d->ioports, port->first_port, port->nr_ports, 1UL << 16,
                       port->allow_access);
     }
 }

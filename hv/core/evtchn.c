@@ -448,7 +448,7 @@ int evtchn_domain_init(struct domain *d)
     }
     spin_lock_init(&e->lock, LOCK_EVTCHN);
     e->max_port = MIN(d->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1u);
-    e->used = xzalloc_array(unsigned long, e->max_port / 64 + 1);
+    e->used = xzalloc_array(unsigned long, ROUND_UP(e->max_port + 1, EVTCHN_PER_BUCKET) / 64);
     e->bucket = xzalloc_array(struct evtchn *, e->max_port / EVTCHN_PER_BUCKET + 1);
     d->evtchn = e;
     if (!e->used || !e->bucket || add_bucket(e, 0)) {

@@ -78,8 +78,10 @@ static int take_old_frame(struct exchange *e, u64 gfn)
         return -EINVAL;
     }
     d->ops->put_gfn(pg, false);         /* steal_page looks again */
+    u64 was = m2p_get(page_to_mfn(pg));
     int err = steal_page(d, pg);
     if (!err) {
+        m2p_set(page_to_mfn(pg), was);  /* it may yet go back to where it was */
         chain_push(&e->old, pg);
     }
     return err;

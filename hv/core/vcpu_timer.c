@@ -36,7 +36,7 @@ static void watchdog_fn(void *data)
 {
     struct domain *d = data;
 
-    printk(LOG_WARN, "d%u: watchdog has run out", d->id);
+    printk(LOG_WARN, "d%u: watchdog has run out\n", d->id);
     domain_shutdown(d, SHUTDOWN_watchdog);
 }
 

@@ -3,7 +3,7 @@
  * Spin locks. The whole hypervisor runs with interrupts off (they are taken in
  * guests, in the idle loop and at preemption points only), so a lock needs no
  * interrupt-saving form. A CPU that waits here answers TLB-flush requests, so a
- * holder may wait for such answers (smp.h).
+ * holder may wait for such answers (x86/tlb.c).
  *
  * The order: a lock may be taken only while all held locks have a smaller rank.
  * Two locks of one rank: only with spin_lock_pair, which orders by address.
@@ -15,7 +15,7 @@
 #include "types.h"
 
 enum lock_rank {
-    LOCK_CONTROL,   /* control plane: one domctl/sysctl at a time (core/control.c) */
+    LOCK_CONTROL,   /* control plane: one domctl/sysctl at a time (core/domctl.c) */
     LOCK_DOMLIST,   /* domain table and list of domains */
     LOCK_DOMAIN,    /* struct domain: lifecycle, limits */
     LOCK_MMU,       /* a PV domain's page tables and page types */

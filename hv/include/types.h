@@ -19,7 +19,7 @@
 #define XEN_ERRNO(name, value) name = (value),
 enum errno_value {
 #include <xen/errno.h>
-    ERESTART = 85,  /* internal: the call is to be continued; never reaches a guest */
+    ERESTART = 85,  /* internal: the call is to be continued (a multicall entry may show it meanwhile) */
 };
 
 #include <xen/xen.h>

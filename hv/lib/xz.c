@@ -137,21 +137,21 @@ static u32 crc32(const u8 *p, size_t n)
     }
 
 /* Decodes one bit with the probability `pr`; then one of the two statements. A bare
- * block, so that `continue` in a statement means the loop around it. */
+ * block, so that `continue` in a statement means the loop around it. `pr` is evaluated
+ * more than once: no side effects. */
 #define BIT(pr, on_zero, on_one)                                                  \
     {                                                                             \
         NORMALIZE();                                                              \
-        u16 *pr_ = &(pr);                                                         \
-        u64 p_ = *pr_;                                                            \
+        u64 p_ = (pr);                                                            \
         u32 bound_ = (range >> PROB_BITS) * (u32)p_;                              \
         if (code < bound_) {                                                      \
             range = bound_;                                                       \
-            *pr_ = s->next[0][p_];                                                \
+            (pr) = s->next[0][p_];                                                 \
             on_zero;                                                              \
         } else {                                                                  \
             range -= bound_;                                                      \
             code -= bound_;                                                       \
-            *pr_ = s->next[1][p_];                                                \
+            (pr) = s->next[1][p_];                                                 \
             on_one;                                                               \
         }                                                                         \
     }

@@ -12,8 +12,6 @@
 #include "x86/machine.h"
 #include "x86/pv.h"
 
-#define FPU_ORDER 0     /* one page: FXSAVE or x87+SSE+AVX XSAVE */
-
 struct domain *arch_domain_alloc(void)
 {
     _Static_assert(sizeof(struct x86_domain) <= PAGE_SIZE, "one page");
@@ -188,9 +186,4 @@ void arch_vcpu_sync(struct vcpu *v)
 int rdmsr_safe(u32 m, u64 *v)
 {
     return (int)rdmsr_fixup(m, v);
-}
-
-int wrmsr_safe(u32 m, u64 v)
-{
-    return (int)wrmsr_fixup(m, v);
 }

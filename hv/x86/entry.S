@@ -333,17 +333,6 @@ rdmsr_fixup:                            /* edi msr, rsi *value */
         ret
         EXTABLE 6b, 5b
 
-        .globl  wrmsr_fixup
-wrmsr_fixup:                            /* edi msr, rsi value */
-        mov     %edi, %ecx
-        mov     %esi, %eax
-        mov     %rsi, %rdx
-        shr     $32, %rdx
-7:      wrmsr
-        xor     %eax, %eax
-        ret
-        EXTABLE 7b, 5b
-
 /* Loads a guest's selector, null when the CPU refuses it. 0 or -EFAULT. */
 .macro LOAD_SEG name, reg
         .globl  \name

@@ -31,6 +31,10 @@ void trap_from_hv(struct cpu_user_regs *regs)
 {
     u64 to = extable_lookup(regs->rip);
 
+    /* A selector of the guest's LDT, loaded for it, may want a page that is not shown yet. */
+    if (to && regs->entry_vector == TRAP_PF && pv_ldt_fault(current_vcpu(), regs, read_cr2())) {
+        return;
+    }
     if (!to) {
         fatal_trap(regs);
     }
@@ -47,8 +51,7 @@ void trap_on_ist(struct cpu_user_regs *regs)
         if (panic_nmi(regs)) {
             return;
         }
-        printk(LOG_WARN, "NMI on CPU %u ignored\n", cpu_id());
-        return;
+        return;         /* somebody else's; no word of it: the log's lock may be held here */
     default:
         fatal_trap(regs);
     }

@@ -102,6 +102,7 @@ u64 free_page_count(void)
     return n;
 }
 void m2p_set(mfn_t mfn, u64 gfn) { m2p[mfn] = gfn; }
+u64 m2p_get(mfn_t mfn) { return m2p[mfn]; }
 void *xzalloc(size_t n) { return calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { }

@@ -17,6 +17,7 @@
 
 /* --- the machine --- */
 struct acpi_info acpi;
+struct cpu_features cpu_has;
 struct page *frame_table;
 static struct page eoi_frame;
 static unsigned long eoi_page[512];
@@ -145,7 +146,7 @@ static int map_gsi(struct x86_vcpu *by, struct x86_domain *d, int gsi)
 
 static void interrupt(u8 vector)
 {
-    irq_dispatch(vector, NULL);
+    irq_dispatch(vector, &(struct cpu_user_regs){ 0 });
 }
 
 /* --- tests --- */

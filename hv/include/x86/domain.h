@@ -43,8 +43,6 @@ struct x86_vcpu {
     struct vcpu v;                  /* first */
     struct cpu_user_regs regs;      /* while not running; running: cpu_top()->regs */
     u8 *fpu;                        /* XSAVE/FXSAVE area, 64-byte aligned, own page(s) */
-    bool fpu_used;                  /* guest has FPU state worth saving */
-    bool fpu_live;                  /* its state is in this CPU's registers now */
     u64 xcr0;
     struct vcpu_info *time_info;    /* x86/time.c: where and for which base the time record */
     u64 time_base, time_guest;      /* was last written */
@@ -58,7 +56,6 @@ struct x86_domain {
     u32 cf8;                        /* PCI configuration address latch */
     u8 cmos_index;
     struct page *eoi_map_page; unsigned long *eoi_map;  /* PHYSDEVOP_pirq_eoi_gmfn */
-    bool auto_unmask;
 };
 
 static inline struct x86_vcpu *xv(struct vcpu *v) { return (struct x86_vcpu *)v; }

@@ -8,7 +8,7 @@
  *   slot 256  0xffff800000000000  machine-to-physical table, guests may read it
  *   slot 257  0xffff808000000000  the same table, writable by Bulkhead
  *   slot 258  0xffff810000000000  frame table (struct page)
- *   slot 259  0xffff818000000000  device memory (ioremap), per-CPU stacks' windows
+ *   slot 259  0xffff818000000000  device memory (ioremap)
  *   slot 260  0xffff820000000000  per-CPU descriptor windows (GDT and LDT)
  *   slot 261  0xffff828000000000  Bulkhead's image: text RX, rodata R, data RW
  *   slot 262  0xffff830000000000  direct map of all RAM, RW, never executable (to 271: 5 TiB)

@@ -75,6 +75,8 @@ int mmu_unpin(struct mmu *m, mfn_t mfn);
 unsigned pt_level(u64 type);            /* 1..4, 0: not a page table */
 /* Is pg a frame of m->d? */
 bool mmu_owner(const struct mmu *m, const struct page *pg);
+/* Ends what earlier calls of v left, without the lock: 0, or -ERESTART when time is up. */
+int mmu_drain(struct vcpu *v);
 /* v's cut-short work; 0 or -ERESTART. */
 int mmu_finish(struct mmu *m);
 int pv_relinquish(struct domain *d);

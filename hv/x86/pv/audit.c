@@ -138,6 +138,12 @@ unsigned long audit_frames(void)
         return ~0UL;
     }
     a.at = page_to_virt(pages);
+    /* Who pauses others holds control_lock, or two would wait for each other. */
+    if (!spin_trylock(&control_lock)) {
+        printk(LOG_WARN, "audit: the control plane is busy, try again\n");
+        free_hv_pages(pages, order);
+        return ~0UL;
+    }
     for_each_other_vcpu(vcpu_pause);
     for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
         count_domain(&a, d);
@@ -160,6 +166,7 @@ unsigned long audit_frames(void)
         }
     }
     for_each_other_vcpu(vcpu_unpause);
+    spin_unlock(&control_lock);
     free_hv_pages(pages, order);
     printk(LOG_INFO, "audit: %lu frames, %lu differences\n", frames, a.differences);
     return a.differences;

@@ -284,6 +284,9 @@ static void place(void)
     }
     b.start_info = at;
     b.tables = at + PAGE_SIZE;
+    if (b.tables <= b.v_start || !guest_range_ok(b.v_start, b.tables - b.v_start + GIB(1))) {
+        refuse("kernel", "it wants to be at an impossible address");
+    }
     do {
         b.nr_tables++;
         b.stack = b.tables + b.nr_tables * PAGE_SIZE;

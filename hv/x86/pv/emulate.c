@@ -5,9 +5,7 @@
  * goes back to the guest as #GP. All of it concerns the current vCPU; no lock.
  */
 #include "arch.h"
-#include "evtchn.h"
 #include "guest.h"
-#include "sched.h"
 #include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
@@ -31,13 +29,13 @@ unsigned pv_fetch(u64 rip, u8 *buf)
 static bool io_allowed(struct vcpu *v, u16 port, unsigned size)
 {
     struct pv_vcpu *pv = &xv(v)->pv;
-    u8 bits[2];
+    u8 bits[2] = { 0 };
 
     if (pv->iopl >= (pv->kernel_mode ? 1 : 3)) {
         return true;
     }
     if (!pv->iobmp || (u32)port + size > pv->iobmp_limit ||
-        guest_read(v, bits, pv->iobmp + port / 8, 2)) {
+        guest_read(v, bits, pv->iobmp + port / 8, (port & 7) + size > 8 ? 2 : 1)) {
         return false;
     }
     return !(((bits[0] | bits[1] << 8) >> (port & 7)) & ((1u << size) - 1));
@@ -216,9 +214,6 @@ static bool privileged(struct vcpu *v, struct cpu_user_regs *r, const struct ins
     case 0xfa:      /* cli, sti: no effect, as on the ABI's other implementation */
     case 0xfb:
         return xv(v)->pv.iopl >= 1;
-    case 0xf4:
-        vcpu_block(v);
-        return true;
     case 0x0f06:
         xv(v)->pv.cr0_ts = false;
         __asm__ volatile("clts");

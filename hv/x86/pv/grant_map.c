@@ -50,7 +50,8 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     if (!owner) {
         return GNTST_general_error;
     }
-    while (mmu_begin(&m, v, v->domain, owner)) {
+    if (mmu_begin(&m, v, v->domain, owner)) {
+        return GNTST_eagain;    /* page-table work of its own that it left has to end first */
     }
     slot = find_slot(&m, addr, flags, &table);
     rc = slot && !mmu_write_entry(&m, table, slot, 1, grant_pte(mfn, flags), false)
@@ -77,7 +78,8 @@ int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     struct mmu m;
     int rc;
 
-    while (mmu_begin(&m, v, v->domain, v->domain)) {
+    if (mmu_begin(&m, v, v->domain, v->domain)) {
+        return GNTST_eagain;
     }
     rc = replace(&m, addr, mfn, flags, 0);
     mmu_end(&m);
@@ -95,7 +97,8 @@ int pv_grant_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flag
     if ((flags & GNTMAP_contains_pte) && new_addr) {
         return GNTST_general_error;
     }
-    while (mmu_begin(&m, v, v->domain, v->domain)) {
+    if (mmu_begin(&m, v, v->domain, v->domain)) {
+        return GNTST_eagain;
     }
     if (!new_addr) {
         rc = replace(&m, addr, mfn, flags, 0);

@@ -99,7 +99,8 @@ static int one_update(struct mmu *m, const struct mmu_update *req)
 }
 
 /* a: struct mmu_update[], count, uint *done (may be 0), domains: low half whose frames,
- * high half (id + 1) whose tables. xen.h. Restarts with count's bit 31 as "not first". */
+ * high half (id + 1) whose tables. xen.h. A restart carries the number done so far + 1 in
+ * the upper half of count. */
 long do_mmu_update(struct vcpu *v, unsigned long *a)
 {
     struct domain *pg_dom = NULL, *d = v->domain;
@@ -107,6 +108,9 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
     struct mmu m;
     int rc, err = 0;
 
+    if (mmu_drain(v)) {
+        return -ERESTART;
+    }
     if ((u32)foreign >> 16) {
         d = domain_get_for(v, (domid_t)((foreign >> 16) - 1), &err);
         if (!d) {
@@ -140,8 +144,10 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
             rc = hypercall_preempt(v) ? -ERESTART : mmu_begin(&m, v, d, pg_dom);
         } else if (unlikely(xv(v)->pv.nr_deferred)) {
             mmu_end(&m);
-            rc = count ? -ERESTART : 0;
-            break;
+            rc = mmu_drain(v);
+            if (!rc && count) {
+                rc = mmu_begin(&m, v, d, pg_dom);
+            }
         }
     }
     mmu_end(&m);
@@ -163,12 +169,12 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
     return rc;
 }
 
-/* The flush that update_va_mapping asks for. flags: UVMF_*. */
-static long flush_after(struct vcpu *v, u64 va, u64 flags)
+/* The CPUs that update_va_mapping's flags (UVMF_*) want flushed. 0, -EINVAL, -EFAULT. */
+static long flush_target(struct vcpu *v, u64 flags, cpumask_t *cpus)
 {
-    cpumask_t active = xd(v->domain)->pv.active;
-    u64 kind = flags & UVMF_FLUSHTYPE_MASK, who = flags & ~(u64)UVMF_FLUSHTYPE_MASK;
+    u64 kind = flags & UVMF_FLUSHTYPE_MASK, who = flags & ~(u64)UVMF_FLUSHTYPE_MASK, vcpus;
 
+    cpus->bits = 0;
     if (kind == UVMF_NONE) {
         return 0;
     }
@@ -176,18 +182,13 @@ static long flush_after(struct vcpu *v, u64 va, u64 flags)
         return -EINVAL;
     }
     if (who == UVMF_LOCAL) {
-        active.bits = 1UL << cpu_id();
-    } else if (who != UVMF_ALL) {
-        u64 vcpus;
-        if (guest_read(v, &vcpus, who, sizeof(vcpus))) {
-            return -EFAULT;
-        }
-        active = pv_vcpu_cpus(v->domain, vcpus, 0);
-    }
-    if (kind == UVMF_INVLPG) {
-        tlb_flush_page_mask(active, va);
+        cpus->bits = 1UL << cpu_id();
+    } else if (who == UVMF_ALL) {
+        *cpus = xd(v->domain)->pv.active;
+    } else if (guest_read(v, &vcpus, who, sizeof(vcpus))) {
+        return -EFAULT;
     } else {
-        tlb_flush_mask(active);
+        *cpus = pv_vcpu_cpus(v->domain, vcpus, 0);
     }
     return 0;
 }
@@ -196,16 +197,27 @@ static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain 
 {
     struct page *table;
     struct mmu m;
+    cpumask_t cpus;
     pte_t *slot;
-    long rc = mmu_begin(&m, v, v->domain, pg_dom);
+    long rc = flush_target(v, flags, &cpus);
 
+    if (!rc) {
+        rc = mmu_begin(&m, v, v->domain, pg_dom);
+    }
     if (rc) {
         return rc;
     }
     slot = guest_range_ok(va, 1) ? mmu_walk(xv(v)->pv.cr3, va, &table) : NULL;
     rc = slot ? mmu_write_entry(&m, table, slot, 1, val, false) : -EINVAL;
     mmu_end(&m);
-    return rc ? rc : flush_after(v, va, flags);
+    if (!rc && cpus.bits) {
+        if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG) {
+            tlb_flush_page_mask(cpus, va);
+        } else {
+            tlb_flush_mask(cpus);
+        }
+    }
+    return rc;
 }
 
 /* a: va, entry, UVMF_* flags. */

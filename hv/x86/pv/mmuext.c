@@ -240,6 +240,9 @@ long do_mmuext_op(struct vcpu *v, unsigned long *a)
     struct domain *d;
     int rc = 0, err = 0;
 
+    if (mmu_drain(v)) {
+        return -ERESTART;
+    }
     d = domain_get_for(v, (domid_t)a[3], &err);
     if (!d) {
         return err;
@@ -260,10 +263,13 @@ long do_mmuext_op(struct vcpu *v, unsigned long *a)
         a[0] += sizeof(op);
         count--;
         done++;
-        if (count && (xv(v)->pv.nr_deferred || done % 16 == 0) && hypercall_preempt(v)) {
+        if (count && done % 16 == 0 && hypercall_preempt(v)) {
             rc = -ERESTART;
             break;
         }
+    }
+    if (!rc) {
+        rc = mmu_drain(v);      /* a last table may still be being taken apart */
     }
     domain_put(d);
     if (a[2] && done) {

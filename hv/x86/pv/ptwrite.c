@@ -112,8 +112,11 @@ bool pv_page_table_write(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
     int rc = -EINVAL;
 
     if (!insn_decode(&in, code, n) || !in.has_modrm || in.mod == 3 ||
-        (addr & 7) + in.size > 8 || mmu_begin(&m, v, v->domain, v->domain)) {
+        (addr & 7) + in.size > 8) {
         return false;
+    }
+    if (mmu_begin(&m, v, v->domain, v->domain)) {
+        return true;            /* earlier work goes first: the instruction comes again */
     }
     map = mmu_walk(x->pv.cr3, addr, &map_table);
     if (map && (*map & PTE_P) && !(*map & PTE_RW) && mfn_valid(pte_mfn(*map))) {

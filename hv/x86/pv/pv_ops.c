@@ -148,7 +148,7 @@ static void set_registers(struct x86_vcpu *x, const struct vcpu_guest_context *c
     }
 }
 
-/* v does not run. Restartable; nothing of v changes before all checks are through. */
+/* v does not run. Restartable: page tables, then the GDT, then the rest. */
 static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
@@ -170,6 +170,7 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     if (rc) {
         return rc;
     }
+    pv_drop_ldt(x);
     x->pv.ldt_base = c->ldt_base & PAGE_MASK;
     x->pv.ldt_entries = c->ldt_ents <= 8192 && guest_range_ok(c->ldt_base, c->ldt_ents * 8)
                             ? (u32)c->ldt_ents : 0;

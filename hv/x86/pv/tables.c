@@ -411,6 +411,20 @@ int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg
     return 0;
 }
 
+int mmu_drain(struct vcpu *v)
+{
+    struct mmu m;
+
+    while (xv(v)->pv.nr_deferred) {
+        (void)mmu_begin(&m, v, v->domain, v->domain);
+        mmu_end(&m);
+        if (xv(v)->pv.nr_deferred && hypercall_preempt(v)) {
+            return -ERESTART;
+        }
+    }
+    return 0;
+}
+
 void mmu_end(struct mmu *m)
 {
     if (m->locked) {
