@@ -193,6 +193,18 @@ static long flush_target(struct vcpu *v, u64 flags, cpumask_t *cpus)
     return 0;
 }
 
+/* A former table that becomes writable may still be in other CPUs' paging caches. That
+ * flush waits for them: done ahead of the lock; frames.c still decides. */
+static void flush_ahead(u64 val)
+{
+    const struct page *pg = mfn_to_page(pte_mfn(val));
+
+    if ((val & PTE_P) && (val & PTE_RW) && mfn_valid(pte_mfn(val)) &&
+        pt_level(READ_ONCE(pg->type)) && !(READ_ONCE(pg->type) & PT_COUNT_MASK)) {
+        tlb_flush_stale(READ_ONCE(pg->stamp));
+    }
+}
+
 static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain *pg_dom)
 {
     struct page *table;
@@ -202,6 +214,7 @@ static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain 
     long rc = flush_target(v, flags, &cpus);
 
     if (!rc) {
+        flush_ahead(val);
         rc = mmu_begin(&m, v, v->domain, pg_dom);
     }
     if (rc) {

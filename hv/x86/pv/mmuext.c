@@ -162,12 +162,27 @@ static int flush_op(struct vcpu *v, const struct mmuext_op *op)
     return 0;
 }
 
+/* A new table may still be in TLBs as plain memory. That flush waits for other CPUs: done
+ * ahead of the lock, the others can use it meanwhile. tables.c still decides. */
+static void flush_ahead(mfn_t mfn, bool leaf)
+{
+    const struct page *pg = mfn_to_page(mfn);
+
+    if (mfn_valid(mfn) && !(READ_ONCE(pg->type) & PT_COUNT_MASK)) {
+        tlb_flush_stale(leaf ? READ_ONCE(pg->stamp) : READ_ONCE(tlb_clock));
+    }
+}
+
 /* Operations on d's tables: under its lock. */
 static int table_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 {
     struct mmu m;
-    int rc = mmu_begin(&m, v, d, d);
+    int rc;
 
+    if (op->cmd <= MMUEXT_PIN_L4_TABLE) {
+        flush_ahead(op->arg1.mfn, op->cmd == MMUEXT_PIN_L1_TABLE);
+    }
+    rc = mmu_begin(&m, v, d, d);
     if (rc) {
         return rc;
     }
