@@ -151,7 +151,7 @@ static long op_set_affinity(struct vcpu *caller, struct domain *d, struct xen_do
     if (set_soft && !soft.bits) {
         return -EINVAL;
     }
-    err = vcpu_set_affinity(v, &hard, &soft);
+    err = vcpu_set_affinity(v, set_hard ? &hard : NULL, set_soft ? &soft : NULL);
     if (err) {
         return err;
     }

@@ -23,8 +23,9 @@
 #include "mm.h"
 #include "sched.h"
 
-/* Who gets each global VIRQ; DOMID_INVALID means dom0, so it is stored inverted. */
+/* Who gets each global VIRQ, inverted: what nobody has set means dom0. */
 static domid_t virq_handler_inv[NR_VIRQS];
+#define VIRQ_TO_DOM0 ((domid_t)~0)
 
 /* --- delivery --- */
 
@@ -45,8 +46,13 @@ void vcpu_mark_events_pending(struct vcpu *v)
 
 void evtchn_raise(struct domain *d, u32 port, struct evtchn *c)
 {
-    bool fresh = READ_ONCE(d->evtchn->fifo) ? evtchn_fifo_raise(d, port, c)
-                                            : evtchn_2l_raise(d, port, c);
+    bool fresh = false;
+    if (!READ_ONCE(d->evtchn->fifo)) {
+        fresh = evtchn_2l_raise(d, port, c);    /* a full barrier */
+    }
+    if (READ_ONCE(d->evtchn->fifo)) {           /* perhaps since a moment ago: say it there too */
+        fresh |= evtchn_fifo_raise(d, port, c);
+    }
     if (fresh) {
         vcpus_poll_wake(d, port);
     }
@@ -159,7 +165,7 @@ bool virq_is_global(u32 virq)
 bool virq_handled_by(u32 virq, const struct domain *d)
 {
     domid_t id = (domid_t)~READ_ONCE(virq_handler_inv[virq]);
-    return id == d->id || (id == DOMID_INVALID && d == dom0);
+    return id == d->id || (id == VIRQ_TO_DOM0 && d == dom0);
 }
 
 void virq_to_vcpu(struct vcpu *v, unsigned virq)
@@ -180,7 +186,7 @@ void virq_global(unsigned virq)
 {
     ASSERT(virq < NR_VIRQS);
     domid_t id = (domid_t)~READ_ONCE(virq_handler_inv[virq]);
-    struct domain *d = id == DOMID_INVALID ? NULL : domain_get(id);
+    struct domain *d = id == VIRQ_TO_DOM0 ? NULL : domain_get(id);
     if (d) {
         virq_to_domain(d, virq);
         domain_put(d);

@@ -265,6 +265,12 @@ long do_grant_table_op(struct vcpu *v, unsigned long *a)
     if ((int32_t)count < 0) {
         return -EINVAL;
     }
+    if ((u32)a[0] <= GNTTABOP_unmap_grant_ref || (u32)a[0] == GNTTABOP_unmap_and_replace) {
+        const struct guest_ops *ops = v->domain->ops;
+        if (ops->grant_begin && ops->grant_begin(v)) {
+            return -ERESTART;
+        }
+    }
     switch ((u32)a[0]) {
     case GNTTABOP_map_grant_ref:
         return grant_op_map(v, a);

@@ -160,10 +160,10 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 
 enum {
     KILL_DEVICES,       /* its interrupts and devices fall silent */
-    KILL_MAPPINGS,      /* its mappings of others' memory end */
+    KILL_TABLES,        /* page tables, descriptor tables: nothing of others is mapped any more */
+    KILL_MAPPINGS,      /* its grant mappings end, so granters see them free only now */
     KILL_EVENTS,        /* its event channels close: peers' ports wait for its id */
     KILL_VCPU_INFO,     /* Bulkhead writes into its memory no more */
-    KILL_TABLES,        /* page tables, descriptor tables */
     KILL_MEMORY,        /* its own pages */
     KILL_DONE,
 };

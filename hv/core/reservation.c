@@ -18,9 +18,13 @@ struct walk {
 
 void extent_free(struct domain *d, u64 gfn, struct page *pg, unsigned order)
 {
-    d->ops->physmap_remove(d, gfn, page_to_mfn(pg), order);
     for (u64 k = 0; k < 1UL << order; k++) {
-        domain_free_page(d, pg + k);
+        if (get_page(pg + k, d)) {      /* another vCPU may have given it up already */
+            if (domain_free_page(d, pg + k)) {
+                d->ops->physmap_remove(d, gfn + k, page_to_mfn(pg + k), 0);
+            }
+            put_page(pg + k);
+        }
     }
 }
 

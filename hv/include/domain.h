@@ -61,6 +61,9 @@ struct guest_ops {
     int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
     int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
     int (*grant_replace)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
+    /* Before a batch of these: ends page-table work that v has left, so that they cannot
+     * meet it. 0, or -ERESTART when time is up. */
+    int (*grant_begin)(struct vcpu *v);
     /* After a batch of the two: no CPU keeps a translation that they took away. NULL:
      * everybody flushes. No lock held. */
     void (*grant_flush)(struct domain *d);

@@ -114,6 +114,9 @@ static void syscall_init(unsigned cpu, u64 stack_end)
     wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)HV_CS << 32);
     wrmsr(MSR_LSTAR, (u64)syscall_stubs + 32 * cpu);
     wrmsr(MSR_CSTAR, (u64)syscall32_stubs + 32 * cpu);
+    for (u32 msr = 0x174; msr <= 0x176; msr++) {
+        wrmsr(msr, 0);          /* sysenter faults, whatever ran here before */
+    }
     wrmsr(MSR_SFMASK, X86_IF | X86_TF | X86_NT | X86_AC | X86_RF | X86_VM | 0x400 | X86_IOPL);
 }
 

@@ -159,7 +159,7 @@ bool domain_free_page(struct domain *d, struct page *pg)
         u64 t = READ_ONCE(pg->type);
         bool table = (t & PT_COUNT_MASK) && (t & PT_TYPE_MASK) != PT_WRITABLE;
         with_lock (&d->page_lock) {
-            if (!table && disown(d, pg, &left)) {
+            if (!table && !d->is_dying && disown(d, pg, &left)) {
                 unlink(d, pg);
                 done = true;
             }
@@ -176,7 +176,8 @@ int steal_page(struct domain *d, struct page *pg)
     int err = -EINVAL;
     with_lock (&d->page_lock) {
         u64 w = WORD(PG_ALLOCATED, d->id, 1);
-        if (!(READ_ONCE(pg->type) & PT_COUNT_MASK) && word_swap(pg, &w, WORD(0, DOMID_INVALID, 0))) {
+        if (!d->is_dying && !(READ_ONCE(pg->type) & PT_COUNT_MASK) &&
+            word_swap(pg, &w, WORD(0, DOMID_INVALID, 0))) {
             unlink(d, pg);
             m2p_set(page_to_mfn(pg), INVALID_M2P);
             pg->stamp = READ_ONCE(tlb_clock);

@@ -80,6 +80,14 @@ static bool multicall_allowed(u64 op)
     return op < 64 && op != __HYPERVISOR_multicall && op != __HYPERVISOR_iret;
 }
 
+/* Entries that never take long: they may go without a look at what else waits. */
+static bool brief(u64 op)
+{
+    return op == __HYPERVISOR_update_va_mapping || op == __HYPERVISOR_stack_switch ||
+           op == __HYPERVISOR_fpu_taskswitch || op == __HYPERVISOR_update_descriptor ||
+           op == __HYPERVISOR_set_segment_base || op == __HYPERVISOR_xen_version;
+}
+
 /* a: list of struct multicall_entry, their number. xen.h, "Multicall". */
 long do_multicall(struct vcpu *v, unsigned long *a)
 {
@@ -98,7 +106,8 @@ long do_multicall(struct vcpu *v, unsigned long *a)
         }
         a[0] += sizeof(e);
         a[1] = (u32)a[1] - 1;
-        if (v->domain->is_shutting_down || (n % 16 == 0 && (u32)a[1] && hypercall_preempt(v))) {
+        if (v->domain->is_shutting_down ||
+            ((n % 16 == 0 || !brief(e.op)) && (u32)a[1] && hypercall_preempt(v))) {
             return (u32)a[1] ? -ERESTART : 0;
         }
     }

@@ -29,7 +29,7 @@ u8 irq_alloc_vector(enum irq_kind kind, unsigned cpu)
 {
     for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
         struct irq_desc *desc = &irq_descs[v];
-        if (desc->kind == IRQ_FREE) {
+        if (desc->kind == IRQ_FREE && v != 0x80) {     /* 0x80 is the guests' int $0x80 */
             memset(desc, 0, sizeof(*desc));
             desc->kind = kind;
             desc->masked = true;

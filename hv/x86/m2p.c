@@ -87,7 +87,7 @@ void m2p_init(void)
                 paddr_t pa = boot_mem_alloc(CHUNK, CHUNK, 0);
                 memset(phys_to_virt(pa), 0xff, CHUNK);
                 pte_t *l2 = mfn_to_virt(pte_mfn(l3[i]));
-                l2[m / CHUNK_FRAMES % 512] = pa | PTE_M2P_RO | PTE_G | PTE_PSE;
+                l2[m / CHUNK_FRAMES % 512] = pa | PTE_M2P_RO | PTE_PSE;   /* not global: user tables leave it out */
                 map_large(M2P_RW + m * sizeof(u64), pa, CHUNK, PTE_HV_RW | PTE_G);
                 share(pa);
             }

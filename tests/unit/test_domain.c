@@ -299,7 +299,7 @@ TEST(teardown_in_order_and_restartable)
     stages[0] = 0;
     virqs = 0;
     CHECK_EQ(call(XEN_DOMCTL_destroydomain, id), 0);
-    CHECK_STR(stages, "dggggetp");
+    CHECK_STR(stages, "dttttgep");
     CHECK_EQ(gfn_refs, 0);
     CHECK_EQ(virqs, 1);
     /* Dead, but seen until the last reference goes. */

@@ -70,6 +70,16 @@ int assign_pages(struct domain *d, struct page *pg, unsigned order)
     d->tot_pages += 1UL << order;
     return 0;
 }
+bool get_page(struct page *pg, struct domain *d)
+{
+    return pg->owner == d->id && pg->refs && ++pg->refs;
+}
+void put_page(struct page *pg)
+{
+    if (--pg->refs == 0) {
+        release(pg);
+    }
+}
 bool domain_free_page(struct domain *d, struct page *pg)
 {
     if (pg->owner != d->id || pg->flags != PG_ALLOCATED) {

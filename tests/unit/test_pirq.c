@@ -342,8 +342,10 @@ TEST(eoi_page)
 TEST(vectors_run_out)
 {
     start();
-    for (unsigned n = 0; n <= VEC_DEVICE_LAST - VEC_DEVICE_FIRST; n++) {
-        CHECK_EQ(irq_alloc_vector(IRQ_GSI, 0), VEC_DEVICE_FIRST + n);
+    for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
+        if (v != 0x80) {        /* the guests' */
+            CHECK_EQ(irq_alloc_vector(IRQ_GSI, 0), v);
+        }
     }
     CHECK_EQ(irq_alloc_vector(IRQ_GSI, 0), 0);
     map_gsi(&hw_v, &hw, 4);

@@ -76,9 +76,12 @@ static void pv_put_gfn(struct page *pg, bool write)
 
 static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
 {
-    (void)d;
     for (u64 i = 0; i < 1UL << order; i++) {
-        m2p_set(mfn + i, gfn + i);
+        struct page *pg = mfn_to_page(mfn + i);
+        if (get_page(pg, d)) {      /* another vCPU may have given it up already */
+            m2p_set(mfn + i, gfn + i);
+            put_page(pg);
+        }
     }
     return 0;
 }
@@ -152,17 +155,18 @@ static void set_registers(struct x86_vcpu *x, const struct vcpu_guest_context *c
 static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
+    mfn_t user = xen_cr3_to_pfn(c->ctrlreg[1]);
     int rc = check_context(c);
 
     if (rc) {
         return rc;
     }
-    if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1]) {
+    if (!(c->flags & VGCF_in_kernel) && !user) {
         return -EINVAL;
     }
     rc = pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false);
-    if (!rc && c->ctrlreg[1]) {
-        rc = pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[1]), true);
+    if (!rc && user) {
+        rc = pv_load_cr3(v, user, true);
     }
     if (!rc) {
         rc = pv_set_gdt(x, c->gdt_frames, (unsigned)MIN(c->gdt_ents, 0xffffUL));
@@ -239,6 +243,7 @@ const struct guest_ops pv_ops = {
     .grant_map = pv_grant_map,
     .grant_unmap = pv_grant_unmap,
     .grant_replace = pv_grant_replace,
+    .grant_begin = mmu_drain,
     .grant_flush = pv_grant_flush,
     .set_context = pv_set_context,
     .get_context = pv_get_context,

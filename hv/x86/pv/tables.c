@@ -251,19 +251,20 @@ static int type_put(struct mmu *m, struct page *pg)
         WRITE_ONCE(pg->type, pg->type - 1);
         return 0;
     }
+    if (m->budget <= 0 && (level > 1 || (pg->type & PT_VALIDATED))) {
+        if (level > 1 && (pg->type & PT_VALIDATED)) {
+            set_partial(pg, 512, false);
+        }
+        return -ERESTART;       /* a level 1 table just stays validated */
+    }
     if (level == 1) {
         if (pg->type & PT_VALIDATED) {
             invalidate_l1(pg);
         }
-        m->budget--;
-    } else if (m->budget <= 0) {
-        if (pg->type & PT_VALIDATED) {
-            set_partial(pg, 512, false);
-        }
-        return -ERESTART;
     } else if (invalidate_upper(m, pg, level)) {
         return -ERESTART;
     }
+    m->budget--;
     WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));    /* before the count: others look at both */
     /* The old type stays in the word, uncounted: CPUs may have cached parts of the table,
      * and whoever makes the frame writable flushes those that did. */
@@ -291,14 +292,14 @@ static int table_get(struct mmu *m, struct page *pg, unsigned level, bool held)
     if (rc || (pg->type & PT_VALIDATED)) {
         return rc;
     }
-    if (level == 1) {
-        rc = validate_l1(m, pg);
-        m->budget--;
-    } else {
-        rc = m->budget > 0 ? validate_upper(m, pg, level) : -ERESTART;
-        if (rc == -ERESTART && !(pg->type & PT_PARTIAL)) {
+    if (m->budget <= 0) {
+        rc = -ERESTART;
+        if (level > 1 && !(pg->type & PT_PARTIAL)) {
             set_partial(pg, 0, false);
         }
+    } else {
+        rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
+        m->budget -= rc != -ERESTART;
     }
     if (rc == 0) {
         type_update(pg, PT_PARTIAL | PT_CHILD | PT_DONE_MASK, PT_VALIDATED);
@@ -591,7 +592,12 @@ static int relinquish_vcpu(struct mmu *m, struct x86_vcpu *x)
     }
     for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
         struct page *pg = *held[i];
-        if (pg && mmu_owner(m, pg)) {
+        if (pg && !mmu_owner(m, pg)) {      /* only `partial` can be another domain's */
+            *held[i] = NULL;
+            defer(m, pg);
+            return -ERESTART;               /* mmu_begin goes on there */
+        }
+        if (pg) {
             *held[i] = NULL;
             mmu_put_table(m, pg);
             if (x->pv.nr_deferred) {
