@@ -30,7 +30,7 @@ struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
 
 /* --- look-up --- */
 
-static struct domain *table_get(domid_t id)
+static inline struct domain *table_get(domid_t id)
 {
     if (id >= DOMID_LIMIT) {
         return NULL;
@@ -75,14 +75,10 @@ void domain_put(struct domain *d)
 
 struct domain *domain_owner(domid_t id)
 {
-    switch (id) {
-    case DOMID_XEN:
-        return domain_xen;
-    case DOMID_IO:
-        return domain_io;
-    default:
+    if (likely(id < DOMID_LIMIT)) {
         return table_get(id);
     }
+    return id == DOMID_XEN ? domain_xen : id == DOMID_IO ? domain_io : NULL;
 }
 
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)

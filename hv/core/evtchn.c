@@ -44,7 +44,7 @@ void vcpu_mark_events_pending(struct vcpu *v)
     }
 }
 
-void evtchn_raise(struct domain *d, u32 port, struct evtchn *c)
+inline void evtchn_raise(struct domain *d, u32 port, struct evtchn *c)
 {
     bool fresh = false;
     if (!READ_ONCE(d->evtchn->fifo)) {

@@ -8,31 +8,10 @@
  */
 #include "evtchn_private.h"
 
-static void select_port(struct domain *d, u32 port, const struct evtchn *c)
-{
-    struct vcpu *v = d->vcpu[READ_ONCE(c->vcpu)];
-    if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel)) {
-        vcpu_mark_events_pending(v);
-    }
-}
-
-bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c)
-{
-    struct shared_info *s = d->shared_info;
-    ASSERT(port < EVTCHN_2L_NR_CHANNELS);
-    if (test_and_set_bit(port, s->evtchn_pending)) {
-        return false;
-    }
-    if (!test_bit(port, s->evtchn_mask)) {
-        select_port(d, port, c);
-    }
-    return true;
-}
-
 void evtchn_2l_unmask(struct domain *d, u32 port, const struct evtchn *c)
 {
     struct shared_info *s = d->shared_info;
     if (test_and_clear_bit(port, s->evtchn_mask) && test_bit(port, s->evtchn_pending)) {
-        select_port(d, port, c);
+        evtchn_2l_select(d, port, c);
     }
 }

@@ -330,9 +330,10 @@ long do_event_channel_op(struct vcpu *v, unsigned long *a)
 {
     u64 arg = a[1];
     evtchn_port_t port;
-    switch ((u32)a[0]) {
-    case EVTCHNOP_send:
+    if (likely((u32)a[0] == EVTCHNOP_send)) {   /* nearly always */
         return arg_read(v, &port, arg) ? -EFAULT : evtchn_send(v->domain, port);
+    }
+    switch ((u32)a[0]) {
     case EVTCHNOP_unmask:
         return arg_read(v, &port, arg) ? -EFAULT : evtchn_unmask(v->domain, port);
     case EVTCHNOP_close:

@@ -73,7 +73,27 @@ static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 
 /* In each ABI. A channel lock is held that keeps the port open (see above).
  * raise: true if the port was not pending before. */
-bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c);
+static inline void evtchn_2l_select(struct domain *d, u32 port, const struct evtchn *c)
+{
+    struct vcpu *v = d->vcpu[READ_ONCE(c->vcpu)];
+    if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel)) {
+        vcpu_mark_events_pending(v);
+    }
+}
+
+static inline bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c)
+{
+    struct shared_info *s = d->shared_info;
+    ASSERT(port < EVTCHN_2L_NR_CHANNELS);
+    if (test_and_set_bit(port, s->evtchn_pending)) {
+        return false;
+    }
+    if (!test_bit(port, s->evtchn_mask)) {
+        evtchn_2l_select(d, port, c);
+    }
+    return true;
+}
+
 void evtchn_2l_unmask(struct domain *d, u32 port, const struct evtchn *c);
 bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c);

@@ -72,7 +72,12 @@ static inline struct page *mfn_to_page(mfn_t mfn) { return &frame_table[mfn]; }
 static inline mfn_t page_to_mfn(const struct page *p) { return (mfn_t)(p - frame_table); }
 
 /* All RAM is mapped, writable and not executable, at DIRECT_MAP (x86/layout.h). */
+#ifdef UNIT_TEST
 void *mfn_to_virt(mfn_t mfn);
+#else
+#define DIRECT_MAP_BASE 0xffff830000000000UL    /* DIRECT_MAP of x86/layout.h, which checks it */
+static inline void *mfn_to_virt(mfn_t mfn) { return (void *)(DIRECT_MAP_BASE + (mfn << PAGE_SHIFT)); }
+#endif
 mfn_t virt_to_mfn(const void *va);  /* of direct-map addresses only */
 static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page_to_mfn(p)); }
 

@@ -215,8 +215,8 @@ syscall_entry:
         cmpl    $0, CPU_softirq(%rcx)
         jne     ret_to_guest
         mov     VCPU_info(%rdx), %rax
-        cmpb    $0, INFO_pending(%rax)
-        jne     ret_to_guest
+        cmpw    $1, INFO_pending(%rax)  /* pending and, in the next byte, not masked */
+        je      ret_to_guest
         mov     REGS_rip(%rsp), %rcx    /* sysret to a non-canonical address would fault here */
         sar     $47, %rcx
         inc     %rcx

@@ -84,7 +84,7 @@ int get_page_writable(struct page *pg)
             if ((x & PT_COUNT_MASK) >= REFS_MAX) {
                 return -EINVAL;
             }
-            new = ((x + 1) & ~PT_GEN_MASK) | ((x + (1UL << PT_GEN_SHIFT)) & PT_GEN_MASK);
+            new = (x + 1 + (1UL << PT_GEN_SHIFT)) & ~PT_CHILD;   /* where the generation carries */
         } else if (x & (PT_COUNT_MASK | PT_PINNED | PT_PARTIAL)) {
             return -EINVAL;
         } else {

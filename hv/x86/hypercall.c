@@ -88,27 +88,47 @@ static bool brief(u64 op)
            op == __HYPERVISOR_set_segment_base || op == __HYPERVISOR_xen_version;
 }
 
+#define MULTICALL_BATCH 8u
+
+/* Reads up to MULTICALL_BATCH entries; how many, 0: not even one can be read. */
+static u32 read_entries(struct vcpu *v, struct multicall_entry *e, u64 at, u32 left)
+{
+    u32 n = MIN(left, MULTICALL_BATCH);
+
+    if (guest_read(v, e, at, n * sizeof(*e))) {
+        n = n > 1 && !guest_read(v, e, at, sizeof(*e)) ? 1 : 0;
+    }
+    return n;
+}
+
 /* a: list of struct multicall_entry, their number. xen.h, "Multicall". */
 long do_multicall(struct vcpu *v, unsigned long *a)
 {
-    for (unsigned n = 1; (u32)a[1] > 0; n++) {
-        struct multicall_entry e;
-        if (arg_read(v, &e, a[0])) {
+    struct multicall_entry batch[MULTICALL_BATCH];
+
+    while ((u32)a[1]) {
+        u32 n = read_entries(v, batch, a[0], (u32)a[1]);
+        if (!n) {
             return -EFAULT;
         }
-        e.result = multicall_allowed(e.op)
-            ? (u64)hypercall_fns[index_nospec(e.op, 64)](v, e.args) : (u64)-ENOSYS;
-        if ((long)e.result == -ERESTART) {
-            return arg_write(v, a[0], &e) ? -EFAULT : -ERESTART;
+        for (struct multicall_entry *e = batch; e < batch + n; e++) {
+            e->result = likely(multicall_allowed(e->op))
+                ? (u64)hypercall_fns[index_nospec(e->op, 64)](v, e->args) : (u64)-ENOSYS;
+            if (unlikely((long)e->result == -ERESTART)) {
+                return arg_write(v, a[0], e) ? -EFAULT : -ERESTART;
+            }
+            if (arg_write_field(v, a[0], e, result)) {
+                return -EFAULT;
+            }
+            a[0] += sizeof(*e);
+            a[1] = (u32)a[1] - 1;
+            if (unlikely(v->domain->is_shutting_down) ||
+                (!brief(e->op) && (u32)a[1] && hypercall_preempt(v))) {
+                return (u32)a[1] ? -ERESTART : 0;
+            }
         }
-        if (arg_write_field(v, a[0], &e, result)) {
-            return -EFAULT;
-        }
-        a[0] += sizeof(e);
-        a[1] = (u32)a[1] - 1;
-        if (v->domain->is_shutting_down ||
-            ((n % 16 == 0 || !brief(e.op)) && (u32)a[1] && hypercall_preempt(v))) {
-            return (u32)a[1] ? -ERESTART : 0;
+        if ((u32)a[1] && hypercall_preempt(v)) {
+            return -ERESTART;
         }
     }
     return 0;

@@ -27,10 +27,6 @@ static bool tables_live;    /* hv_l4 is in use: all RAM can be reached */
 static bool heap_live;
 static u64 ioremap_next = IOREMAP_BASE;     /* atomic */
 
-void *mfn_to_virt(mfn_t mfn)
-{
-    return (void *)(DIRECT_MAP + (mfn << PAGE_SHIFT));
-}
 
 mfn_t virt_to_mfn(const void *va)
 {
@@ -263,3 +259,5 @@ void heap_init(void)
         heap_add(b->start >> PAGE_SHIFT, b->end >> PAGE_SHIFT);
     }
 }
+
+_Static_assert(DIRECT_MAP == DIRECT_MAP_BASE, "mm.h");

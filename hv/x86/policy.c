@@ -77,8 +77,14 @@ static u32 lower_bound(const struct cpu_policy *p, u32 leaf, u32 sub)
 
 const xen_cpuid_leaf_t *policy_find(const struct cpu_policy *p, u32 leaf, u32 sub)
 {
-    u32 i = lower_bound(p, leaf, sub);
-    return i < p->nr && p->leaf[i].leaf == leaf && p->leaf[i].subleaf == sub ? &p->leaf[i] : NULL;
+    u32 low = leaf & 0x7fffffff;
+    u32 i = low < 32 ? p->at[leaf >> 31][low] : lower_bound(p, leaf, sub);
+    for (; i < p->nr && p->leaf[i].leaf == leaf; i++) {
+        if (p->leaf[i].subleaf == sub) {
+            return &p->leaf[i];
+        }
+    }
+    return NULL;
 }
 
 /* Inserts or replaces; false: full. */
@@ -93,6 +99,10 @@ static bool policy_put(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
         p->nr++;
     }
     p->leaf[i] = *l;
+    for (u32 n = 0; n < 32; n++) {
+        p->at[0][n] = (u8)lower_bound(p, n, 0);
+        p->at[1][n] = (u8)lower_bound(p, 0x80000000u + n, 0);
+    }
     return true;
 }
 

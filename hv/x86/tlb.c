@@ -70,10 +70,20 @@ static void post(unsigned cpu, u64 what)
     apic_send_ipi(cpus[cpu].apic_id, VEC_FLUSH);
 }
 
+static u64 online_set(void)
+{
+    u64 set = 0;
+    for (unsigned i = 0; i < nr_cpus; i++) {
+        set |= (u64)READ_ONCE(cpus[i].online) << i;
+    }
+    return set;
+}
+
 /* Asks all CPUs of the set but this one, then waits for them. */
-static void flush_others(u64 set, u64 what)
+static __attribute__((noinline)) void flush_others(u64 set, u64 what)
 {
     u32 ticket[NR_CPUS];
+    set &= online_set();
     for (u64 rest = set; rest; rest &= rest - 1) {
         unsigned cpu = ffs64(rest);
         post(cpu, what);
@@ -85,15 +95,6 @@ static void flush_others(u64 set, u64 what)
             arch_spin_poll();
         }
     }
-}
-
-static u64 online_set(void)
-{
-    u64 set = 0;
-    for (unsigned i = 0; i < nr_cpus; i++) {
-        set |= (u64)READ_ONCE(cpus[i].online) << i;
-    }
-    return set;
 }
 
 static void flush_set(u64 set, u64 what)
@@ -108,7 +109,7 @@ static void flush_set(u64 set, u64 what)
     }
     set &= ~self;
     if (set) {
-        flush_others(set & online_set(), what);
+        flush_others(set, what);
     }
 }
 

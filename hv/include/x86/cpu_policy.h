@@ -11,6 +11,7 @@
  * filled in by guest_cpuid. No MSR differs from zero in any policy. */
 struct cpu_policy {
     u32 nr;
+    u8 at[2][32];       /* place of the first entry of leaf n, 0x80000000 + n */
     xen_cpuid_leaf_t leaf[POLICY_MAX_LEAVES];
 };
 

@@ -103,8 +103,9 @@ static inline u64 pv_cr3(const struct x86_vcpu *x)
 /* Can [addr, addr+n) be a guest's own? Not Bulkhead's slots, canonical, no wrap. */
 static inline bool guest_range_ok(u64 addr, u64 n)
 {
-    return n < (1UL << 40) && (addr + n <= 0x0000800000000000UL || addr >= HYPERVISOR_VIRT_END) &&
-           addr + n >= addr;
+    u64 end;
+    return !__builtin_add_overflow(addr, n, &end) &&
+           (addr >= HYPERVISOR_VIRT_END || end <= 0x0000800000000000UL);
 }
 
 #endif

@@ -16,6 +16,7 @@
 #include "x86/desc.h"
 #include "x86/machine.h"
 #include "x86/pv.h"
+#include "x86/uaccess.h"
 #include <xen/callback.h>
 #include <xen/nmi.h>
 
@@ -35,34 +36,33 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
     struct x86_vcpu *x = xv(v);
     bool from_kernel = x->pv.kernel_mode;
     u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
-    u64 f[11], sp;
-    unsigned n = 0;
+    u64 *f;
 
     if (!from_kernel) {
         pv_toggle_mode(x);
     }
-    sp = (from_kernel ? r->rsp : x->pv.kernel_sp) & ~15UL;
-    f[n++] = r->rcx;
-    f[n++] = r->r11;
+    f = (u64 *)((from_kernel ? r->rsp : x->pv.kernel_sp) & ~15UL) - 7 - extra;
+    if (!guest_range_ok((u64)f, 8 * (7 + extra))) {
+        goto bad;
+    }
+    user_access_begin();
+    user_put64(&f[0], r->rcx, fault);
+    user_put64(&f[1], r->r11, fault);
     if (extra == 4) {
-        f[n++] = READ_SEG(ds);
-        f[n++] = READ_SEG(es);
-        f[n++] = READ_SEG(fs);
-        f[n++] = READ_SEG(gs);
+        user_put64(&f[2], READ_SEG(ds), fault);
+        user_put64(&f[3], READ_SEG(es), fault);
+        user_put64(&f[4], READ_SEG(fs), fault);
+        user_put64(&f[5], READ_SEG(gs), fault);
     } else if (extra == 1) {
-        f[n++] = error_code;
+        user_put64(&f[2], error_code, fault);
     }
-    f[n++] = r->rip;
-    f[n++] = (from_kernel ? r->cs & ~3u : r->cs) | (u64)mask << 32;
-    f[n++] = (r->rflags & ~(u64)(X86_IF | X86_IOPL)) | (mask ? 0 : X86_IF);
-    f[n++] = r->rsp;
-    f[n++] = r->ss;
-    sp -= 8 * n;
-    if (!guest_range_ok(sp, 8 * n) || guest_write(v, sp, f, 8 * n)) {
-        domain_crash(v->domain, "vCPU %u: no frame fits on the kernel stack at %lx (rip %lx)",
-                     v->id, sp, (unsigned long)r->rip);
-        return;
-    }
+    f += extra;
+    user_put64(&f[2], r->rip, fault);
+    user_put64(&f[3], (from_kernel ? r->cs & ~3u : r->cs) | (u64)mask << 32, fault);
+    user_put64(&f[4], (r->rflags & ~(u64)(X86_IF | X86_IOPL)) | (mask ? 0 : X86_IF), fault);
+    user_put64(&f[5], r->rsp, fault);
+    user_put64(&f[6], r->ss, fault);
+    user_access_end();
     if (!to) {
         domain_crash(v->domain, "vCPU %u: no handler for vector %u (rip %lx, error %x)", v->id,
                      r->entry_vector, (unsigned long)r->rip, error_code);
@@ -72,12 +72,19 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
         v->info->evtchn_upcall_mask = 1;
     }
     r->rip = to;
-    r->rsp = sp;
+    r->rsp = (u64)(f - extra);
     r->cs = FLAT_KERNEL_CS;
     r->ss = FLAT_KERNEL_SS;
     r->rflags &= ~(u64)(X86_AC | X86_VM | X86_RF | X86_NT | X86_IOPL | X86_TF);
     r->rflags |= X86_IF;
     r->entry_vector = 0;
+    return;
+
+fault:
+    user_access_end();
+bad:
+    domain_crash(v->domain, "vCPU %u: no frame fits on the kernel stack at %lx (rip %lx)",
+                 v->id, (unsigned long)f, (unsigned long)r->rip);
 }
 
 static bool has_error_code(unsigned vec)
@@ -172,33 +179,50 @@ void pv_iret(struct vcpu *v)
 {
     struct x86_vcpu *x = xv(v);
     struct cpu_user_regs *r = &cpu_top()->regs;
-    struct iret_context c;
+    const struct iret_context *p = (const struct iret_context *)r->rsp;
+    u64 rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
 
-    if (!guest_range_ok(r->rsp, sizeof(c)) || arg_read(v, &c, r->rsp)) {
-        domain_crash(v->domain, "vCPU %u: iret frame at %lx cannot be read", v->id,
-                     (unsigned long)r->rsp);
-        return;
+    if (!guest_range_ok(r->rsp, sizeof(*p))) {
+        goto bad;
     }
-    if ((c.cs & 3) == 3) {
+    user_access_begin();
+    user_get64(&p->rax, rax, fault);
+    user_get64(&p->r11, r11, fault);
+    user_get64(&p->rcx, rcx, fault);
+    user_get64(&p->flags, flags, fault);
+    user_get64(&p->rip, rip, fault);
+    user_get64(&p->cs, cs, fault);
+    user_get64(&p->rflags, rflags, fault);
+    user_get64(&p->rsp, rsp, fault);
+    user_get64(&p->ss, ss, fault);
+    user_access_end();
+    if ((cs & 3) == 3) {
         if (!x->pv.user_cr3) {
             domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
             return;
         }
         pv_toggle_mode(x);
     }
-    r->rip = c.rip;
-    r->cs = (u16)(c.cs | 3);            /* the guest's kernel runs in ring 3 as well */
-    r->rflags = (c.rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
-    r->rsp = c.rsp;
-    r->ss = (u16)(c.ss | 3);
-    r->r11 = c.r11;
-    r->rcx = c.rcx;
-    if (c.flags & VGCF_in_syscall) {    /* the user's registers as sysret leaves them */
-        r->r11 = r->rflags;
-        r->rcx = r->rip;
+    v->info->evtchn_upcall_mask = !(rflags & X86_IF);
+    rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    if (unlikely(flags & VGCF_in_syscall)) {    /* the user's registers as sysret leaves them */
+        r11 = rflags;
+        rcx = rip;
     }
-    r->rax = c.rax;
-    v->info->evtchn_upcall_mask = !(c.rflags & X86_IF);
+    r->rip = rip;
+    r->cs = (u16)(cs | 3);              /* the guest's kernel runs in ring 3 as well */
+    r->rflags = rflags;
+    r->rsp = rsp;
+    r->ss = (u16)(ss | 3);
+    r->r11 = r11;
+    r->rcx = rcx;
+    r->rax = rax;
+    return;
+
+fault:
+    user_access_end();
+bad:
+    domain_crash(v->domain, "vCPU %u: iret frame at %lx cannot be read", v->id, (unsigned long)p);
 }
 
 /* SOFTIRQ_NMI: the vCPU that runs here may have one to take. */

@@ -11,6 +11,7 @@
 #include "x86/insn.h"
 #include "x86/machine.h"
 #include "x86/pv.h"
+#include "x86/uaccess.h"
 
 #define CR4_GUEST_MASK (CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | 0x7f)
 
@@ -283,13 +284,30 @@ void pv_general_protection(struct vcpu *v, struct cpu_user_regs *r)
     pv_inject(v, r, TRAP_GP, ec);
 }
 
+/* Code as the loaded tables show it, 8 bytes of which the last may be missing. */
+static bool is_forced_cpuid(u64 rip)
+{
+    u64 a;
+
+    if (guest_range_ok(rip, 8)) {
+        user_access_begin();
+        user_get64(rip, a, slow);
+        user_access_end();
+        return (a & ~(0xffUL << 56)) == 0xa20f6e65780b0fUL;     /* ud2 "xen" cpuid */
+    }
+    return false;
+slow:
+    user_access_end();
+    u8 code[INSN_MAX];
+    static const u8 pattern[] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
+    return pv_fetch(rip, code) >= sizeof(pattern) && !memcmp(code, pattern, sizeof(pattern));
+}
+
 bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *r)
 {
-    static const u8 pattern[] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
     struct cpuid_regs c;
-    u8 code[INSN_MAX];
 
-    if (pv_fetch(r->rip, code) < sizeof(pattern) || memcmp(code, pattern, sizeof(pattern))) {
+    if (!is_forced_cpuid(r->rip)) {
         return false;
     }
     guest_cpuid(v, (u32)r->rax, (u32)r->rcx, &c);
@@ -297,6 +315,6 @@ bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *r)
     r->rbx = c.b;
     r->rcx = c.c;
     r->rdx = c.d;
-    r->rip += sizeof(pattern);
+    r->rip += 7;
     return true;
 }

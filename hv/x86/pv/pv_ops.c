@@ -11,18 +11,15 @@
 #include "x86/desc.h"
 #include "x86/machine.h"
 #include "x86/pv.h"
+#include "x86/uaccess.h"
 
 int pv_copy_raw(void *dst, const void *src, size_t n)
 {
     int rc;
 
-    if (cpu_has.smap) {
-        stac();
-    }
+    user_access_begin();
     rc = (int)copy_fixup(dst, src, n);
-    if (cpu_has.smap) {
-        clac();
-    }
+    user_access_end();
     return rc;
 }
 
@@ -44,12 +41,39 @@ static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
 
 static int pv_copy_from(struct vcpu *v, void *dst, u64 src, size_t n)
 {
-    return guest_range_ok(src, n) ? copy_kernel(v, dst, (const void *)src, n) : -EFAULT;
+    u32 word;
+
+    if (!guest_range_ok(src, n)) {
+        return -EFAULT;
+    }
+    if (n == 4 && likely(xv(v)->pv.kernel_mode)) {      /* ports, domain ids: most of the small ones */
+        user_access_begin();
+        user_get32(src, word, fault);
+        user_access_end();
+        *(u32 *)dst = word;
+        return 0;
+    }
+    return copy_kernel(v, dst, (const void *)src, n);
+fault:
+    user_access_end();
+    return -EFAULT;
 }
 
 static int pv_copy_to(struct vcpu *v, u64 dst, const void *src, size_t n)
 {
-    return guest_range_ok(dst, n) ? copy_kernel(v, (void *)dst, src, n) : -EFAULT;
+    if (!guest_range_ok(dst, n)) {
+        return -EFAULT;
+    }
+    if (n == 8 && likely(xv(v)->pv.kernel_mode)) {      /* results, counts */
+        user_access_begin();
+        user_put64(dst, *(const u64 *)src, fault);
+        user_access_end();
+        return 0;
+    }
+    return copy_kernel(v, (void *)dst, src, n);
+fault:
+    user_access_end();
+    return -EFAULT;
 }
 
 static struct page *pv_get_gfn(struct domain *d, u64 gfn, bool write)

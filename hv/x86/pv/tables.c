@@ -70,7 +70,7 @@ static pte_t entry_fixed(const struct mmu *m, pte_t e, unsigned level)
     return e;
 }
 
-static int get_l1_entry(struct mmu *m, pte_t e)
+static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
     struct page *pg = mfn_to_page(mfn);
@@ -89,7 +89,7 @@ static int get_l1_entry(struct mmu *m, pte_t e)
     return 0;
 }
 
-static void put_l1_entry(pte_t e)
+static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
 
@@ -106,22 +106,22 @@ static int validate_l1(struct mmu *m, struct page *pg)
 {
     pte_t *t = page_to_virt(pg);
 
-    for (unsigned i = 0; i < 512; i++) {
-        pte_t e = t[i];
+    for (pte_t *p = t; p < t + 512; p++) {
+        pte_t e = *p;
         if (!(e & PTE_P)) {
             continue;
         }
         if (get_l1_entry(m, e)) {
             gprintk(m->d, LOG_INFO, "L1 table %lx entry %u: %lx cannot be mapped\n",
-                    page_to_mfn(pg), i, e);
-            while (i--) {
-                if (t[i] & PTE_P) {
-                    put_l1_entry(t[i]);
+                    page_to_mfn(pg), (unsigned)(p - t), e);
+            while (p-- > t) {
+                if (*p & PTE_P) {
+                    put_l1_entry(*p);
                 }
             }
             return -EINVAL;
         }
-        t[i] = entry_fixed(m, e, 1);
+        *p = entry_fixed(m, e, 1);
     }
     return 0;
 }
@@ -284,7 +284,7 @@ static void defer(struct mmu *m, struct page *pg)
 
 /* With `held` the caller has a use of pg already, from a cut-short call. 0, -EINVAL (no
  * use is held then), -ERESTART (a use is held). */
-static int table_get(struct mmu *m, struct page *pg, unsigned level, bool held)
+static inline int table_get(struct mmu *m, struct page *pg, unsigned level, bool held)
 {
     bool fresh;
     int rc = held ? 0 : type_get(m, pg, level, &fresh);
@@ -532,18 +532,20 @@ int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned lev
 
 pte_t *mmu_walk(struct page *l4, u64 va, struct page **table)
 {
-    struct page *pg = l4;
+    pte_t *t = page_to_virt(l4), e = t[pt_index(va, 4)];
 
-    for (unsigned level = 4; level > 1; level--) {
-        const pte_t *t = page_to_virt(pg);
-        pte_t e = t[pt_index(va, level)];
-        if (!(e & PTE_P) || slot_is_hv(level, pt_index(va, level))) {
+    if (!(e & PTE_P) || slot_is_hv(4, pt_index(va, 4))) {
+        return NULL;
+    }
+    for (unsigned level = 3; level > 1; level--) {
+        t = mfn_to_virt(pte_mfn(e));
+        e = t[pt_index(va, level)];
+        if (!(e & PTE_P)) {
             return NULL;
         }
-        pg = mfn_to_page(pte_mfn(e));
     }
-    *table = pg;
-    return (pte_t *)page_to_virt(pg) + pt_index(va, 1);
+    *table = mfn_to_page(pte_mfn(e));
+    return (pte_t *)mfn_to_virt(pte_mfn(e)) + pt_index(va, 1);
 }
 
 int mmu_pin(struct mmu *m, mfn_t mfn, unsigned level)
