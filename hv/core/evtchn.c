@@ -433,11 +433,6 @@ int evtchn_reset_ports(struct domain *d, bool fifo)
     return err;
 }
 
-int evtchn_reset(struct domain *d)
-{
-    return evtchn_reset_ports(d, true);
-}
-
 int evtchn_domain_close(struct domain *d)
 {
     ASSERT(d->is_dying);

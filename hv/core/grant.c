@@ -396,14 +396,6 @@ u32 grant_max_frames(struct domain *d, u32 id)
            : id == XENMEM_resource_grant_table_id_status ? d->grants->max_status : 0;
 }
 
-int grant_map_frame(struct domain *d, u64 idx, mfn_t *mfn)
-{
-    u32 id = idx & XENMAPIDX_grant_table_status ? XENMEM_resource_grant_table_id_status
-                                                : XENMEM_resource_grant_table_id_shared;
-    idx &= ~(u64)XENMAPIDX_grant_table_status;
-    return idx > 0xffffffffu ? -EINVAL : grant_get_frame(d, id, (u32)idx, mfn);
-}
-
 /* --- the table's beginning and end --- */
 
 int grant_domain_init(struct domain *d)

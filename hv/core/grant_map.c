@@ -322,8 +322,7 @@ long grant_op_replace(struct vcpu *v, unsigned long *a) { return unmap_batches(v
 
 /* --- the end of a domain; the audit --- */
 
-/* The page tables that show these frames go later, but no vCPU of d runs any more and
- * their entries hold references of their own. */
+/* The page tables that showed these frames are gone already (domain_kill). */
 int grant_release_mappings(struct domain *d)
 {
     struct grant_table *t = d->grants;

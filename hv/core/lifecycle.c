@@ -16,12 +16,6 @@
 
 /* --- pause --- */
 
-void vcpu_pause_nosync(struct vcpu *v)
-{
-    __atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);
-    vcpu_sleep_nosync(v);
-}
-
 void vcpu_pause(struct vcpu *v)
 {
     __atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);

@@ -35,9 +35,6 @@ static int increase(struct walk *w, u64 i)
         return -ENOMEM;
     }
     xen_pfn_t mfn = page_to_mfn(pg);
-    for (u64 k = 0; k < 1UL << w->r.extent_order; k++) {
-        m2p_set(mfn + k, INVALID_M2P);
-    }
     if (!handle_null(w->r.extent_start) && copy_to_handle(w->v, w->r.extent_start, i, &mfn, 1)) {
         extent_free(w->d, INVALID_M2P, pg, w->r.extent_order);
         return -EFAULT;

@@ -52,8 +52,6 @@ struct guest_ops {
      * PV sets M2P; HVM changes its P2M. Return 0 or -errno. */
     int (*physmap_add)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
     void (*physmap_remove)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
-    /* XENMEM_add_to_physmap of hypervisor-owned pages (HVM); NULL: -ENOSYS... for PV. */
-    int (*physmap_share)(struct domain *d, u64 gfn, mfn_t mfn);
     /* Grant mapping in the caller's address space: host_addr, GNTMAP_* flags.
      * 0, or a GNTST_* status (negative). The caller of the op holds its own
      * reference (and type reference if writable) on the frame and keeps it for
@@ -252,7 +250,6 @@ int domain_controller_unpause(struct domain *d);
  * current vCPU returns to its guest no more. Any locks below LOCK_SCHED. */
 void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
 void vcpu_pause(struct vcpu *v);
-void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
 /* Runs body for each existing vCPU v of d; needs `unsigned i_` free. */

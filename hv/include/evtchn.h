@@ -15,8 +15,6 @@ int evtchn_domain_close(struct domain *d);
 void evtchn_domain_free(struct domain *d);              /* at the very end */
 void evtchn_vcpu_free(struct vcpu *v);
 
-/* EVTCHNOP_reset and the FIFO reset; restartable: 0, -ERESTART or -errno. */
-int evtchn_reset(struct domain *d);
 /* EVTCHNOP_unmask; 0 or -EINVAL. */
 int evtchn_unmask(struct domain *d, u32 port);
 /* Hypervisor-side notifications. VIRQ numbers of xen.h. Locks below LOCK_EVTCHN_PORT

@@ -18,8 +18,6 @@ void grant_domain_free(struct domain *d);
 int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn);
 /* Number of frames a caller may acquire: for a size query. */
 u32 grant_max_frames(struct domain *d, u32 id);
-/* For add_to_physmap (HVM): as above, idx with XENMAPIDX_grant_table_status. */
-int grant_map_frame(struct domain *d, u64 idx, mfn_t *mfn);
 void grant_dump(struct domain *d);          /* debug key 'g' */
 /* For the audit: how many references and writable type references do grant
  * mappings and grant-table frames of all domains hold on frame mfn's counts.

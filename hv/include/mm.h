@@ -127,7 +127,6 @@ void free_stolen_page(struct page *pg);
 /* Bulkhead's page pg becomes visible to d (its id as owner, PG_XENHEAP); M2P invalid. */
 void share_hv_page(struct page *pg, struct domain *d);
 void unshare_hv_page(struct page *pg);      /* no other references may be left: frees it */
-bool hv_page_is_mapped(const struct page *pg);  /* a shared page with references besides ours */
 /* Frees d's pages one by one: restartable. */
 int relinquish_pages(struct domain *d);
 

@@ -89,11 +89,6 @@ static inline bool spin_trylock(spinlock_t *l)
 void spin_lock_pair(spinlock_t *a, spinlock_t *b);
 void spin_unlock_pair(spinlock_t *a, spinlock_t *b);
 
-static inline bool spin_is_locked(const spinlock_t *l)
-{
-    return READ_ONCE(l->next) != READ_ONCE(l->owner);
-}
-
 /* with_lock (&d->lock) { ... } -- the lock is released however the block is left. */
 static inline void with_lock_end(spinlock_t **l) { spin_unlock(*l); }
 #define WITH_LOCK_NAME2(n) with_lock_##n

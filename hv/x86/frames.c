@@ -242,8 +242,3 @@ void unshare_hv_page(struct page *pg)
         free_last(pg);
     }
 }
-
-bool hv_page_is_mapped(const struct page *pg)
-{
-    return (u32)READ_ONCE(pg->word) > 1;
-}

@@ -134,16 +134,6 @@ int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
     return -ENODEV;
 }
 
-bool ioapic_owns_frame(mfn_t mfn)
-{
-    for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
-        if (acpi.ioapic[i].addr >> PAGE_SHIFT == mfn) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* --- start --- */
 
 /* Programs the PIC once, to vectors that nobody uses, with everything masked. */

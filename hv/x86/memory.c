@@ -46,30 +46,18 @@ static long op_m2p_place(struct vcpu *v, u64 arg)
     return arg_write(v, arg, &m);
 }
 
-/* The frame where chunk `va` of the table begins; 0: it has none of its own. */
-static mfn_t m2p_chunk(u64 va)
-{
-    pte_t e = hv_l4[pt_index(va, 4)];
-    for (unsigned level = 3; level >= 2 && (e & PTE_P); level--) {
-        e = ((pte_t *)mfn_to_virt(pte_mfn(e)))[pt_index(va, level)];
-    }
-    return (e & PTE_P) && (e & PTE_PSE) ? pte_mfn(e) : 0;
-}
-
-/* Tools map all of the list: a hole in it shows the chunk before. */
+/* Tools map all of the list. */
 static long op_m2p_frames(struct vcpu *v, u64 arg)
 {
     struct xen_machphys_mfn_list l;
-    mfn_t last = 0;
     if (arg_read(v, &l, arg)) {
         return -EFAULT;
     }
     u64 end = ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK) / M2P_CHUNK;
     u32 n = (u32)MIN((u64)l.max_extents, end);
     for (u32 i = 0; i < n; i++) {
-        mfn_t mfn = m2p_chunk(M2P_RW + i * M2P_CHUNK);
-        last = mfn ? mfn : last;
-        if (copy_to_handle(v, l.extent_start, i, &last, 1)) {
+        xen_pfn_t mfn = m2p_chunk_mfn(i);
+        if (copy_to_handle(v, l.extent_start, i, &mfn, 1)) {
             return -EFAULT;
         }
     }

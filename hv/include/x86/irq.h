@@ -69,7 +69,6 @@ void ioapic_mask(u32 gsi);
 void ioapic_unmask(u32 gsi);
 /* PHYSDEVOP_apic_read: register of the IO-APIC at machine address base. 0, -ENODEV, -EINVAL. */
 int ioapic_read_reg(paddr_t base, u32 reg, u32 *value);
-bool ioapic_owns_frame(mfn_t mfn);
 
 /* --- x86/msi.c --- */
 /* Maps dev's MSI-X table; without irq_lock. 0, -ENODEV, -ENXIO, -ENOMEM, -EBUSY. */
