@@ -61,16 +61,14 @@ void console_receive(char c)
         input_is_ours = !input_is_ours;
         tell_switch = true;
     } else {
-        if (c != SWITCH_KEY) {
+        if (c != SWITCH_KEY)
             switch_count = 0;
-        }
         queue_put(input_is_ours ? &own_input : &dom0_input, c);
         tell_dom0 |= !input_is_ours;
     }
     console_lock_release(taken);
-    if (ready) {
+    if (ready)
         softirq_raise(SOFTIRQ_TASKLET);
-    }
 }
 
 static void say_who_has_input(void)
@@ -99,20 +97,16 @@ static void console_deferred(void)
     tell_switch = tell_dom0 = false;
     console_lock_release(taken);
 
-    if (say) {
+    if (say)
         say_who_has_input();
-    }
     for (int c; (c = next_key()) >= 0; ) {
-        if (c > ' ') {
+        if (c > ' ')
             keyhandler_run((char)c);
-        }
     }
-    if (virq) {
+    if (virq)
         virq_global(VIRQ_CONSOLE);
-    }
-    if (conring_news()) {
+    if (conring_news())
         virq_global(VIRQ_CON_RING);
-    }
 }
 
 void console_init(void)
@@ -129,9 +123,8 @@ void console_ready(void)
 
 void console_endboot(void)
 {
-    if (uart_present()) {
+    if (uart_present())
         say_who_has_input();
-    }
 }
 
 /* --- console_io --- */
@@ -142,9 +135,8 @@ static void write_as_guest(struct domain *d, const char *s, size_t n)
     char line[CHUNK];
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
-        if (s[i] >= ' ' && s[i] < 127) {
+        if (s[i] >= ' ' && s[i] < 127)
             line[len++] = s[i];
-        }
         if ((s[i] == '\n' || i + 1 == n) && len) {
             console_guest_line(d, line, len);
             len = 0;
@@ -157,15 +149,13 @@ static long console_write(struct vcpu *v, unsigned long *a)
     struct domain *d = v->domain;
     bool owner = domain_has(d, RIGHT_CONSOLE);
 
-    if (!owner && !opt_guest_console) {
+    if (!owner && !opt_guest_console)
         return -EPERM;
-    }
     while (a[1] > 0) {
         char buf[CHUNK];
         size_t n = MIN(a[1], (unsigned long)sizeof(buf));
-        if (guest_read(v, buf, a[2], n)) {
+        if (guest_read(v, buf, a[2], n))
             return -EFAULT;
-        }
         if (owner) {
             bool taken = console_lock_take();
             console_put(buf, n, opt_console_to_ring);
@@ -175,9 +165,8 @@ static long console_write(struct vcpu *v, unsigned long *a)
         }
         a[1] -= n;
         a[2] += n;
-        if (a[1] > 0 && hypercall_preempt(v)) {
+        if (a[1] > 0 && hypercall_preempt(v))
             return -ERESTART;
-        }
     }
     return 0;
 }
@@ -188,30 +177,25 @@ static long console_read(struct vcpu *v, u64 buffer, u64 count)
     struct queue *q = &dom0_input;
     u64 done = 0;
 
-    if (!domain_has(v->domain, RIGHT_CONSOLE)) {
+    if (!domain_has(v->domain, RIGHT_CONSOLE))
         return -EPERM;
-    }
     while (done < count && done < QUEUE_SIZE) {
         char buf[CHUNK];
         u32 n, tail;
         bool taken = console_lock_take();
         tail = q->tail;
         n = (u32)MIN(MIN((u64)(q->head - tail), count - done), (u64)CHUNK);
-        for (u32 i = 0; i < n; i++) {
+        for (u32 i = 0; i < n; i++)
             buf[i] = q->c[(tail + i) % QUEUE_SIZE];
-        }
         console_lock_release(taken);
-        if (n == 0) {
+        if (n == 0)
             break;
-        }
-        if (guest_write(v, buffer + done, buf, n)) {
+        if (guest_write(v, buffer + done, buf, n))
             return done ? (long)done : -EFAULT;
-        }
         taken = console_lock_take();
         bool ours = q->tail == tail;    /* else another vCPU of dom0 has read them */
-        if (ours) {
+        if (ours)
             q->tail = tail + n;
-        }
         console_lock_release(taken);
         done += ours ? n : 0;
     }
@@ -224,9 +208,8 @@ long do_console_io(struct vcpu *v, unsigned long *a)
 {
     a[0] = (u32)a[0];
     a[1] = (u32)a[1];
-    if (a[1] > 0x7fffffff) {
+    if (a[1] > 0x7fffffff)
         return -EINVAL;
-    }
     switch (a[0]) {
     case CONSOLEIO_write:
         return console_write(v, a);

@@ -32,9 +32,8 @@ struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
 
 static inline struct domain *table_get(domid_t id)
 {
-    if (id >= DOMID_LIMIT) {
+    if (id >= DOMID_LIMIT)
         return NULL;
-    }
     unsigned long i = index_nospec(id, DOMID_LIMIT);
     struct domain **page = __atomic_load_n(&id_table[i / IDS_PER_PAGE], __ATOMIC_ACQUIRE);
     return page ? __atomic_load_n(&page[i % IDS_PER_PAGE], __ATOMIC_ACQUIRE) : NULL;
@@ -44,9 +43,8 @@ static bool try_ref(struct domain *d)
 {
     u32 refs = READ_ONCE(d->refs);
     do {
-        if (refs == 0) {
+        if (refs == 0)
             return false;
-        }
     } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true,
                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
     return true;
@@ -68,16 +66,14 @@ void domain_put(struct domain *d)
 {
     u32 before = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL);
     BUG_ON(before == 0);
-    if (before == 1) {
+    if (before == 1)
         softirq_raise(SOFTIRQ_DOMAIN);
-    }
 }
 
 struct domain *domain_owner(domid_t id)
 {
-    if (likely(id < DOMID_LIMIT)) {
+    if (likely(id < DOMID_LIMIT))
         return table_get(id);
-    }
     return id == DOMID_XEN ? domain_xen : id == DOMID_IO ? domain_io : NULL;
 }
 
@@ -107,9 +103,8 @@ struct domain *domain_get_from(domid_t id)
         struct list *p;
         list_for_each (p, &all_domains) {
             struct domain *d = list_entry(p, struct domain, link);
-            if (d->id >= id && try_ref(d)) {
+            if (d->id >= id && try_ref(d))
                 return d;
-            }
         }
     }
     return NULL;
@@ -122,9 +117,8 @@ struct domain *domain_get_from(domid_t id)
 static int choose_id(domid_t wanted, domid_t *id)
 {
     if (wanted != DOMID_INVALID) {
-        if (wanted >= DOMID_LIMIT || table_get(wanted)) {
+        if (wanted >= DOMID_LIMIT || table_get(wanted))
             return wanted >= DOMID_LIMIT ? -EINVAL : -EEXIST;
-        }
         *id = wanted;
         return 0;
     }
@@ -144,17 +138,15 @@ static int publish(struct domain *d)
     struct domain **page = id_table[d->id / IDS_PER_PAGE];
     if (!page) {
         page = alloc_hv_page();
-        if (!page) {
+        if (!page)
             return -ENOMEM;
-        }
         __atomic_store_n(&id_table[d->id / IDS_PER_PAGE], page, __ATOMIC_RELEASE);
     }
     with_lock (&list_lock) {
         struct list *p;
         list_for_each (p, &all_domains) {
-            if (list_entry(p, struct domain, link)->id > d->id) {
+            if (list_entry(p, struct domain, link)->id > d->id)
                 break;
-            }
         }
         list_add_tail(&d->link, p);
         __atomic_store_n(&page[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
@@ -165,9 +157,8 @@ static int publish(struct domain *d)
 static struct domain *domain_alloc(domid_t id)
 {
     struct domain *d = arch_domain_alloc();
-    if (!d) {
+    if (!d)
         return NULL;
-    }
     d->id = id;
     d->refs = 1;
     d->target = DOMID_INVALID;
@@ -194,9 +185,8 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
         version < 1 || version > 2 || (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)) {
         return -EINVAL;
     }
-    if (c->cpupool_id != 0) {
+    if (c->cpupool_id != 0)
         return -ENOENT;
-    }
     d->max_vcpus = c->max_vcpus;
     d->max_evtchn_port = MIN(c->max_evtchn_port, MAX_EVTCHN_PORT);
     d->max_grant_frames = (u32)grants;
@@ -211,12 +201,10 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
 static int make_shared_info(struct domain *d)
 {
     d->shared_info = alloc_hv_page();
-    if (!d->shared_info) {
+    if (!d->shared_info)
         return -ENOMEM;
-    }
-    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
+    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
-    }
     d->shared_info_page = mfn_to_page(virt_to_mfn(d->shared_info));
     share_hv_page(d->shared_info_page, d);
     wallclock_to_guest(d);
@@ -229,9 +217,8 @@ static int make_parts(struct domain *d, const struct xen_domctl_createdomain *c)
     d->ioports = ranges_create();
     d->iomem = ranges_create();
     d->irq_caps = ranges_create();
-    if (!d->vcpu || !d->ioports || !d->iomem || !d->irq_caps) {
+    if (!d->vcpu || !d->ioports || !d->iomem || !d->irq_caps)
         return -ENOMEM;
-    }
     int err = make_shared_info(d);
     err = err ? err : evtchn_domain_init(d);
     err = err ? err : grant_domain_init(d);
@@ -250,17 +237,14 @@ static void domain_free(struct domain *d)
         xfree(v->info_own);
         arch_vcpu_free(v);
     }
-    if (d->evtchn) {
+    if (d->evtchn)
         evtchn_domain_free(d);
-    }
-    if (d->grants) {
+    if (d->grants)
         grant_domain_free(d);
-    }
     policy_domain_free(d);
     arch_domain_destroy(d);
-    if (d->shared_info_page) {
+    if (d->shared_info_page)
         unshare_hv_page(d->shared_info_page);
-    }
     ranges_destroy(d->ioports);
     ranges_destroy(d->iomem);
     ranges_destroy(d->irq_caps);
@@ -273,9 +257,8 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
                              const struct guest_ops *ops, u32 rights, int *err)
 {
     *err = choose_id(id, &id);
-    if (*err) {
+    if (*err)
         return NULL;
-    }
     struct domain *d = domain_alloc(id);
     if (!d) {
         *err = -ENOMEM;
@@ -292,9 +275,8 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
         domain_free(d);
         return NULL;
     }
-    if (id == 0) {
+    if (id == 0)
         dom0 = d;
-    }
     return d;
 }
 
@@ -307,26 +289,22 @@ static int make_vcpu_parts(struct vcpu *v)
 {
     if (v->id >= XEN_LEGACY_MAX_VCPUS) {
         v->info_own = xzalloc_type(struct vcpu_info);
-        if (!v->info_own) {
+        if (!v->info_own)
             return -ENOMEM;
-        }
         v->info_own->evtchn_upcall_mask = 1;
     }
     v->info = vcpu_info_default(v);
     int err = evtchn_vcpu_init(v);
-    if (err) {
+    if (err)
         return err;
-    }
     err = sched_vcpu_init(v);
     if (!err) {
         err = vcpu_timers_init(v);      /* on the CPU that the scheduler has chosen */
-        if (err) {
+        if (err)
             sched_vcpu_destroy(v);
-        }
     }
-    if (err) {
+    if (err)
         evtchn_vcpu_free(v);
-    }
     return err;
 }
 
@@ -334,9 +312,8 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
 {
     ASSERT(id < d->max_vcpus && !d->vcpu[id]);
     struct vcpu *v = arch_vcpu_alloc(d, id);
-    if (!v) {
+    if (!v)
         return NULL;
-    }
     v->domain = d;
     v->id = id;
     v->pause_flags = VPF_DOWN;
@@ -359,9 +336,8 @@ int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset)
         return -EINVAL;
     }
     struct page *pg = d->ops->get_gfn(d, gfn, true);
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     bool taken = false;
     with_lock (&d->lock) {
         if (!v->info_page && !d->is_dying) {
@@ -427,9 +403,8 @@ static void nothing(void *arg)
 void domains_grace_period(void)
 {
     cpumask_t online = { 0 };
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         online.bits |= cpus[i].online ? 1UL << i : 0;
-    }
     arch_call_cpus(online, nothing, NULL);
 }
 
@@ -447,17 +422,15 @@ static void unpublish_dead(struct list *dead)
     with_lock (&list_lock) {
         list_for_each_safe (p, next, &all_domains) {
             struct domain *d = list_entry(p, struct domain, link);
-            if (__atomic_load_n(&d->refs, __ATOMIC_ACQUIRE)) {
+            if (__atomic_load_n(&d->refs, __ATOMIC_ACQUIRE))
                 continue;
-            }
             list_del(&d->link);
             list_add(&d->link, dead);
             WRITE_ONCE(id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL);
             list_for_each (q, &all_domains) {
                 struct domain *other = list_entry(q, struct domain, link);
-                if (other->target == d->id) {
+                if (other->target == d->id)
                     other->target = DOMID_INVALID;
-                }
             }
         }
     }
@@ -476,9 +449,8 @@ static void domains_softirq(void)
             domain_free(list_entry(p, struct domain, link));
         }
     }
-    if (tell) {
+    if (tell)
         virq_global(VIRQ_DOM_EXC);
-    }
 }
 
 /* --- domains that are none --- */
@@ -486,9 +458,8 @@ static void domains_softirq(void)
 static struct domain *make_special(domid_t id)
 {
     struct domain *d = domain_alloc(id);
-    if (!d) {
+    if (!d)
         panic("no memory for the special domains");
-    }
     return d;
 }
 

@@ -32,9 +32,8 @@ static int bitmap_read(struct vcpu *v, const struct xenctl_bitmap *b, u64 *bits)
 {
     u32 n = MIN(b->nr_bits, 64u);
     *bits = 0;
-    if (n && guest_read(v, bits, (u64)b->bitmap.p, (n + 7) / 8)) {
+    if (n && guest_read(v, bits, (u64)b->bitmap.p, (n + 7) / 8))
         return -EFAULT;
-    }
     *bits &= n < 64 ? (1UL << n) - 1 : ~0UL;
     return 0;
 }
@@ -45,14 +44,12 @@ static int bitmap_write(struct vcpu *v, const struct xenctl_bitmap *b, u64 bits)
 {
     u64 to = (u64)b->bitmap.p;
     u32 bytes = b->nr_bits / 8 + (b->nr_bits % 8 != 0);
-    if (b->nr_bits > BITMAP_BITS_MAX) {
+    if (b->nr_bits > BITMAP_BITS_MAX)
         return -EINVAL;
-    }
     bits &= b->nr_bits < 64 ? (1UL << b->nr_bits) - 1 : ~0UL;
     for (u32 done = 0; done < bytes; done += 8) {
-        if (guest_write(v, to + done, &bits, MIN(bytes - done, 8u))) {
+        if (guest_write(v, to + done, &bits, MIN(bytes - done, 8u)))
             return -EFAULT;
-        }
         bits = 0;
     }
     return 0;
@@ -61,9 +58,8 @@ static int bitmap_write(struct vcpu *v, const struct xenctl_bitmap *b, u64 bits)
 static u64 online_cpus(void)
 {
     u64 online = 0;
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         online |= cpus[i].online ? 1UL << i : 0;
-    }
     return online;
 }
 
@@ -73,30 +69,25 @@ static long op_create(struct xen_domctl *op)
 {
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
     int err = 0;
-    if (c->vmtrace_size || c->iommu_opts) {
+    if (c->vmtrace_size || c->iommu_opts)
         return -EOPNOTSUPP;
-    }
     const struct guest_ops *kind = arch_guest_kind(c, &err);
-    if (!kind) {
+    if (!kind)
         return err;
-    }
     bool any = op->domain == 0 || op->domain >= DOMID_LIMIT;
     struct domain *d = domain_create(any ? DOMID_INVALID : op->domain, c, kind, RIGHT_NONE, &err);
-    if (d) {
+    if (d)
         op->domain = d->id;
-    }
     return d ? 0 : err;
 }
 
 static long op_max_vcpus(struct domain *d, u32 max)
 {
-    if (max != d->max_vcpus || d->is_dying) {
+    if (max != d->max_vcpus || d->is_dying)
         return -EINVAL;
-    }
     for (unsigned i = 0; i < max; i++) {
-        if (!d->vcpu[i] && !vcpu_create(d, i)) {
+        if (!d->vcpu[i] && !vcpu_create(d, i))
             return -ENOMEM;
-        }
     }
     return 0;
 }
@@ -104,9 +95,8 @@ static long op_max_vcpus(struct domain *d, u32 max)
 static long op_info(struct xen_domctl *op)
 {
     struct domain *d = domain_get_from(op->domain);
-    if (!d) {
+    if (!d)
         return -ESRCH;
-    }
     domain_info(d, &op->u.getdomaininfo);
     op->domain = d->id;
     domain_put(d);
@@ -116,13 +106,11 @@ static long op_info(struct xen_domctl *op)
 static long op_set_target(struct domain *d, domid_t target)
 {
     struct domain *t = domain_get(target);
-    if (!t) {
+    if (!t)
         return -ESRCH;
-    }
     long err = t == d ? -EINVAL : d->target != DOMID_INVALID ? -EEXIST : 0;
-    if (!err) {
+    if (!err)
         d->target = target;
-    }
     domain_put(t);
     return err;
 }
@@ -135,9 +123,8 @@ static long op_set_affinity(struct vcpu *caller, struct domain *d, struct xen_do
     cpumask_t hard, soft;
     bool set_hard = a->flags & XEN_VCPUAFFINITY_HARD, set_soft = a->flags & XEN_VCPUAFFINITY_SOFT;
     struct vcpu *v = op_vcpu(d, a->vcpu, &err);
-    if (!v) {
+    if (!v)
         return err;
-    }
     if (!(set_hard || set_soft) ||
         (a->flags & ~(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT | XEN_VCPUAFFINITY_FORCE))) {
         return -EINVAL;
@@ -148,13 +135,11 @@ static long op_set_affinity(struct vcpu *caller, struct domain *d, struct xen_do
         (set_soft && bitmap_read(caller, &a->cpumap_soft, &soft.bits))) {
         return -EFAULT;
     }
-    if (set_soft && !soft.bits) {
+    if (set_soft && !soft.bits)
         return -EINVAL;
-    }
     err = vcpu_set_affinity(v, set_hard ? &hard : NULL, set_soft ? &soft : NULL);
-    if (err) {
+    if (err)
         return err;
-    }
     hard.bits &= online_cpus();
     soft.bits &= hard.bits;
     err = set_hard ? bitmap_write(caller, &a->cpumap_hard, hard.bits) : 0;
@@ -165,18 +150,14 @@ static long op_get_affinity(struct vcpu *caller, struct domain *d, const struct 
 {
     long err;
     struct vcpu *v = op_vcpu(d, a->vcpu, &err);
-    if (!v) {
+    if (!v)
         return err;
-    }
-    if (!(a->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT))) {
+    if (!(a->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)))
         return -EINVAL;
-    }
-    if (a->flags & XEN_VCPUAFFINITY_HARD) {
+    if (a->flags & XEN_VCPUAFFINITY_HARD)
         err = bitmap_write(caller, &a->cpumap_hard, v->hard_affinity.bits);
-    }
-    if (!err && (a->flags & XEN_VCPUAFFINITY_SOFT)) {
+    if (!err && (a->flags & XEN_VCPUAFFINITY_SOFT))
         err = bitmap_write(caller, &a->cpumap_soft, v->soft_affinity.bits);
-    }
     return err;
 }
 
@@ -211,25 +192,21 @@ static long op_set_context(struct vcpu *caller, struct domain *d, const struct x
 {
     long err;
     struct vcpu *v = op_vcpu(d, c->vcpu, &err);
-    if (!v) {
+    if (!v)
         return err;
-    }
-    if (d == caller->domain || d->is_dying) {
+    if (d == caller->domain || d->is_dying)
         return -EINVAL;
-    }
     bool reset = handle_null(c->ctxt);
-    if (!reset && copy_from_handle(caller, &context, c->ctxt, 0, 1)) {
+    if (!reset && copy_from_handle(caller, &context, c->ctxt, 0, 1))
         return -EFAULT;
-    }
     domain_pause(d);
     if (reset) {
         d->ops->vcpu_reset(v);
         vcpu_set_state(v, false, false);
     } else {
         err = d->ops->set_context(v, &context);
-        if (!err) {
+        if (!err)
             vcpu_set_state(v, true, context.flags & VGCF_online);
-        }
     }
     domain_unpause(d);
     return err;
@@ -239,22 +216,18 @@ static long op_get_context(struct vcpu *caller, struct domain *d, const struct x
 {
     long err;
     struct vcpu *v = op_vcpu(d, c->vcpu, &err);
-    if (!v) {
+    if (!v)
         return err;
-    }
-    if (v == caller) {
+    if (v == caller)
         return -EINVAL;
-    }
-    if (!v->initialised) {
+    if (!v->initialised)
         return -ENODATA;
-    }
     memset(&context, 0, sizeof(context));
     vcpu_pause(v);
     d->ops->get_context(v, &context);
     vcpu_unpause(v);
-    if (!(READ_ONCE(v->pause_flags) & VPF_DOWN)) {
+    if (!(READ_ONCE(v->pause_flags) & VPF_DOWN))
         context.flags |= VGCF_online;
-    }
     return copy_to_handle(caller, c->ctxt, 0, &context, 1);
 }
 
@@ -271,12 +244,10 @@ static long op_max_mem(struct domain *d, u64 kb)
 /* Nobody hands on what he does not have. */
 static long permit(struct ranges *own, struct ranges *r, u64 first, u64 nr, u64 limit, bool allow)
 {
-    if (nr == 0 || first >= limit || nr > limit - first) {
+    if (nr == 0 || first >= limit || nr > limit - first)
         return -EINVAL;
-    }
-    if (!ranges_contains(own, first, first + nr - 1)) {
+    if (!ranges_contains(own, first, first + nr - 1))
         return -EPERM;
-    }
     return allow ? ranges_add(r, first, first + nr - 1) : ranges_remove(r, first, first + nr - 1);
 }
 
@@ -300,12 +271,10 @@ static long op_permission(struct vcpu *v, struct domain *d, const struct xen_dom
 static long op_node_affinity(struct vcpu *v, const struct xen_domctl *op)
 {
     u64 nodes;
-    if (op->cmd == XEN_DOMCTL_getnodeaffinity) {
+    if (op->cmd == XEN_DOMCTL_getnodeaffinity)
         return bitmap_write(v, &op->u.nodeaffinity.nodemap, 1);
-    }
-    if (bitmap_read(v, &op->u.nodeaffinity.nodemap, &nodes)) {
+    if (bitmap_read(v, &op->u.nodeaffinity.nodemap, &nodes))
         return -EFAULT;
-    }
     return nodes & 1 ? 0 : -EINVAL;
 }
 
@@ -315,9 +284,8 @@ static long op_node_affinity(struct vcpu *v, const struct xen_domctl *op)
 
 static long op_set_tsc(struct domain *d, const struct xen_domctl_tsc_info *t)
 {
-    if (t->tsc_mode != TSC_MODE_DEFAULT && t->tsc_mode != TSC_MODE_NEVER_EMULATE) {
+    if (t->tsc_mode != TSC_MODE_DEFAULT && t->tsc_mode != TSC_MODE_NEVER_EMULATE)
         return t->tsc_mode == TSC_MODE_ALWAYS_EMULATE ? -EOPNOTSUPP : -EINVAL;
-    }
     d->tsc_mode = t->tsc_mode;
     d->tsc_khz = t->gtsc_khz;
     d->tsc_incarnation = t->incarnation;
@@ -359,9 +327,8 @@ static long simple_op(struct vcpu *v, struct domain *d, struct xen_domctl *op)
     case XEN_DOMCTL_unpausedomain:
         return domain_controller_unpause(d);
     case XEN_DOMCTL_resumedomain:
-        if (d == v->domain) {
+        if (d == v->domain)
             return -EINVAL;
-        }
         domain_resume(d);
         return 0;
     case XEN_DOMCTL_max_vcpus:
@@ -421,9 +388,8 @@ static long locked_op(struct vcpu *v, struct domain *d, struct xen_domctl *op, b
         return 0;
     case XEN_DOMCTL_destroydomain:
         *copyback = false;
-        if (d == v->domain || d == dom0) {
+        if (d == v->domain || d == dom0)
             return -EINVAL;
-        }
         domain_kill_start(d);
         return 0;
     case XEN_DOMCTL_hypercall_init:
@@ -450,9 +416,8 @@ static long locked_op(struct vcpu *v, struct domain *d, struct xen_domctl *op, b
 static long one_step(struct vcpu *v, struct domain *d, struct xen_domctl *op, bool *copyback)
 {
     *copyback = false;
-    if (!spin_trylock(&control_lock)) {
+    if (!spin_trylock(&control_lock))
         return -ERESTART;
-    }
     long rc = locked_op(v, d, op, copyback);
     spin_unlock(&control_lock);
     return rc || op->cmd != XEN_DOMCTL_destroydomain ? rc : domain_kill(d);
@@ -465,31 +430,25 @@ long do_domctl(struct vcpu *v, unsigned long *a)
     struct xen_domctl op;
     struct domain *d = NULL;
     bool copyback, write = false;
-    if (arg_read(v, &op, a[0])) {
+    if (arg_read(v, &op, a[0]))
         return -EFAULT;
-    }
-    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION) {
+    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
-    }
     long rc = admit(v->domain, op.cmd);
-    if (rc) {
+    if (rc)
         return rc;
-    }
     if (op.cmd != XEN_DOMCTL_createdomain && op.cmd != XEN_DOMCTL_getdomaininfo) {
         d = domain_get(op.domain);
-        if (!d) {
+        if (!d)
             return -ESRCH;
-        }
     }
     do {
         rc = one_step(v, d, &op, &copyback);
         write |= copyback;
     } while (rc == -ERESTART && !hypercall_preempt(v));
-    if (write && arg_write(v, a[0], &op)) {
+    if (write && arg_write(v, a[0], &op))
         rc = -EFAULT;
-    }
-    if (d) {
+    if (d)
         domain_put(d);
-    }
     return rc;
 }

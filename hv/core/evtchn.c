@@ -32,15 +32,13 @@ static domid_t virq_handler_inv[NR_VIRQS];
 void vcpu_mark_events_pending(struct vcpu *v)
 {
     /* The exchange orders the pending bit before it and the look at v after it. */
-    if (__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST)) {
+    if (__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
         return;
-    }
     vcpu_unblock(v);
     if (READ_ONCE(v->is_running)) {
         u32 cpu = READ_ONCE(v->cpu);
-        if (cpu != cpu_id()) {
+        if (cpu != cpu_id())
             arch_kick_cpu(cpu);
-        }
     }
 }
 
@@ -53,17 +51,15 @@ inline void evtchn_raise(struct domain *d, u32 port, struct evtchn *c)
     if (READ_ONCE(d->evtchn->fifo)) {           /* perhaps since a moment ago: say it there too */
         fresh |= evtchn_fifo_raise(d, port, c);
     }
-    if (fresh) {
+    if (fresh)
         vcpus_poll_wake(d, port);
-    }
 }
 
 int evtchn_send(struct domain *d, u32 port)
 {
     struct evtchn *c = evtchn_of(d->evtchn, port);
-    if (!c) {
+    if (!c)
         return -EINVAL;
-    }
     int err = 0;
     spin_lock(&c->lock);
     switch (c->state) {
@@ -87,32 +83,28 @@ int evtchn_send(struct domain *d, u32 port)
 int evtchn_unmask(struct domain *d, u32 port)
 {
     struct evtchn *c = evtchn_of(d->evtchn, port);
-    if (!c) {
+    if (!c)
         return -EINVAL;
-    }
     spin_lock(&c->lock);
     u8 state = c->state;
     u32 id = c->id;
     if (state > EVT_RESERVED) {
-        if (READ_ONCE(d->evtchn->fifo)) {
+        if (READ_ONCE(d->evtchn->fifo))
             evtchn_fifo_unmask(d, port, c);
-        } else {
+        else
             evtchn_2l_unmask(d, port, c);
-        }
     }
     spin_unlock(&c->lock);
-    if (state == EVT_PIRQ) {
+    if (state == EVT_PIRQ)
         pirq_guest_eoi(d, id);
-    }
     return state > EVT_RESERVED ? 0 : -EINVAL;
 }
 
 int evtchn_is_pending(struct domain *d, u32 port)
 {
     struct evtchn *c = evtchn_of(d->evtchn, port);
-    if (!c) {
+    if (!c)
         return -EINVAL;
-    }
     int pending = -EINVAL;
     spin_lock(&c->lock);
     if (c->state > EVT_RESERVED) {
@@ -134,9 +126,8 @@ static void raise_if(struct domain *d, u32 port, enum evtchn_state state, u32 id
     struct evtchn *c = port ? evtchn_of(d->evtchn, port) : NULL;
     if (c) {
         spin_lock(&c->lock);
-        if (c->state == state && c->id == id) {
+        if (c->state == state && c->id == id)
             evtchn_raise(d, port, c);
-        }
         spin_unlock(&c->lock);
     }
 }
@@ -177,9 +168,8 @@ void virq_to_vcpu(struct vcpu *v, unsigned virq)
 void virq_to_domain(struct domain *d, unsigned virq)
 {
     struct vcpu *v = d->max_vcpus ? d->vcpu[0] : NULL;
-    if (v) {
+    if (v)
         virq_to_vcpu(v, virq);
-    }
 }
 
 void virq_global(unsigned virq)
@@ -197,9 +187,8 @@ void virq_global(unsigned virq)
 
 int virq_set_handler(struct domain *d, unsigned virq)
 {
-    if (virq >= NR_VIRQS || !virq_is_global(virq)) {
+    if (virq >= NR_VIRQS || !virq_is_global(virq))
         return -EINVAL;
-    }
     with_lock (&d->evtchn->lock) {
         if (d->evtchn->closing) {       /* else it would stay on after d's end */
             return -EBUSY;
@@ -224,12 +213,10 @@ static void virq_forget_handler(const struct domain *d)
 static int add_bucket(struct evtchn_domain *e, u32 nr)
 {
     struct evtchn *b = xzalloc_array(struct evtchn, EVTCHN_PER_BUCKET);
-    if (!b) {
+    if (!b)
         return -ENOMEM;
-    }
-    for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++) {
+    for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++)
         spin_lock_init(&b[i].lock, LOCK_EVTCHN_PORT);
-    }
     spin_lock(&e->lock);
     if (e->nr_ports == nr) {
         e->bucket[nr / EVTCHN_PER_BUCKET] = b;
@@ -269,13 +256,11 @@ int evtchn_alloc(struct domain *d, u32 *port, struct evtchn **out)
     int err;
     while ((err = take_port(e, port, &nr)) == -ERESTART) {
         err = add_bucket(e, nr);
-        if (err) {
+        if (err)
             break;
-        }
     }
-    if (err) {
+    if (err)
         return err;
-    }
     struct evtchn *c = evtchn_of(e, *port);
     spin_lock(&c->lock);
     c->state = EVT_RESERVED;
@@ -293,11 +278,10 @@ void evtchn_release(struct domain *d, u32 port, struct evtchn *c)
 {
     struct evtchn_domain *e = d->evtchn;
     spin_lock(&c->lock);
-    if (READ_ONCE(e->fifo)) {
+    if (READ_ONCE(e->fifo))
         evtchn_fifo_clear(d, port, c);
-    } else {
+    else
         clear_bit(port, d->shared_info->evtchn_pending);
-    }
     c->state = EVT_FREE;
     spin_unlock(&c->lock);
     spin_lock(&e->lock);
@@ -324,9 +308,8 @@ static bool disconnect(struct domain *d, struct evtchn *c, domid_t rid, u32 rpor
         }
         spin_unlock_pair(&c->lock, &rc->lock);
     }
-    if (rd) {
+    if (rd)
         domain_put(rd);
-    }
     return same;
 }
 
@@ -341,9 +324,8 @@ static void unbind_virq(struct domain *d, u32 vcpu, u32 virq)
 int evtchn_close(struct domain *d, u32 port)
 {
     struct evtchn *c = evtchn_of(d->evtchn, port);
-    if (!c || port == 0) {
+    if (!c || port == 0)
         return -EINVAL;
-    }
     u8 state;
     u32 id, vcpu;
     for (;;) {                  /* again only if the peer has changed it meanwhile */
@@ -352,22 +334,18 @@ int evtchn_close(struct domain *d, u32 port)
         id = c->id;
         vcpu = c->vcpu;
         domid_t rid = c->remote_dom;
-        if (state > EVT_RESERVED && state != EVT_INTERDOMAIN) {
+        if (state > EVT_RESERVED && state != EVT_INTERDOMAIN)
             c->state = EVT_RESERVED;
-        }
         spin_unlock(&c->lock);
-        if (state <= EVT_RESERVED) {
+        if (state <= EVT_RESERVED)
             return state == EVT_FREE ? -EINVAL : -EBUSY;
-        }
-        if (state != EVT_INTERDOMAIN || disconnect(d, c, rid, id)) {
+        if (state != EVT_INTERDOMAIN || disconnect(d, c, rid, id))
             break;
-        }
     }
-    if (state == EVT_VIRQ) {
+    if (state == EVT_VIRQ)
         unbind_virq(d, vcpu, id);
-    } else if (state == EVT_PIRQ) {
+    else if (state == EVT_PIRQ)
         pirq_guest_unbind(d, id);
-    }
     evtchn_release(d, port, c);
     return 0;
 }
@@ -385,14 +363,12 @@ static int close_all(struct domain *d)
             port = (u32)find_next_bit(e->used, e->nr_ports, e->close_next);
             e->close_next = port;
         }
-        if (port >= e->nr_ports) {
+        if (port >= e->nr_ports)
             return 0;
-        }
         /* A port that another CPU is working on stays in `used` until that is done. */
         bool busy = evtchn_close(d, port) != 0;
-        if ((busy || port % 16 == 0) && hypercall_preempt(current_vcpu())) {
+        if ((busy || port % 16 == 0) && hypercall_preempt(current_vcpu()))
             return -ERESTART;
-        }
     }
 }
 
@@ -408,9 +384,8 @@ static void finish_closing(struct domain *d, bool fifo)
             e->closing = d->is_dying;
         }
     }
-    if (f) {
+    if (f)
         evtchn_fifo_free(d, f);
-    }
 }
 
 static void start_closing(struct domain *d)
@@ -427,9 +402,8 @@ int evtchn_reset_ports(struct domain *d, bool fifo)
 {
     start_closing(d);
     int err = close_all(d);
-    if (!err) {
+    if (!err)
         finish_closing(d, fifo);
-    }
     return err;
 }
 
@@ -444,9 +418,8 @@ int evtchn_domain_close(struct domain *d)
 int evtchn_domain_init(struct domain *d)
 {
     struct evtchn_domain *e = xzalloc_type(struct evtchn_domain);
-    if (!e) {
+    if (!e)
         return -ENOMEM;
-    }
     spin_lock_init(&e->lock, LOCK_EVTCHN);
     e->max_port = MIN(d->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1u);
     e->used = xzalloc_array(unsigned long, ROUND_UP(e->max_port + 1, EVTCHN_PER_BUCKET) / 64);
@@ -463,9 +436,8 @@ int evtchn_domain_init(struct domain *d)
 void evtchn_domain_free(struct domain *d)
 {
     struct evtchn_domain *e = d->evtchn;
-    for (u32 i = 0; e->bucket && i < e->nr_ports / EVTCHN_PER_BUCKET; i++) {
+    for (u32 i = 0; e->bucket && i < e->nr_ports / EVTCHN_PER_BUCKET; i++)
         xfree(e->bucket[i]);
-    }
     xfree(e->bucket);
     xfree(e->used);
     xfree(e);
@@ -475,9 +447,8 @@ void evtchn_domain_free(struct domain *d)
 int evtchn_vcpu_init(struct vcpu *v)
 {
     v->evtchn = xzalloc_type(struct evtchn_vcpu);
-    if (!v->evtchn) {
+    if (!v->evtchn)
         return -ENOMEM;
-    }
     spin_lock_init(&v->evtchn->lock, LOCK_EVTCHN_Q);
     return 0;
 }
@@ -492,9 +463,8 @@ void evtchn_dump(struct domain *d)
 {
     static const char *const names[] = { "free", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi" };
     struct evtchn_domain *e = d->evtchn;
-    if (!e) {
+    if (!e)
         return;
-    }
     printk(LOG_INFO, "d%u: event channels, %s\n", d->id, e->fifo ? "FIFO" : "2-level");
     for (u32 port = 1; port < e->nr_ports; port++) {
         struct evtchn *c = evtchn_of(e, port);

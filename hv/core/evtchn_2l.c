@@ -11,7 +11,6 @@
 void evtchn_2l_unmask(struct domain *d, u32 port, const struct evtchn *c)
 {
     struct shared_info *s = d->shared_info;
-    if (test_and_clear_bit(port, s->evtchn_mask) && test_bit(port, s->evtchn_pending)) {
+    if (test_and_clear_bit(port, s->evtchn_mask) && test_bit(port, s->evtchn_pending))
         evtchn_2l_select(d, port, c);
-    }
 }

@@ -42,9 +42,8 @@ struct evtchn_fifo {                /* owns the pages, all got for write */
 static event_word_t *word_of(const struct evtchn_fifo *f, u32 port)
 {
     u32 i = port / WORDS_PER_PAGE;
-    if (i >= __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE)) {
+    if (i >= __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE))
         return NULL;
-    }
     return &f->words[i][port % WORDS_PER_PAGE];
 }
 
@@ -58,12 +57,10 @@ static bool claim(event_word_t *w)
 {
     u32 old = READ_ONCE(*w);
     for (int i = 0; i < TRIES; i++) {
-        if ((old & (W_PENDING | W_MASKED | W_LINKED)) != W_PENDING) {
+        if ((old & (W_PENDING | W_MASKED | W_LINKED)) != W_PENDING)
             return false;
-        }
-        if (word_cas(w, &old, (old | W_LINKED) & ~W_LINK)) {
+        if (word_cas(w, &old, (old | W_LINKED) & ~W_LINK))
             return true;
-        }
     }
     return false;
 }
@@ -72,20 +69,16 @@ static bool claim(event_word_t *w)
 static bool append(event_word_t *w, u32 port)
 {
     u32 old = READ_ONCE(*w);
-    if (!(old & W_LINKED)) {
+    if (!(old & W_LINKED))
         return false;
-    }
-    if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port)) {
+    if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
         return true;
-    }
     old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */
     for (int i = 0; i < TRIES; i++) {
-        if (!(old & W_LINKED)) {
+        if (!(old & W_LINKED))
             break;
-        }
-        if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port)) {
+        if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
             return true;
-        }
     }
     __atomic_and_fetch(w, ~W_BUSY, __ATOMIC_SEQ_CST);
     return false;
@@ -98,9 +91,8 @@ static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned
     u32 tail = e->tail[q];
     e->tail[q] = port;
     /* The port itself as tail: it was claimed, so it had been taken off. */
-    if (tail && tail != port && append(word_of(f, tail), port)) {
+    if (tail && tail != port && append(word_of(f, tail), port))
         return false;
-    }
     WRITE_ONCE(e->control->head[q], port);
     return !(__atomic_fetch_or(&e->control->ready, 1u << q, __ATOMIC_SEQ_CST) & (1u << q));
 }
@@ -111,36 +103,30 @@ static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, s
     for (int i = 0; i < TRIES; i++) {
         u16 old = READ_ONCE(c->queue), q = QUEUE(READ_ONCE(c->vcpu), READ_ONCE(c->priority));
         struct vcpu *v = d->vcpu[QUEUE_VCPU(q)], *ov = d->vcpu[QUEUE_VCPU(old)];
-        if (!v) {
+        if (!v)
             return;
-        }
         struct evtchn_vcpu *e = v->evtchn, *oe = ov ? ov->evtchn : e;
-        if (e == oe) {
+        if (e == oe)
             spin_lock(&e->lock);
-        } else {
+        else
             spin_lock_pair(&e->lock, &oe->lock);
-        }
         bool same = c->queue == old, upcall = false;
         if (same && e->control && claim(w)) {
             if (old != q) {
-                if (oe->tail[QUEUE_PRIORITY(old)] == port) {
+                if (oe->tail[QUEUE_PRIORITY(old)] == port)
                     oe->tail[QUEUE_PRIORITY(old)] = 0;
-                }
                 c->queue = q;
             }
             upcall = enqueue(f, e, QUEUE_PRIORITY(q), port);
         }
-        if (e == oe) {
+        if (e == oe)
             spin_unlock(&e->lock);
-        } else {
+        else
             spin_unlock_pair(&e->lock, &oe->lock);
-        }
-        if (upcall) {
+        if (upcall)
             vcpu_mark_events_pending(v);
-        }
-        if (same) {
+        if (same)
             return;
-        }
     }
     gprintk(d, LOG_DEBUG, "port %u moves between queues too fast\n", port);
 }
@@ -153,14 +139,12 @@ bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c)
         /* Kept until expand_array, which publishes the page before it looks here. */
         __atomic_store_n(&c->pending, 1, __ATOMIC_SEQ_CST);
         w = word_of(f, port);
-        if (!w || !__atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST)) {
+        if (!w || !__atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
             return true;
-        }
     }
     u32 old = __atomic_fetch_or(w, W_PENDING, __ATOMIC_SEQ_CST);
-    if (!(old & (W_MASKED | W_LINKED))) {
+    if (!(old & (W_MASKED | W_LINKED)))
         link_port(d, f, port, c, w);
-    }
     return !(old & W_PENDING);
 }
 
@@ -170,9 +154,8 @@ void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c)
     event_word_t *w = word_of(f, port);
     if (w) {
         u32 old = __atomic_fetch_and(w, ~W_MASKED, __ATOMIC_SEQ_CST);
-        if ((old & (W_PENDING | W_LINKED)) == W_PENDING) {
+        if ((old & (W_PENDING | W_LINKED)) == W_PENDING)
             link_port(d, f, port, c, w);
-        }
     }
 }
 
@@ -180,9 +163,8 @@ void evtchn_fifo_clear(struct domain *d, u32 port, struct evtchn *c)
 {
     event_word_t *w = word_of(d->evtchn->fifo, port);
     __atomic_store_n(&c->pending, 0, __ATOMIC_RELAXED);
-    if (w) {
+    if (w)
         __atomic_and_fetch(w, ~W_PENDING, __ATOMIC_SEQ_CST);
-    }
 }
 
 bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c)
@@ -201,9 +183,8 @@ static void switch_to_fifo(struct domain *d, struct evtchn_fifo *f)
     u32 n = MIN(e->nr_ports, (u32)EVTCHN_2L_NR_CHANNELS);
     __atomic_store_n(&e->fifo, f, __ATOMIC_SEQ_CST);
     for (u32 port = 1; port < n; port++) {
-        if (test_bit(port, d->shared_info->evtchn_pending)) {
+        if (test_bit(port, d->shared_info->evtchn_pending))
             __atomic_store_n(&evtchn_of(e, port)->pending, 1, __ATOMIC_RELAXED);
-        }
     }
 }
 
@@ -212,16 +193,13 @@ static void switch_to_fifo(struct domain *d, struct evtchn_fifo *f)
 static int set_control(struct domain *d, struct vcpu *v, struct page *pg, u32 offset, struct evtchn_fifo **f)
 {
     struct evtchn_domain *e = d->evtchn;
-    if (v->evtchn->control) {
+    if (v->evtchn->control)
         return -EINVAL;
-    }
-    if (e->closing) {
+    if (e->closing)
         return -EBUSY;
-    }
     if (!e->fifo) {
-        if (!*f) {
+        if (!*f)
             return -ENOMEM;
-        }
         switch_to_fifo(d, *f);
         *f = NULL;
     }
@@ -235,17 +213,14 @@ static int set_control(struct domain *d, struct vcpu *v, struct page *pg, u32 of
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
 {
     struct vcpu *v = domain_vcpu(d, op->vcpu);
-    if (!v) {
+    if (!v)
         return -ENOENT;
-    }
     u32 offset = op->offset;
-    if (offset % 8 || offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block)) {
+    if (offset % 8 || offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
         return -EINVAL;
-    }
     struct page *pg = d->ops->get_gfn(d, op->control_gfn, true);
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     struct evtchn_fifo *f = READ_ONCE(d->evtchn->fifo) ? NULL : xzalloc_type(struct evtchn_fifo);
     spin_lock(&d->evtchn->lock);
     int err = set_control(d, v, pg, offset, &f);
@@ -265,14 +240,12 @@ static void raise_kept(struct domain *d, u32 first)
 {
     for (u32 port = first; port < first + WORDS_PER_PAGE; port++) {
         struct evtchn *c = evtchn_of(d->evtchn, port);
-        if (!c) {
+        if (!c)
             return;
-        }
         if (READ_ONCE(c->pending)) {
             with_lock (&c->lock) {
-                if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST)) {
+                if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
                     evtchn_raise(d, port, c);
-                }
             }
         }
     }
@@ -282,9 +255,8 @@ int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
 {
     struct evtchn_domain *e = d->evtchn;
     struct page *pg = d->ops->get_gfn(d, gfn, true);
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     int err = 0;
     u32 n = 0;
     with_lock (&e->lock) {
@@ -324,13 +296,11 @@ struct evtchn_fifo *evtchn_fifo_detach(struct domain *d)
 void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
 {
     for (u32 i = 0; i < MAX_VCPUS; i++) {
-        if (f->control_page[i]) {
+        if (f->control_page[i])
             d->ops->put_gfn(f->control_page[i], true);
-        }
     }
-    for (u32 i = 0; i < f->nr_pages; i++) {
+    for (u32 i = 0; i < f->nr_pages; i++)
         d->ops->put_gfn(f->page[i], true);
-    }
     xfree(f);
 }
 
@@ -338,12 +308,10 @@ void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, boo
 {
     const struct evtchn_fifo *f = d->evtchn ? d->evtchn->fifo : NULL;
 
-    for (u32 i = 0; f && i < f->nr_pages; i++) {
+    for (u32 i = 0; f && i < f->nr_pages; i++)
         fn(arg, page_to_mfn(f->page[i]), true);
-    }
     for (u32 i = 0; f && i < MAX_VCPUS; i++) {
-        if (f->control_page[i]) {
+        if (f->control_page[i])
             fn(arg, page_to_mfn(f->control_page[i]), true);
-        }
     }
 }

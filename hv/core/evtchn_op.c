@@ -22,23 +22,20 @@ static void set_state(struct evtchn *c, enum evtchn_state state, u32 id, u32 vcp
 static long give_port(struct vcpu *v, struct domain *d, u64 addr, u32 port)
 {
     int err = arg_write(v, addr, &port);
-    if (err) {
+    if (err)
         evtchn_close(d, port);
-    }
     return err;
 }
 
 static long op_alloc_unbound(struct vcpu *v, u64 arg)
 {
     struct evtchn_alloc_unbound op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = 0;
     struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     struct evtchn *c;
     u32 port;
     err = evtchn_alloc(d, &port, &c);
@@ -55,9 +52,8 @@ static long op_alloc_unbound(struct vcpu *v, u64 arg)
 static int connect(struct domain *d, u32 port, struct evtchn *c, struct domain *rd, u32 rport)
 {
     struct evtchn *rc = evtchn_of(rd->evtchn, rport);
-    if (!rc) {
+    if (!rc)
         return -EINVAL;
-    }
     spin_lock_pair(&c->lock, &rc->lock);
     int err = rc->state == EVT_UNBOUND && rc->remote_dom == d->id ? 0 : -EINVAL;
     if (!err) {
@@ -76,24 +72,21 @@ static int connect(struct domain *d, u32 port, struct evtchn *c, struct domain *
 static long op_bind_interdomain(struct vcpu *v, u64 arg)
 {
     struct evtchn_bind_interdomain op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = v->domain;
     struct domain *rd = domain_get(op.remote_dom == DOMID_SELF ? d->id : op.remote_dom);
-    if (!rd) {
+    if (!rd)
         return -ESRCH;
-    }
     struct evtchn *c;
     u32 port;
     int err = evtchn_alloc(d, &port, &c);
     if (!err) {
         err = connect(d, port, c, rd, op.remote_port);
-        if (err) {
+        if (err)
             evtchn_release(d, port, c);
-        } else {
+        else
             err = (int)give_port(v, d, arg + offsetof(struct evtchn_bind_interdomain, local_port), port);
-        }
     }
     domain_put(rd);
     return err;
@@ -108,32 +101,26 @@ static bool may_bind_virq(const struct domain *d, u32 virq)
 static long op_bind_virq(struct vcpu *v, u64 arg)
 {
     struct evtchn_bind_virq op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = v->domain;
-    if (op.virq >= NR_VIRQS || (virq_is_global(op.virq) && op.vcpu != 0)) {
+    if (op.virq >= NR_VIRQS || (virq_is_global(op.virq) && op.vcpu != 0))
         return -EINVAL;
-    }
     u32 virq = (u32)index_nospec(op.virq, NR_VIRQS);
     struct vcpu *on = domain_vcpu(d, op.vcpu);
-    if (!on) {
+    if (!on)
         return -ENOENT;
-    }
-    if (!may_bind_virq(d, virq)) {
+    if (!may_bind_virq(d, virq))
         return -EPERM;
-    }
     struct evtchn *c;
     u32 port;
     int err = evtchn_alloc(d, &port, &c);
-    if (err) {
+    if (err)
         return err;
-    }
     with_lock (&d->evtchn->lock) {
         err = on->virq_port[virq] ? -EEXIST : 0;
-        if (!err) {
+        if (!err)
             WRITE_ONCE(on->virq_port[virq], port);
-        }
     }
     if (err) {
         evtchn_release(d, port, c);
@@ -146,20 +133,17 @@ static long op_bind_virq(struct vcpu *v, u64 arg)
 static long op_bind_ipi(struct vcpu *v, u64 arg)
 {
     struct evtchn_bind_ipi op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = v->domain;
     struct vcpu *on = domain_vcpu(d, op.vcpu);
-    if (!on) {
+    if (!on)
         return -ENOENT;
-    }
     struct evtchn *c;
     u32 port;
     int err = evtchn_alloc(d, &port, &c);
-    if (err) {
+    if (err)
         return err;
-    }
     set_state(c, EVT_IPI, 0, on->id);
     return give_port(v, d, arg + offsetof(struct evtchn_bind_ipi, port), port);
 }
@@ -167,19 +151,16 @@ static long op_bind_ipi(struct vcpu *v, u64 arg)
 static long op_bind_pirq(struct vcpu *v, u64 arg)
 {
     struct evtchn_bind_pirq op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = v->domain;
-    if (op.pirq >= pirq_limit(d)) {
+    if (op.pirq >= pirq_limit(d))
         return -EINVAL;
-    }
     struct evtchn *c;
     u32 port;
     int err = evtchn_alloc(d, &port, &c);
-    if (err) {
+    if (err)
         return err;
-    }
     /* Reserved while it is bound, so that nobody closes it half-way. */
     err = pirq_guest_bind(v, op.pirq, port, op.flags & BIND_PIRQ__WILL_SHARE);
     if (err) {
@@ -198,14 +179,12 @@ static long op_bind_pirq(struct vcpu *v, u64 arg)
 static long op_status(struct vcpu *v, u64 arg)
 {
     struct evtchn_status op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = 0;
     struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     struct evtchn *c = evtchn_of(d->evtchn, op.port);
     if (c) {
         spin_lock(&c->lock);
@@ -244,17 +223,14 @@ static long op_status(struct vcpu *v, u64 arg)
 static long op_bind_vcpu(struct vcpu *v, u64 arg)
 {
     struct evtchn_bind_vcpu op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct vcpu *to = domain_vcpu(v->domain, op.vcpu);
-    if (!to) {
+    if (!to)
         return -ENOENT;
-    }
     struct evtchn *c = evtchn_of(v->domain->evtchn, op.port);
-    if (!c) {
+    if (!c)
         return -EINVAL;
-    }
     long err = -EINVAL;
     spin_lock(&c->lock);
     if (c->state == EVT_UNBOUND || c->state == EVT_INTERDOMAIN || c->state == EVT_PIRQ ||
@@ -265,30 +241,26 @@ static long op_bind_vcpu(struct vcpu *v, u64 arg)
     bool pirq = !err && c->state == EVT_PIRQ;
     u32 id = c->id;
     spin_unlock(&c->lock);
-    if (pirq) {
+    if (pirq)
         pirq_set_cpu(v->domain, id, READ_ONCE(to->cpu));
-    }
     return err;
 }
 
 static long op_set_priority(struct vcpu *v, u64 arg)
 {
     struct evtchn_set_priority op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct evtchn_domain *e = v->domain->evtchn;
     struct evtchn *c = evtchn_of(e, op.port);
-    if (!c || op.priority > EVTCHN_FIFO_PRIORITY_MIN) {
+    if (!c || op.priority > EVTCHN_FIFO_PRIORITY_MIN)
         return -EINVAL;
-    }
     long err = -EINVAL;
     spin_lock(&c->lock);
     if (c->state > EVT_RESERVED) {
         err = READ_ONCE(e->fifo) ? 0 : -ENOSYS;
-        if (!err) {
+        if (!err)
             WRITE_ONCE(c->priority, (u8)op.priority);
-        }
     }
     spin_unlock(&c->lock);
     return err;
@@ -297,9 +269,8 @@ static long op_set_priority(struct vcpu *v, u64 arg)
 static long op_reset(struct vcpu *v, u64 arg)
 {
     struct evtchn_reset op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = 0;
     struct domain *d = domain_get_for(v, op.dom, &err);
     if (d) {
@@ -313,9 +284,8 @@ static long op_reset(struct vcpu *v, u64 arg)
 static long op_init_control(struct vcpu *v, u64 arg)
 {
     struct evtchn_init_control op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = evtchn_fifo_init_control(v->domain, &op);
     return err ? err : arg_write_field(v, arg, &op, link_bits);
 }

@@ -64,9 +64,8 @@ struct evtchn_vcpu {
 static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 {
     u32 n = __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE);
-    if (unlikely(port >= n)) {
+    if (unlikely(port >= n))
         return NULL;
-    }
     port = (u32)index_nospec(port, n);
     return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
 }
@@ -76,21 +75,18 @@ static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 static inline void evtchn_2l_select(struct domain *d, u32 port, const struct evtchn *c)
 {
     struct vcpu *v = d->vcpu[READ_ONCE(c->vcpu)];
-    if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel)) {
+    if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
         vcpu_mark_events_pending(v);
-    }
 }
 
 static inline bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c)
 {
     struct shared_info *s = d->shared_info;
     ASSERT(port < EVTCHN_2L_NR_CHANNELS);
-    if (test_and_set_bit(port, s->evtchn_pending)) {
+    if (test_and_set_bit(port, s->evtchn_pending))
         return false;
-    }
-    if (!test_bit(port, s->evtchn_mask)) {
+    if (!test_bit(port, s->evtchn_mask))
         evtchn_2l_select(d, port, c);
-    }
     return true;
 }
 

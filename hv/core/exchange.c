@@ -31,18 +31,16 @@ static void chain_push(u32 *head, struct page *pg)
 static struct page *chain_pop(u32 *head)
 {
     struct page *pg = *head == PAGE_NONE ? NULL : mfn_to_page(*head);
-    if (pg) {
+    if (pg)
         *head = pg->next;
-    }
     return pg;
 }
 
 static void free_new(struct exchange *e)
 {
     struct page *pg;
-    while ((pg = chain_pop(&e->new))) {
+    while ((pg = chain_pop(&e->new)))
         free_hv_pages(pg, e->x.out.extent_order);
-    }
 }
 
 static int alloc_new(struct exchange *e)
@@ -64,9 +62,8 @@ static void return_old(struct exchange *e)
 {
     struct page *pg;
     while ((pg = chain_pop(&e->old))) {
-        if (assign_pages(e->d, pg, 0)) {
+        if (assign_pages(e->d, pg, 0))
             free_stolen_page(pg);
-        }
     }
 }
 
@@ -74,9 +71,8 @@ static int take_old_frame(struct exchange *e, u64 gfn)
 {
     struct domain *d = e->d;
     struct page *pg = d->ops->get_gfn(d, gfn, false);
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     d->ops->put_gfn(pg, false);         /* steal_page looks again */
     u64 was = m2p_get(page_to_mfn(pg));
     int err = steal_page(d, pg);
@@ -92,9 +88,8 @@ static int take_old(struct exchange *e, u64 first)
     for (u64 i = 0; i < e->in_per_chunk; i++) {
         xen_pfn_t gfn;
         int err = copy_from_handle(e->v, &gfn, e->x.in.extent_start, first + i, 1);
-        for (u64 k = 0; !err && k < 1UL << e->x.in.extent_order; k++) {
+        for (u64 k = 0; !err && k < 1UL << e->x.in.extent_order; k++)
             err = take_old_frame(e, gfn + k);
-        }
         if (err) {
             return_old(e);
             return err;
@@ -134,9 +129,8 @@ static int one_chunk(struct exchange *e, u64 chunk)
 {
     e->old = e->new = PAGE_NONE;
     int err = alloc_new(e);
-    if (err) {
+    if (err)
         return err;
-    }
     err = take_old(e, chunk * e->in_per_chunk);
     if (err) {
         free_new(e);
@@ -151,9 +145,8 @@ static int one_chunk(struct exchange *e, u64 chunk)
 static int check(struct exchange *e)
 {
     const struct xen_memory_reservation *in = &e->x.in, *out = &e->x.out;
-    if (in->extent_order > EXTENT_ORDER_MAX || out->extent_order > EXTENT_ORDER_MAX) {
+    if (in->extent_order > EXTENT_ORDER_MAX || out->extent_order > EXTENT_ORDER_MAX)
         return -EPERM;
-    }
     if (in->domid != out->domid || in->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         out->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
@@ -168,24 +161,20 @@ static int check(struct exchange *e)
 long memory_exchange(struct vcpu *v, u64 arg)
 {
     struct exchange e = { .v = v };
-    if (arg_read(v, &e.x, arg)) {
+    if (arg_read(v, &e.x, arg))
         return -EFAULT;
-    }
     int err = check(&e);
-    if (err) {
+    if (err)
         return err;
-    }
     e.d = domain_get_for(v, e.x.in.domid, &err);
-    if (!e.d) {
+    if (!e.d)
         return err;
-    }
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e, e.x.nr_exchanged / e.in_per_chunk);
         if (!err) {
             e.x.nr_exchanged += e.in_per_chunk;
-            if (e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v)) {
+            if (e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
                 err = -ERESTART;
-            }
         }
     }
     domain_put(e.d);

@@ -67,9 +67,8 @@ static int claim_v1(struct grant_table *t, u32 ref, domid_t by, bool write)
     u32 *word = header_of(t, ref), old = READ_ONCE(*word);
     for (int i = 0; i < TRIES; i++) {
         int err = check_header(old, by, write, false);
-        if (err) {
+        if (err)
             return err;
-        }
         if (__atomic_compare_exchange_n(word, &old, old | GTF_reading | (write ? GTF_writing : 0), false,
                                         __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
             return GNTST_okay;
@@ -86,13 +85,11 @@ static int claim_v2(struct grant_table *t, u32 ref, domid_t by, bool write, u16 
     for (int i = 0; i < TRIES; i++) {
         *header = READ_ONCE(*word);
         int err = check_header(*header, by, write, true);
-        if (err) {
+        if (err)
             return err;
-        }
         __atomic_fetch_or(status, bits, __ATOMIC_SEQ_CST);
-        if (READ_ONCE(*word) == *header) {
+        if (READ_ONCE(*word) == *header)
             return GNTST_okay;
-        }
         __atomic_fetch_and(status, (u16)~(bits & ~already), __ATOMIC_SEQ_CST);
     }
     return GNTST_general_error;
@@ -139,18 +136,15 @@ static int claim(struct grant_table *t, u32 ref, domid_t by, bool write, struct 
     bool used = act->readers | act->writers;
     u32 header = 0;
     if (used) {
-        if (act->by != by || act->readers == ~0u || act->writers == ~0u) {
+        if (act->by != by || act->readers == ~0u || act->writers == ~0u)
             return GNTST_general_error;
-        }
-        if (!write || act->writers) {
+        if (!write || act->writers)
             return GNTST_okay;
-        }
     }
     int err = t->version == 1 ? claim_v1(t, ref, by, write)
                               : claim_v2(t, ref, by, write, used ? GTF_reading : 0, &header);
-    if (err || used) {
+    if (err || used)
         return err;
-    }
     err = read_entry(t, ref, header, act);
     if (err) {
         unclaim(t, ref, GTF_reading | GTF_writing);
@@ -193,9 +187,8 @@ void grant_unpin(struct domain *d, u32 ref, bool write)
         bits |= GTF_reading;
         t->nr_active--;
     }
-    if (bits) {
+    if (bits)
         unclaim(t, ref, bits);
-    }
     spin_unlock(&t->lock);
 }
 
@@ -235,14 +228,12 @@ int grant_transfer_begin(struct domain *d, u32 ref, domid_t by)
     int err = GNTST_bad_gntref;
     with_lock (&t->lock) {
         u32 n = grant_nr_refs(t);
-        if (ref >= n) {
+        if (ref >= n)
             break;
-        }
         u32 *word = header_of(t, (u32)index_nospec(ref, n)), old = READ_ONCE(*word);
         for (int i = 0; i < TRIES && err; i++) {
-            if ((old & 0xffff) != GTF_accept_transfer || old >> 16 != by) {
+            if ((old & 0xffff) != GTF_accept_transfer || old >> 16 != by)
                 break;
-            }
             if (__atomic_compare_exchange_n(word, &old, old | GTF_transfer_committed, false,
                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
                 err = GNTST_okay;
@@ -260,11 +251,10 @@ void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done)
         if (!done) {
             __atomic_fetch_and(header_of(t, ref), ~GTF_transfer_committed, __ATOMIC_SEQ_CST);
         } else {
-            if (t->version == 1) {
+            if (t->version == 1)
                 WRITE_ONCE(entry_v1(t, ref)->frame, (u32)mfn);
-            } else {
+            else
                 WRITE_ONCE(entry_v2(t, ref)->full_page.frame, mfn);
-            }
             __atomic_fetch_or(header_of(t, ref), GTF_transfer_completed, __ATOMIC_SEQ_CST);
         }
         t->nr_active--;
@@ -276,9 +266,8 @@ void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done)
 static void *new_shared_frame(struct domain *d)
 {
     void *va = alloc_hv_page();
-    if (va) {
+    if (va)
         share_hv_page(mfn_to_page(virt_to_mfn(va)), d);
-    }
     return va;
 }
 
@@ -287,9 +276,8 @@ static int grow_status(struct domain *d, u32 n)
     struct grant_table *t = d->grants;
     for (; t->nr_status < n; t->nr_status++) {
         t->status[t->nr_status] = new_shared_frame(d);
-        if (!t->status[t->nr_status]) {
+        if (!t->status[t->nr_status])
             return -ENOMEM;
-        }
     }
     return 0;
 }
@@ -297,12 +285,10 @@ static int grow_status(struct domain *d, u32 n)
 int grant_grow(struct domain *d, u32 n)
 {
     struct grant_table *t = d->grants;
-    if (n > t->max_frames) {
+    if (n > t->max_frames)
         return -EINVAL;
-    }
-    if (t->version == 2 && grow_status(d, grant_status_frames(n))) {
+    if (t->version == 2 && grow_status(d, grant_status_frames(n)))
         return -ENOMEM;
-    }
     while (t->nr_frames < n) {
         u32 i = t->nr_frames;
         t->active[i] = xzalloc_array(struct grant_active, V1_PER_FRAME);
@@ -333,22 +319,18 @@ static int convert(struct domain *d, u32 version)
             return -EINVAL;             /* cannot be said in version 1 */
         }
     }
-    if (version == 2 && grow_status(d, grant_status_frames(t->nr_frames))) {
+    if (version == 2 && grow_status(d, grant_status_frames(t->nr_frames)))
         return -ENOMEM;
-    }
-    for (u32 i = 0; i < t->nr_frames; i++) {
+    for (u32 i = 0; i < t->nr_frames; i++)
         memset(t->shared[i], 0, PAGE_SIZE);
-    }
-    for (u32 i = 0; i < t->nr_status; i++) {
+    for (u32 i = 0; i < t->nr_status; i++)
         memset(t->status[i], 0, PAGE_SIZE);
-    }
     t->version = version;
     for (u32 i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
-        if (version == 1) {
+        if (version == 1)
             entry_v1(t, i)->frame = (u32)keep[i].frame;
-        } else {
+        else
             entry_v2(t, i)->full_page.frame = keep[i].frame;
-        }
         __atomic_store_n(header_of(t, i), keep[i].flags | (u32)keep[i].domid << 16, __ATOMIC_RELEASE);
     }
     return 0;
@@ -356,12 +338,10 @@ static int convert(struct domain *d, u32 version)
 
 int grant_set_version(struct domain *d, u32 version)
 {
-    if (version != 1 && version != 2) {
+    if (version != 1 && version != 2)
         return -EINVAL;
-    }
-    if (version > d->grant_version_max) {
+    if (version > d->grant_version_max)
         return -ENOSYS;
-    }
     struct grant_table *t = d->grants;
     int err = 0;
     with_lock (&t->lock) {
@@ -401,9 +381,8 @@ u32 grant_max_frames(struct domain *d, u32 id)
 int grant_domain_init(struct domain *d)
 {
     struct grant_table *t = xzalloc_type(struct grant_table);
-    if (!t) {
+    if (!t)
         return -ENOMEM;
-    }
     d->grants = t;
     spin_lock_init(&t->lock, LOCK_GRANT);
     t->version = 1;
@@ -418,9 +397,8 @@ int grant_domain_init(struct domain *d)
             err = grant_grow(d, 1);
         }
     }
-    if (err) {
+    if (err)
         grant_domain_free(d);
-    }
     return err;
 }
 
@@ -438,9 +416,8 @@ void grant_domain_free(struct domain *d)
         free_shared_frame(t->shared[i]);
         xfree(t->active[i]);
     }
-    for (u32 i = 0; i < t->nr_status; i++) {
+    for (u32 i = 0; i < t->nr_status; i++)
         free_shared_frame(t->status[i]);
-    }
     grant_map_free(d);
     xfree(t->shared);
     xfree(t->active);
@@ -452,9 +429,8 @@ void grant_domain_free(struct domain *d)
 void grant_dump(struct domain *d)
 {
     struct grant_table *t = d->grants;
-    if (!t) {
+    if (!t)
         return;
-    }
     printk(LOG_INFO, "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n", d->id,
            t->version, t->nr_frames, t->max_frames, t->nr_active, t->nr_map_frames);
     with_lock (&t->lock) {

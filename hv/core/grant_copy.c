@@ -27,9 +27,8 @@ struct side {
 
 static void side_release(struct side *s)
 {
-    if (!s->pg) {
+    if (!s->pg)
         return;
-    }
     s->owner->ops->put_gfn(s->pg, s->write);
     s->pg = NULL;
     if (s->via) {
@@ -37,18 +36,16 @@ static void side_release(struct side *s)
         domain_put(s->via);
         s->via = NULL;
     }
-    if (s->gref) {
+    if (s->gref)
         grant_unpin(s->peer.d, (u32)s->name, s->write);
-    }
 }
 
 /* The granted entry of a transitive grant: rd uses it as if it were the caller. */
 static int pin_via(struct side *s, struct domain *rd, struct grant_use *use)
 {
     struct domain *td = domain_get(use->tdom);
-    if (!td) {
+    if (!td)
         return GNTST_general_error;
-    }
     s->via_ref = (u32)use->gfn;
     int err = td->is_dying ? GNTST_general_error : grant_pin(td, s->via_ref, rd->id, s->write, use);
     if (!err && use->transitive) {      /* one step only */
@@ -66,24 +63,21 @@ static int pin_via(struct side *s, struct domain *rd, struct grant_use *use)
 static int side_grant(struct domain *d, struct side *s)
 {
     struct domain *rd = grant_peer_get(&s->peer, s->domid == DOMID_SELF ? d->id : s->domid);
-    if (!rd) {
+    if (!rd)
         return GNTST_bad_domain;
-    }
     struct grant_use use;
     u32 ref = (u32)s->name;
     int err = grant_pin(rd, ref, d->id, s->write, &use);
-    if (err) {
+    if (err)
         return err;
-    }
     err = use.transitive ? pin_via(s, rd, &use) : GNTST_okay;
     if (!err) {
         s->owner = s->via ? s->via : rd;
         s->start = use.start;
         s->length = use.length;
         s->pg = s->owner->ops->get_gfn(s->owner, use.gfn, s->write);
-        if (s->pg) {
+        if (s->pg)
             return GNTST_okay;
-        }
         err = GNTST_bad_page;
         if (s->via) {
             grant_unpin(s->via, s->via_ref, s->write);
@@ -99,9 +93,8 @@ static int side_grant(struct domain *d, struct side *s)
 static int side_acquire(struct vcpu *v, struct side *s, const struct gnttab_copy_ptr *p, bool gref)
 {
     u64 name = gref ? p->u.ref : p->u.gmfn;
-    if (s->pg && s->gref == gref && s->domid == p->domid && s->name == name) {
+    if (s->pg && s->gref == gref && s->domid == p->domid && s->name == name)
         return GNTST_okay;
-    }
     side_release(s);
     s->gref = gref;
     s->domid = p->domid;
@@ -118,9 +111,8 @@ static int side_acquire(struct vcpu *v, struct side *s, const struct gnttab_copy
         s->pg = s->owner->ops->get_gfn(s->owner, name, s->write);
         err = s->pg ? GNTST_okay : GNTST_bad_page;
     }
-    if (!err) {
+    if (!err)
         s->va = page_to_virt(s->pg);
-    }
     return err;
 }
 
@@ -132,22 +124,18 @@ static bool inside(const struct side *s, u32 offset, u32 len)
 static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *from, struct side *to)
 {
     u32 so = op->source.offset, to_off = op->dest.offset, len = op->len;
-    if (so + len > PAGE_SIZE || to_off + len > PAGE_SIZE) {
+    if (so + len > PAGE_SIZE || to_off + len > PAGE_SIZE)
         return GNTST_bad_copy_arg;
-    }
     int err = side_acquire(v, from, &op->source, op->flags & GNTCOPY_source_gref);
     err = err ? err : side_acquire(v, to, &op->dest, op->flags & GNTCOPY_dest_gref);
-    if (err) {
+    if (err)
         return err;
-    }
-    if (!inside(from, so, len) || !inside(to, to_off, len)) {
+    if (!inside(from, so, len) || !inside(to, to_off, len))
         return GNTST_general_error;
-    }
-    if (from->pg == to->pg) {
+    if (from->pg == to->pg)
         memmove(to->va + to_off, from->va + so, len);
-    } else {
+    else
         memcpy(to->va + to_off, from->va + so, len);
-    }
     return GNTST_okay;
 }
 
@@ -162,9 +150,8 @@ long grant_op_copy(struct vcpu *v, unsigned long *a)
             ret = -EFAULT;
             break;
         }
-        for (u32 i = 0; i < n; i++) {
+        for (u32 i = 0; i < n; i++)
             op[i].status = (int16_t)copy_one(v, &op[i], &from, &to);
-        }
         side_release(&from);            /* nothing is held over a restart or for long */
         side_release(&to);
         if (guest_write(v, a[1], op, n * sizeof(op[0]))) {

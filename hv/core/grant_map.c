@@ -33,21 +33,17 @@ static struct grant_map *map_of(const struct grant_table *t, u32 handle)
 static bool more_handles(struct grant_table *t)
 {
     u32 i = t->nr_map_frames;
-    if (i >= t->max_map_frames) {
+    if (i >= t->max_map_frames)
         return false;
-    }
     struct grant_map ***dir = &t->map_dir[i / MAP_PER_DIR];
-    if (!*dir && !(*dir = xzalloc(PAGE_SIZE))) {
+    if (!*dir && !(*dir = xzalloc(PAGE_SIZE)))
         return false;
-    }
     struct grant_map *m = xzalloc(PAGE_SIZE);
-    if (!m) {
+    if (!m)
         return false;
-    }
     u32 first = i * (u32)MAP_PER_FRAME;
-    for (u32 k = 0; k < MAP_PER_FRAME; k++) {
+    for (u32 k = 0; k < MAP_PER_FRAME; k++)
         m[k].ref = k + 1 < MAP_PER_FRAME ? first + k + 1 : t->map_free;
-    }
     (*dir)[i % MAP_PER_DIR] = m;
     t->map_free = first;
     t->nr_map_frames++;
@@ -75,9 +71,8 @@ static bool handle_take(struct grant_table *t, u32 handle, struct grant_map *m)
     bool good = false;
     with_lock (&t->map_lock) {
         u32 n = t->nr_map_frames * (u32)MAP_PER_FRAME;
-        if (handle >= n) {
+        if (handle >= n)
             break;
-        }
         struct grant_map *slot = map_of(t, (u32)index_nospec(handle, n));
         good = (slot->flags & MAP_LIVE) && !(slot->flags & MAP_BUSY);
         if (good) {
@@ -125,11 +120,10 @@ static void let_go(const struct grant_map *m)
 /* No CPU shows d what its page-table entries no longer do. */
 static void flush(struct domain *d)
 {
-    if (d->ops->grant_flush) {
+    if (d->ops->grant_flush)
         d->ops->grant_flush(d);
-    } else {
+    else
         tlb_flush_all();
-    }
 }
 
 /* Pins entry op->ref of rd and takes its frame for m. GNTST_*. */
@@ -138,9 +132,8 @@ static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_m
     bool write = !(op->flags & GNTMAP_readonly);
     struct grant_use use;
     int err = grant_pin(rd, op->ref, d->id, write, &use);
-    if (err) {
+    if (err)
         return err;
-    }
     struct page *pg = use.whole ? rd->ops->get_gfn(rd, use.gfn, write) : NULL;
     if (!pg) {
         grant_unpin(rd, op->ref, write);
@@ -157,21 +150,17 @@ static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_m
 static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct grant_peer *peer)
 {
     struct domain *d = v->domain;
-    if (!(op->flags & MAP_LIVE)) {
+    if (!(op->flags & MAP_LIVE))
         return GNTST_bad_gntref;
-    }
     struct domain *rd = grant_peer_get(peer, op->dom);
-    if (!rd) {
+    if (!rd)
         return GNTST_bad_domain;
-    }
     struct grant_map m;
     int err = take_frame(d, rd, op, &m);
-    if (err) {
+    if (err)
         return err;
-    }
-    if (op->flags & GNTMAP_host_map) {
+    if (op->flags & GNTMAP_host_map)
         err = d->ops->grant_map(v, op->host_addr, m.mfn, op->flags);
-    }
     if (!err) {
         u32 handle = handle_new(d->grants, &m);
         if (handle != HANDLE_NONE) {
@@ -202,9 +191,8 @@ long grant_op_map(struct vcpu *v, unsigned long *a)
             ret = -EFAULT;
             break;
         }
-        for (u32 i = 0; i < n; i++) {
+        for (u32 i = 0; i < n; i++)
             op[i].status = (int16_t)map_one(v, &op[i], &peer);
-        }
         if (guest_write(v, a[1], op, n * sizeof(op[0]))) {
             ret = -EFAULT;              /* its mappings end with the domain */
             break;
@@ -234,45 +222,38 @@ static int unmap_one(struct vcpu *v, u32 handle, u64 host_addr, u64 dev_bus_addr
 {
     struct domain *d = v->domain;
     u->taken = handle_take(d->grants, handle, &u->m);
-    if (!u->taken) {
+    if (!u->taken)
         return GNTST_bad_handle;
-    }
     u->handle = handle;
     u->left = u->m.flags;
     if (dev_bus_addr) {
-        if (!(u->left & GNTMAP_device_map) || dev_bus_addr != (u64)u->m.mfn << PAGE_SHIFT) {
+        if (!(u->left & GNTMAP_device_map) || dev_bus_addr != (u64)u->m.mfn << PAGE_SHIFT)
             return GNTST_bad_dev_addr;
-        }
     }
     if (host_addr || new_addr) {
         int err = !(u->left & GNTMAP_host_map) ? GNTST_bad_virt_addr
                   : new_addr ? d->ops->grant_replace(v, host_addr, u->m.mfn, *new_addr, u->m.flags)
                              : d->ops->grant_unmap(v, host_addr, u->m.mfn, u->m.flags);
-        if (err) {
+        if (err)
             return err;
-        }
         u->left &= ~GNTMAP_host_map;
     }
-    if (dev_bus_addr) {
+    if (dev_bus_addr)
         u->left &= ~GNTMAP_device_map;
-    }
     return GNTST_okay;
 }
 
 static void finish(struct domain *d, struct undo *u, u32 n)
 {
     bool unmapped = false;
-    for (u32 i = 0; i < n; i++) {
+    for (u32 i = 0; i < n; i++)
         unmapped |= u[i].taken && ((u[i].left ^ u[i].m.flags) & GNTMAP_host_map);
-    }
-    if (unmapped) {
+    if (unmapped)
         flush(d);
-    }
     for (u32 i = 0; i < n; i++) {
         if (u[i].taken) {
-            if (!(u[i].left & MAP_LIVE)) {
+            if (!(u[i].left & MAP_LIVE))
                 let_go(&u[i].m);
-            }
             handle_put(d->grants, u[i].handle, u[i].left);
         }
     }
@@ -292,9 +273,8 @@ static long unmap_batches(struct vcpu *v, unsigned long *a, bool replace)
     struct undo undo[GRANT_BATCH];
     while ((u32)a[2]) {
         u32 n = MIN((u32)a[2], (u32)GRANT_BATCH);
-        if (guest_read(v, op, a[1], n * sizeof(op[0]))) {
+        if (guest_read(v, op, a[1], n * sizeof(op[0])))
             return -EFAULT;
-        }
         for (u32 i = 0; i < n; i++) {
             if (replace) {
                 struct gnttab_unmap_and_replace *re = &op[i].re;
@@ -305,14 +285,12 @@ static long unmap_batches(struct vcpu *v, unsigned long *a, bool replace)
             }
         }
         finish(v->domain, undo, n);
-        if (guest_write(v, a[1], op, n * sizeof(op[0]))) {
+        if (guest_write(v, a[1], op, n * sizeof(op[0])))
             return -EFAULT;
-        }
         a[1] += n * sizeof(op[0]);
         a[2] = (u32)a[2] - n;
-        if (a[2] && hypercall_preempt(v)) {
+        if (a[2] && hypercall_preempt(v))
             return -ERESTART;
-        }
     }
     return 0;
 }
@@ -333,9 +311,8 @@ int grant_release_mappings(struct domain *d)
             let_go(&m);
             handle_put(t, handle, 0);
         }
-        if (handle % 64 == 63 && hypercall_preempt(current_vcpu())) {
+        if (handle % 64 == 63 && hypercall_preempt(current_vcpu()))
             return -ERESTART;
-        }
     }
     return 0;
 }
@@ -345,9 +322,8 @@ void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, b
     struct grant_table *t = d->grants;
     for (u32 i = 0; t && i < t->nr_map_frames * MAP_PER_FRAME; i++) {
         const struct grant_map *m = map_of(t, i);
-        if (m->flags & MAP_LIVE) {
+        if (m->flags & MAP_LIVE)
             fn(arg, m->mfn, !(m->flags & GNTMAP_readonly));
-        }
     }
 }
 
@@ -363,10 +339,8 @@ int grant_map_init(struct domain *d)
 void grant_map_free(struct domain *d)
 {
     struct grant_table *t = d->grants;
-    for (u32 i = 0; i < t->nr_map_frames; i++) {
+    for (u32 i = 0; i < t->nr_map_frames; i++)
         xfree(t->map_dir[i / MAP_PER_DIR][i % MAP_PER_DIR]);
-    }
-    for (u32 i = 0; i < MAP_DIRS; i++) {
+    for (u32 i = 0; i < MAP_DIRS; i++)
         xfree(t->map_dir[i]);
-    }
 }

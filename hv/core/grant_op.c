@@ -27,13 +27,11 @@ static int write_frames(struct vcpu *v, struct grant_table *t, bool status, u32 
     for (u32 first = 0; first < n; first += ARRAY_SIZE(mfn)) {
         u32 k = MIN(n - first, (u32)ARRAY_SIZE(mfn));
         with_lock (&t->lock) {
-            for (u32 i = 0; i < k; i++) {
+            for (u32 i = 0; i < k; i++)
                 mfn[i] = virt_to_mfn(status ? (void *)t->status[first + i] : t->shared[first + i]);
-            }
         }
-        if (guest_write(v, list + first * sizeof(u64), mfn, k * sizeof(u64))) {
+        if (guest_write(v, list + first * sizeof(u64), mfn, k * sizeof(u64)))
             return GNTST_bad_virt_addr;
-        }
     }
     return GNTST_okay;
 }
@@ -50,38 +48,32 @@ static int grow(struct vcpu *v, struct domain *d, u32 n, int16_t *status)
     }
     for (;;) {
         with_lock (&t->lock) {
-            if (grant_grow(d, MIN(n, t->nr_frames + 16))) {
+            if (grant_grow(d, MIN(n, t->nr_frames + 16)))
                 *status = GNTST_general_error;
-            }
             done = *status != GNTST_okay || t->nr_frames >= n;
         }
-        if (done) {
+        if (done)
             return 0;
-        }
-        if (hypercall_preempt(v)) {
+        if (hypercall_preempt(v))
             return -ERESTART;
-        }
     }
 }
 
 static long op_setup_table(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_setup_table op;
-    if (count != 1) {
+    if (count != 1)
         return -EINVAL;
-    }
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = subject(v, op.dom, &op.status);
     if (d) {
         if (grow(v, d, op.nr_frames, &op.status)) {
             domain_put(d);
             return -ERESTART;
         }
-        if (op.status == GNTST_okay) {
+        if (op.status == GNTST_okay)
             op.status = (int16_t)write_frames(v, d->grants, false, op.nr_frames, (u64)op.frame_list.p);
-        }
         domain_put(d);
     }
     return arg_write_field(v, arg, &op, status);
@@ -90,12 +82,10 @@ static long op_setup_table(struct vcpu *v, u64 arg, u32 count)
 static long op_get_status_frames(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_get_status_frames op;
-    if (count != 1) {
+    if (count != 1)
         return -EINVAL;
-    }
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = subject(v, op.dom, &op.status);
     if (d) {
         struct grant_table *t = d->grants;
@@ -103,9 +93,8 @@ static long op_get_status_frames(struct vcpu *v, u64 arg, u32 count)
             op.status = t->version == 2 && op.nr_frames <= grant_status_frames(t->nr_frames) ? GNTST_okay
                                                                                            : GNTST_general_error;
         }
-        if (op.status == GNTST_okay) {
+        if (op.status == GNTST_okay)
             op.status = (int16_t)write_frames(v, t, true, op.nr_frames, (u64)op.frame_list.p);
-        }
         domain_put(d);
     }
     return arg_write_field(v, arg, &op, status);
@@ -114,12 +103,10 @@ static long op_get_status_frames(struct vcpu *v, u64 arg, u32 count)
 static long op_query_size(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_query_size op;
-    if (count != 1) {
+    if (count != 1)
         return -EINVAL;
-    }
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = subject(v, op.dom, &op.status);
     if (d) {
         op.nr_frames = READ_ONCE(d->grants->nr_frames);
@@ -132,12 +119,10 @@ static long op_query_size(struct vcpu *v, u64 arg, u32 count)
 static long op_set_version(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_set_version op;
-    if (count != 1) {
+    if (count != 1)
         return -EINVAL;
-    }
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = grant_set_version(v->domain, op.version);
     op.version = READ_ONCE(v->domain->grants->version);
     int fault = arg_write(v, arg, &op);
@@ -147,17 +132,14 @@ static long op_set_version(struct vcpu *v, u64 arg, u32 count)
 static long op_get_version(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_get_version op;
-    if (count != 1) {
+    if (count != 1)
         return -EINVAL;
-    }
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = 0;
     struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     op.version = READ_ONCE(d->grants->version);
     domain_put(d);
     return arg_write_field(v, arg, &op, version);
@@ -166,18 +148,15 @@ static long op_get_version(struct vcpu *v, u64 arg, u32 count)
 static long op_dump_table(struct vcpu *v, u64 arg, u32 count)
 {
     struct gnttab_dump_table op;
-    if (count != 1) {
+    if (count != 1)
         return -EINVAL;
-    }
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     /* Who fills the log, fills it for everybody: not for any guest. */
     struct domain *d = NULL;
     op.status = GNTST_permission_denied;
-    if (domain_has(v->domain, RIGHT_CONTROL)) {
+    if (domain_has(v->domain, RIGHT_CONTROL))
         d = subject(v, op.dom, &op.status);
-    }
     if (d) {
         grant_dump(d);
         domain_put(d);
@@ -188,9 +167,8 @@ static long op_dump_table(struct vcpu *v, u64 arg, u32 count)
 static int swap_one(struct vcpu *v, u64 arg)
 {
     struct gnttab_swap_grant_ref op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     op.status = (int16_t)grant_swap(v->domain, op.ref_a, op.ref_b);
     return arg_write_field(v, arg, &op, status);
 }
@@ -199,9 +177,8 @@ static int swap_one(struct vcpu *v, u64 arg)
 static struct page *give_up(struct domain *d, u64 gfn)
 {
     struct page *pg = d->ops->get_gfn(d, gfn, false);
-    if (!pg) {
+    if (!pg)
         return NULL;
-    }
     d->ops->put_gfn(pg, false);
     if (steal_page(d, pg)) {            /* looks at the owner and the references itself */
         return NULL;
@@ -214,30 +191,26 @@ static struct page *give_up(struct domain *d, u64 gfn)
 static int transfer(struct domain *d, const struct gnttab_transfer *op)
 {
     struct page *pg = give_up(d, op->mfn);
-    if (!pg) {
+    if (!pg)
         return GNTST_bad_page;
-    }
     struct domain *rd = domain_get(op->domid);
     int err = rd && !rd->is_dying ? grant_transfer_begin(rd, op->ref, d->id) : GNTST_bad_domain;
     if (!err) {
         err = assign_pages(rd, pg, 0) ? GNTST_general_error : GNTST_okay;
         grant_transfer_end(rd, op->ref, page_to_mfn(pg), !err);
     }
-    if (err) {
+    if (err)
         free_stolen_page(pg);
-    }
-    if (rd) {
+    if (rd)
         domain_put(rd);
-    }
     return err;
 }
 
 static int transfer_one(struct vcpu *v, u64 arg)
 {
     struct gnttab_transfer op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     op.status = (int16_t)transfer(v->domain, &op);
     return arg_write_field(v, arg, &op, status);
 }
@@ -247,14 +220,12 @@ static long each(struct vcpu *v, unsigned long *a, size_t size, int (*one)(struc
 {
     while ((u32)a[2]) {
         int err = one(v, a[1]);
-        if (err) {
+        if (err)
             return err;
-        }
         a[1] += size;
         a[2] = (u32)a[2] - 1;
-        if (a[2] && hypercall_preempt(v)) {
+        if (a[2] && hypercall_preempt(v))
             return -ERESTART;
-        }
     }
     return 0;
 }
@@ -262,14 +233,12 @@ static long each(struct vcpu *v, unsigned long *a, size_t size, int (*one)(struc
 long do_grant_table_op(struct vcpu *v, unsigned long *a)
 {
     u32 count = (u32)a[2];
-    if ((int32_t)count < 0) {
+    if ((int32_t)count < 0)
         return -EINVAL;
-    }
     if ((u32)a[0] <= GNTTABOP_unmap_grant_ref || (u32)a[0] == GNTTABOP_unmap_and_replace) {
         const struct guest_ops *ops = v->domain->ops;
-        if (ops->grant_begin && ops->grant_begin(v)) {
+        if (ops->grant_begin && ops->grant_begin(v))
             return -ERESTART;
-        }
     }
     switch ((u32)a[0]) {
     case GNTTABOP_map_grant_ref:

@@ -38,9 +38,8 @@ void keyhandler_run(char c)
 static void key_help(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (keys[i].fn) {
+        if (keys[i].fn)
             printk(LOG_INFO, " key '%c': %s\n", i, keys[i].help);
-        }
     }
 }
 

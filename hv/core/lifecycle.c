@@ -19,16 +19,14 @@
 void vcpu_pause(struct vcpu *v)
 {
     __atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);
-    if (v != current_vcpu()) {
+    if (v != current_vcpu())
         vcpu_sleep_sync(v);
-    }
 }
 
 void vcpu_unpause(struct vcpu *v)
 {
-    if (__atomic_sub_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST) == 0) {
+    if (__atomic_sub_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST) == 0)
         vcpu_wake(v);
-    }
 }
 
 void domain_pause_nosync(struct domain *d)
@@ -45,9 +43,8 @@ void domain_pause(struct domain *d)
     struct vcpu *v;
     domain_pause_nosync(d);
     for_each_vcpu (d, v) {
-        if (v != current_vcpu()) {
+        if (v != current_vcpu())
             vcpu_sleep_sync(v);
-        }
     }
 }
 
@@ -66,9 +63,8 @@ void domain_unpause(struct domain *d)
 int domain_controller_pause(struct domain *d)
 {
     with_lock (&d->lock) {
-        if (d->controller_pause_count == CONTROLLER_PAUSES_MAX) {
+        if (d->controller_pause_count == CONTROLLER_PAUSES_MAX)
             return -EOVERFLOW;
-        }
         d->controller_pause_count++;
     }
     domain_pause(d);
@@ -78,9 +74,8 @@ int domain_controller_pause(struct domain *d)
 int domain_controller_unpause(struct domain *d)
 {
     with_lock (&d->lock) {
-        if (d->controller_pause_count == 0) {
+        if (d->controller_pause_count == 0)
             return -EINVAL;
-        }
         d->controller_pause_count--;
         d->creation_finished = true;
         wallclock_to_guest(d);          /* its builder has cleared the shared page */
@@ -97,32 +92,27 @@ static NORETURN void machine_end(u8 reason)
     static const char *const names[] = { "power off", "reboot", "suspend", "crash", "watchdog", "soft reset" };
     const char *name = reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason";
     printk(LOG_WARN, "dom0 shut down: %s\n", name);
-    if (reason == SHUTDOWN_poweroff) {
+    if (reason == SHUTDOWN_poweroff)
         arch_machine_power_off();
-    }
     if (opt_noreboot) {
         printk(LOG_WARN, "halted (noreboot)\n");
-        for (;;) {
+        for (;;)
             arch_spin_poll();
-        }
     }
     arch_machine_restart();
 }
 
 void domain_shutdown(struct domain *d, u8 reason)
 {
-    if (d == dom0) {
+    if (d == dom0)
         machine_end(reason);
-    }
-    if (__atomic_exchange_n(&d->is_shutting_down, true, __ATOMIC_ACQ_REL)) {
+    if (__atomic_exchange_n(&d->is_shutting_down, true, __ATOMIC_ACQ_REL))
         return;
-    }
     d->shutdown_code = d->shutdown_latched ? d->shutdown_latched - 1 : reason;
     domain_pause_nosync(d);
     __atomic_store_n(&d->is_shut_down, true, __ATOMIC_RELEASE);
-    if (current_vcpu()->domain == d) {
+    if (current_vcpu()->domain == d)
         softirq_raise(SOFTIRQ_SCHED);
-    }
     domains_tell_change();
 }
 
@@ -219,16 +209,14 @@ void domain_kill_start(struct domain *d)
             d->outstanding_pages = 0;
         }
     }
-    if (first) {
+    if (first)
         domain_pause(d);
-    }
 }
 
 int domain_kill(struct domain *d)
 {
-    if (__atomic_exchange_n(&d->killing, true, __ATOMIC_ACQUIRE)) {
+    if (__atomic_exchange_n(&d->killing, true, __ATOMIC_ACQUIRE))
         return -ERESTART;
-    }
     int err = 0;
     while (!err && d->dying_stage != KILL_DONE) {
         err = kill_stage(d);

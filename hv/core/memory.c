@@ -21,13 +21,11 @@ static long op_ask(struct vcpu *v, unsigned cmd, u64 arg)
 {
     struct xen_memory_domain m;
     int err = 0;
-    if (arg_read(v, &m, arg)) {
+    if (arg_read(v, &m, arg))
         return -EFAULT;
-    }
     struct domain *d = domain_get_for(v, m.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     u64 n = READ_ONCE(d->tot_pages);
     if (cmd == XENMEM_maximum_reservation) {
         n = READ_ONCE(d->max_pages);
@@ -43,17 +41,14 @@ static long op_memory_map(struct vcpu *v, u64 arg)
 {
     struct xen_memory_map m;
     struct domain *d = v->domain;
-    if (arg_read(v, &m, arg)) {
+    if (arg_read(v, &m, arg))
         return -EFAULT;
-    }
     with_lock (&d->lock) {
-        if (!d->e820_nr) {
+        if (!d->e820_nr)
             return -ENOSYS;
-        }
         m.nr_entries = MIN(m.nr_entries, d->e820_nr);
-        if (copy_to_void(v, m.buffer, 0, d->e820, m.nr_entries * E820_ENTRY_SIZE)) {
+        if (copy_to_void(v, m.buffer, 0, d->e820, m.nr_entries * E820_ENTRY_SIZE))
             return -EFAULT;
-        }
     }
     return arg_write_field(v, arg, &m, nr_entries);
 }
@@ -63,16 +58,13 @@ static long op_set_memory_map(struct vcpu *v, u64 arg)
     struct xen_foreign_memory_map m;
     void *map = NULL;
     int err = 0;
-    if (arg_read(v, &m, arg)) {
+    if (arg_read(v, &m, arg))
         return -EFAULT;
-    }
-    if (m.map.nr_entries > E820_ENTRIES_MAX) {
+    if (m.map.nr_entries > E820_ENTRIES_MAX)
         return -EINVAL;
-    }
     struct domain *d = domain_get_for(v, m.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     size_t size = m.map.nr_entries * E820_ENTRY_SIZE;
     if (size) {
         map = xzalloc(size);
@@ -96,13 +88,11 @@ static long op_pod_target(struct vcpu *v, u64 arg)
 {
     struct xen_pod_target t;
     int err = 0;
-    if (arg_read(v, &t, arg)) {
+    if (arg_read(v, &t, arg))
         return -EFAULT;
-    }
     struct domain *d = domain_get_for(v, t.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     t.tot_pages = READ_ONCE(d->tot_pages);
     t.pod_cache_pages = t.pod_entries = 0;
     domain_put(d);
@@ -114,22 +104,18 @@ static long op_claim(struct vcpu *v, u64 arg)
 {
     struct xen_memory_reservation r;
     int err = 0;
-    if (arg_read(v, &r, arg)) {
+    if (arg_read(v, &r, arg))
         return -EFAULT;
-    }
-    if (!handle_null(r.extent_start) || r.extent_order || r.mem_flags) {
+    if (!handle_null(r.extent_start) || r.extent_order || r.mem_flags)
         return -EINVAL;
-    }
     struct domain *d = domain_get_for(v, r.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     u64 have = READ_ONCE(d->tot_pages);
-    if (r.nr_extents > READ_ONCE(d->max_pages)) {
+    if (r.nr_extents > READ_ONCE(d->max_pages))
         err = -EINVAL;
-    } else if (r.nr_extents > have && r.nr_extents - have > free_page_count()) {
+    else if (r.nr_extents > have && r.nr_extents - have > free_page_count())
         err = -ENOMEM;
-    }
     domain_put(d);
     return err;
 }
@@ -138,9 +124,8 @@ static long op_claim(struct vcpu *v, u64 arg)
 static long op_reserved_memory(struct vcpu *v, u64 arg)
 {
     struct xen_reserved_device_memory_map m;
-    if (arg_read(v, &m, arg)) {
+    if (arg_read(v, &m, arg))
         return -EFAULT;
-    }
     m.nr_entries = 0;
     return arg_write_field(v, arg, &m, nr_entries);
 }
@@ -164,9 +149,8 @@ long do_memory_op(struct vcpu *v, unsigned long *a)
     unsigned cmd = a[0] & ((1u << MEMOP_BITS) - 1);
     u64 start = a[0] >> MEMOP_BITS;
     long rc = admit(v->domain, cmd);
-    if (rc) {
+    if (rc)
         return rc;
-    }
     switch (cmd) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:

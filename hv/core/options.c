@@ -23,12 +23,10 @@ int parse_bool(const char *s)
     static const char *const no[] = { "no", "off", "false", "disable", "0" };
     static const char *const yes[] = { "yes", "on", "true", "enable", "1" };
     for (unsigned i = 0; i < ARRAY_SIZE(no); i++) {
-        if (!strcmp(s, no[i])) {
+        if (!strcmp(s, no[i]))
             return 0;
-        }
-        if (!strcmp(s, yes[i])) {
+        if (!strcmp(s, yes[i]))
             return 1;
-        }
     }
     return -1;
 }
@@ -52,13 +50,12 @@ static bool set_number(const struct option *o, const char *value)
     if (end == value || *end != '\0') {
         return false;
     }
-    if (o->size == 8) {
+    if (o->size == 8)
         *(u64 *)o->var = n;
-    } else if (n <= 0xffffffffu) {
+    else if (n <= 0xffffffffu)
         *(u32 *)o->var = (u32)n;
-    } else {
+    else
         return false;
-    }
     return true;
 }
 
@@ -69,21 +66,18 @@ static bool set_option(const struct option *o, const char *value, bool negated)
     switch (o->kind) {
     case OPT_BOOL:
         truth = value ? parse_bool(value) : 1;
-        if (truth < 0) {
+        if (truth < 0)
             return false;
-        }
         *(bool *)o->var = (truth != 0) != negated;
         return true;
     case OPT_INT:
     case OPT_SIZE:
-        if (negated) {
+        if (negated)
             return !value && set_number(o, "0");
-        }
         return value && set_number(o, value);
     default:
-        if (negated && value) {
+        if (negated && value)
             return false;
-        }
         strlcpy(o->var, negated ? "no" : value ? value : "", o->size);
         return true;
     }
@@ -96,9 +90,8 @@ static bool set_named(const char *name, size_t n, const char *word, const char *
     for (const struct option *o = options_start; o < options_end; o++) {
         if (same_name(name, o->name, n)) {
             found = true;
-            if (!set_option(o, value, negated)) {
+            if (!set_option(o, value, negated))
                 printk(LOG_WARN, "command line: bad value in \"%s\" (%s)\n", word, o->help);
-            }
         }
     }
     return found;
@@ -130,18 +123,15 @@ void options_parse(const char *p)
             return;
         }
         for (; *p != '\0' && (quoted || (*p != ' ' && *p != '\t')); p++) {
-            if (*p == '"') {
+            if (*p == '"')
                 quoted = !quoted;
-            } else if (n < sizeof(word) - 1) {
+            else if (n < sizeof(word) - 1)
                 word[n++] = *p;
-            }
         }
         word[n] = '\0';
-        if (!strcmp(word, "--")) {
+        if (!strcmp(word, "--"))
             return;
-        }
-        if (n) {
+        if (n)
             parse_one(word);
-        }
     }
 }

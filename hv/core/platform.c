@@ -13,9 +13,8 @@
 
 static long set_time(u64 sec, u32 nsec, u64 system_time)
 {
-    if (nsec >= NSEC_PER_SEC) {
+    if (nsec >= NSEC_PER_SEC)
         return -EINVAL;
-    }
     wallclock_set(sec, nsec, (s_time_t)system_time);
     return 0;
 }
@@ -75,9 +74,8 @@ static long get_symbol(struct vcpu *v, struct xenpf_symdata *s)
         return 0;
     }
     len = strlen(name) + 1;
-    if (copy_to_handle(v, s->name, 0, name, MIN(len, (size_t)s->namelen))) {
+    if (copy_to_handle(v, s->name, 0, name, MIN(len, (size_t)s->namelen)))
         return -EFAULT;
-    }
     s->namelen = (u32)len - 1;
     s->symnum++;
     s->address = addr;
@@ -91,19 +89,16 @@ long do_platform_op(struct vcpu *v, unsigned long *a)
     struct xen_platform_op op;
     long rc = 0;
 
-    if (arg_read(v, &op, a[0])) {
+    if (arg_read(v, &op, a[0]))
         return -EFAULT;
-    }
-    if (op.interface_version != XENPF_INTERFACE_VERSION) {
+    if (op.interface_version != XENPF_INTERFACE_VERSION)
         return -EACCES;
-    }
     switch (op.cmd) {
     case XENPF_settime32:
         return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
     case XENPF_settime64:
-        if (op.u.settime64.mbz) {
+        if (op.u.settime64.mbz)
             return -EINVAL;
-        }
         return set_time(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
     case XENPF_enter_acpi_sleep:
         return power_enter_sleep(&op.u.enter_acpi_sleep);

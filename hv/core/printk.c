@@ -45,9 +45,8 @@ static char uart_last = '\n';        /* what the UART sent last */
 
 bool console_lock_take(void)
 {
-    if (lock_busted || READ_ONCE(lock_owner) == cpu_top()) {
+    if (lock_busted || READ_ONCE(lock_owner) == cpu_top())
         return false;
-    }
     spin_lock(&console_lock);
     lock_owner = cpu_top();
     return true;
@@ -76,9 +75,8 @@ void printk_verbose(bool on)
 static void ring_put(char c)
 {
     ring[ring_end++ & ring_mask] = c;
-    if (ring_end - ring_first > ring_mask + 1) {
+    if (ring_end - ring_first > ring_mask + 1)
         ring_first = ring_end - (ring_mask + 1);
-    }
 }
 
 u32 conring_start(void)
@@ -91,12 +89,10 @@ u32 conring_read(u32 *index, char *buf, u32 n)
     bool taken = console_lock_take();
     u32 i = *index, got = 0;
     /* Neither overwritten already nor not yet written: that would start anew. */
-    if (ring_end - i > ring_end - ring_first) {
+    if (ring_end - i > ring_end - ring_first)
         i = (int)(i - ring_end) > 0 ? ring_end : ring_first;
-    }
-    while (got < n && i != ring_end) {
+    while (got < n && i != ring_end)
         buf[got++] = ring[i++ & ring_mask];
-    }
     *index = i;
     console_lock_release(taken);
     return got;
@@ -105,9 +101,8 @@ u32 conring_read(u32 *index, char *buf, u32 n)
 void conring_clear(u32 index)
 {
     bool taken = console_lock_take();
-    if (ring_end - index <= ring_end - ring_first) {
+    if (ring_end - index <= ring_end - ring_first)
         ring_first = index;
-    }
     console_lock_release(taken);
 }
 
@@ -121,14 +116,12 @@ static void ring_grow(u64 size)
 {
     bool taken = console_lock_take();
     u32 n = RING_MIN;
-    while (n < size && n < RING_MAX) {
+    while (n < size && n < RING_MAX)
         n *= 2;
-    }
     /* What has been written stays in its place as long as it has not wrapped. */
     if (n - 1 > ring_mask) {
-        if (ring_end > ring_mask) {
+        if (ring_end > ring_mask)
             ring_first = ring_end;
-        }
         ring_mask = n - 1;
     }
     console_lock_release(taken);
@@ -160,17 +153,15 @@ void console_put(const char *s, size_t n, bool to_ring)
         if (to_ring && s[i] != '\0') {
             ring_put(s[i]);
         }
-        if (uart) {
+        if (uart)
             uart_text(s[i]);
-        }
     }
 }
 
 void printk_replay(void)
 {
-    for (u32 i = ring_first; i != ring_end; i++) {
+    for (u32 i = ring_first; i != ring_end; i++)
         uart_text(ring[i & ring_mask]);
-    }
 }
 
 static void log_string(const char *s)
@@ -229,9 +220,8 @@ static void vlog(const char *prefix, enum loglevel level, const struct threshold
     u32 missed = 0;
 
     if (level >= t->always && !lock_busted && !READ_ONCE(verbose)) {
-        if (level >= t->limited || !limiter_allows(l, &missed)) {
+        if (level >= t->limited || !limiter_allows(l, &missed))
             return;
-        }
     }
     if (missed) {
         snprintf(buf, sizeof(buf), "%u lines suppressed\n", missed);
@@ -265,9 +255,8 @@ void console_guest_line(struct domain *d, const char *s, size_t n)
     char prefix[16];
     u32 missed;
 
-    if (!limiter_allows(l, &missed)) {
+    if (!limiter_allows(l, &missed))
         return;
-    }
     bool taken = console_lock_take();
     uart_newline();
     snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
@@ -287,9 +276,8 @@ static int level_of(const char *s, size_t n)
         { "none", 0 }, { "error", 1 }, { "warning", 2 }, { "info", 3 }, { "debug", 4 }, { "all", 4 },
     };
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strlen(names[i].name) == n && !strncmp(names[i].name, s, n)) {
+        if (strlen(names[i].name) == n && !strncmp(names[i].name, s, n))
             return names[i].shown;
-        }
     }
     return -1;
 }

@@ -22,9 +22,8 @@ struct ranges {
 struct ranges *ranges_create(void)
 {
     struct ranges *s = xzalloc_type(struct ranges);
-    if (s) {
+    if (s)
         spin_lock_init(&s->lock, LOCK_RANGES);
-    }
     return s;
 }
 
@@ -44,15 +43,13 @@ static int lock_with_room(struct ranges *s)
         u32 room = s->room ? s->room * 2 : 8;
         spin_unlock(&s->lock);
         struct range *n = room > RANGES_ROOM_MAX ? NULL : xzalloc_array(struct range, room);
-        if (!n) {
+        if (!n)
             return -ENOMEM;
-        }
         spin_lock(&s->lock);
         struct range *old = n;
         if (room > s->room) {
-            if (s->nr) {
+            if (s->nr)
                 memcpy(n, s->r, s->nr * sizeof(*n));
-            }
             old = s->r;
             s->r = n;
             s->room = room;
@@ -72,11 +69,10 @@ static u32 find(const struct ranges *s, u64 x)
     u32 lo = 0, hi = s->nr;
     while (lo < hi) {
         u32 mid = (lo + hi) / 2;
-        if (s->r[mid].last < x) {
+        if (s->r[mid].last < x)
             lo = mid + 1;
-        } else {
+        else
             hi = mid;
-        }
     }
     return lo;
 }
@@ -84,24 +80,20 @@ static u32 find(const struct ranges *s, u64 x)
 /* Replaces the intervals [from, to) by n new ones (n <= to - from + 1). */
 static void replace(struct ranges *s, u32 from, u32 to, const struct range *with, u32 n)
 {
-    if (to < s->nr) {
+    if (to < s->nr)
         memmove(&s->r[from + n], &s->r[to], (s->nr - to) * sizeof(*s->r));
-    }
-    for (u32 i = 0; i < n; i++) {
+    for (u32 i = 0; i < n; i++)
         s->r[from + i] = with[i];
-    }
     s->nr = s->nr - (to - from) + n;
 }
 
 int ranges_add(struct ranges *s, u64 first, u64 last)
 {
-    if (first > last) {
+    if (first > last)
         return -EINVAL;
-    }
     int err = lock_with_room(s);
-    if (err) {
+    if (err)
         return err;
-    }
     /* Everything that overlaps or touches becomes one. */
     u32 from = find(s, first ? first - 1 : 0), to = from;
     struct range n = { first, last };
@@ -117,25 +109,20 @@ int ranges_add(struct ranges *s, u64 first, u64 last)
 
 int ranges_remove(struct ranges *s, u64 first, u64 last)
 {
-    if (first > last) {
+    if (first > last)
         return -EINVAL;
-    }
     int err = lock_with_room(s);
-    if (err) {
+    if (err)
         return err;
-    }
     u32 from = find(s, first), to = from, n = 0;
     struct range rest[2];
-    while (to < s->nr && s->r[to].first <= last) {
+    while (to < s->nr && s->r[to].first <= last)
         to++;
-    }
     if (to > from) {
-        if (s->r[from].first < first) {
+        if (s->r[from].first < first)
             rest[n++] = (struct range){ s->r[from].first, first - 1 };
-        }
-        if (s->r[to - 1].last > last) {
+        if (s->r[to - 1].last > last)
             rest[n++] = (struct range){ last + 1, s->r[to - 1].last };
-        }
         replace(s, from, to, rest, n);
     }
     spin_unlock(&s->lock);
@@ -144,9 +131,8 @@ int ranges_remove(struct ranges *s, u64 first, u64 last)
 
 bool ranges_contains(struct ranges *s, u64 first, u64 last)
 {
-    if (!s || first > last) {
+    if (!s || first > last)
         return false;
-    }
     spin_lock(&s->lock);
     u32 i = find(s, first);
     bool in = i < s->nr && s->r[i].first <= first && s->r[i].last >= last;

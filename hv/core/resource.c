@@ -20,9 +20,8 @@ static long resource_frames(struct vcpu *v, unsigned long *a, struct domain *d,
                             const struct xen_mem_acquire_resource *r, u64 start)
 {
     u32 limit = grant_max_frames(d, r->id);
-    if (r->frame >= limit || r->nr_frames > limit - r->frame) {
+    if (r->frame >= limit || r->nr_frames > limit - r->frame)
         return -EINVAL;
-    }
     for (u64 i = start; i < r->nr_frames; i++) {
         mfn_t mfn;
         if (i > start && i % 16 == 0 && hypercall_preempt(v)) {
@@ -32,9 +31,8 @@ static long resource_frames(struct vcpu *v, unsigned long *a, struct domain *d,
         int err = grant_get_frame(d, r->id, (u32)(r->frame + i), &mfn);
         xen_pfn_t frame = mfn;
         err = err ? err : copy_to_handle(v, r->frame_list, i, &frame, 1);
-        if (err) {
+        if (err)
             return err;
-        }
     }
     return 0;
 }
@@ -43,22 +41,17 @@ long memory_acquire(struct vcpu *v, unsigned long *a, u64 start)
 {
     struct xen_mem_acquire_resource r;
     int err = 0;
-    if (arg_read(v, &r, a[1])) {
+    if (arg_read(v, &r, a[1]))
         return -EFAULT;
-    }
-    if (r.pad || (handle_null(r.frame_list) && r.nr_frames)) {
+    if (r.pad || (handle_null(r.frame_list) && r.nr_frames))
         return -EINVAL;
-    }
-    if (r.type != XENMEM_resource_grant_table) {
+    if (r.type != XENMEM_resource_grant_table)
         return -EOPNOTSUPP;
-    }
-    if (r.id != XENMEM_resource_grant_table_id_shared && r.id != XENMEM_resource_grant_table_id_status) {
+    if (r.id != XENMEM_resource_grant_table_id_shared && r.id != XENMEM_resource_grant_table_id_status)
         return -EINVAL;
-    }
     struct domain *d = domain_get_for(v, r.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     long rc = d == v->domain ? -EPERM
             : handle_null(r.frame_list) ? resource_size(v, a[1], d, &r)
             : resource_frames(v, a, d, &r, start);

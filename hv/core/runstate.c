@@ -11,9 +11,8 @@ static void fill(const struct vcpu *v, struct vcpu_runstate_info *out)
 {
     *out = (struct vcpu_runstate_info){ .state = (int)v->runstate_state,
                                         .state_entry_time = (u64)v->runstate_entry };
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i++)
         out->time[i] = v->runstate_time[i];
-    }
 }
 
 u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
@@ -22,9 +21,8 @@ u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
     s_time_t here = MAX(now() - v->runstate_entry, 0);
     u64 ran = v->runstate_time[RUNSTATE_running];
 
-    if (v->runstate_state == RUNSTATE_running) {
+    if (v->runstate_state == RUNSTATE_running)
         ran += (u64)here;
-    }
     if (out != NULL) {
         fill(v, out);
         out->time[v->runstate_state] += (u64)here;
@@ -38,9 +36,8 @@ void vcpu_runstate_to_guest(struct vcpu *v)
     u64 va = READ_ONCE(v->runstate_guest), entry, at;
     struct vcpu_runstate_info r;
 
-    if (va == 0) {
+    if (va == 0)
         return;
-    }
     /* No lock: the account of the current vCPU changes on this CPU only. An address
      * that has become bad is the guest's own loss. */
     fill(v, &r);
@@ -53,9 +50,8 @@ void vcpu_runstate_to_guest(struct vcpu *v)
     at = va + offsetof(struct vcpu_runstate_info, state_entry_time);
     entry = r.state_entry_time;
     r.state_entry_time |= XEN_RUNSTATE_UPDATE;
-    if (guest_write(v, at, &r.state_entry_time, sizeof(entry)) == 0 && arg_write(v, va, &r) == 0) {
+    if (guest_write(v, at, &r.state_entry_time, sizeof(entry)) == 0 && arg_write(v, va, &r) == 0)
         (void)guest_write(v, at, &entry, sizeof(entry));
-    }
 }
 
 u64 cpu_idle_ns(unsigned cpu)

@@ -47,9 +47,8 @@ struct runq *runq_lock(struct vcpu *v)
         struct runq *q = &runqs[cpu];
 
         spin_lock(&q->lock);
-        if (likely(v->cpu == cpu)) {
+        if (likely(v->cpu == cpu))
             return q;
-        }
         spin_unlock(&q->lock);
     }
 }
@@ -86,9 +85,8 @@ static void charge(struct vcpu *v, s_time_t t)
 {
     s_time_t ran = t - v->sched.charged;
 
-    if (v->is_idle || ran <= 0) {
+    if (v->is_idle || ran <= 0)
         return;
-    }
     v->sched.charged = t;
     v->sched.boost -= MIN(ran, v->sched.boost);
     v->sched.vtime += (s64)((u64)ran * VTIME_SCALE / READ_ONCE(v->domain->weight));
@@ -102,17 +100,14 @@ static void runq_update(struct runq *q, s_time_t t)
     s64 m = q->min;
 
     charge(c, t);
-    if (h != NULL) {
+    if (h != NULL)
         m = h->sched.vtime;
-    }
-    if (!c->is_idle && (h == NULL || c->sched.vtime - m < 0)) {
+    if (!c->is_idle && (h == NULL || c->sched.vtime - m < 0))
         m = c->sched.vtime;
-    }
     if (m - q->min > 0) {
         q->min = m;
-        if (m - READ_ONCE(vclock) > 0) {
+        if (m - READ_ONCE(vclock) > 0)
             WRITE_ONCE(vclock, m);
-        }
     }
 }
 
@@ -122,9 +117,8 @@ static void queue_insert(struct runq *q, struct vcpu *v)
 {
     struct list *p = q->queue.prev;
 
-    while (p != &q->queue && before(v, list_entry(p, struct vcpu, sched.queue))) {
+    while (p != &q->queue && before(v, list_entry(p, struct vcpu, sched.queue)))
         p = p->prev;
-    }
     list_add(&v->sched.queue, p);
     v->sched.on_queue = true;
     v->sched.place = false;
@@ -145,11 +139,10 @@ static void queue_join(struct runq *q, struct vcpu *v, s64 max_lag, s64 lead)
     if (q->nr == 0 && q->curr->is_idle && q->min - (vclock - DRIFT) < 0) {
         q->min = vclock - DRIFT;        /* time did not stand still while the CPU idled */
     }
-    if (v->sched.vtime - (q->min - max_lag) < 0) {
+    if (v->sched.vtime - (q->min - max_lag) < 0)
         v->sched.vtime = q->min - max_lag;
-    } else if (v->sched.vtime - (q->min + MAX(lead, 0)) > 0) {
+    else if (v->sched.vtime - (q->min + MAX(lead, 0)) > 0)
         v->sched.vtime = q->min + MAX(lead, 0);
-    }
     queue_insert(q, v);
 }
 
@@ -180,9 +173,8 @@ static void call_idler(const struct vcpu *v)
 {
     u64 idlers = READ_ONCE(idle_mask) & allowed_cpus(v);
 
-    if (unlikely(idlers != 0)) {
+    if (unlikely(idlers != 0))
         softirq_raise_on(ffs64(idlers), SOFTIRQ_SCHED);
-    }
 }
 
 /* v has just come to q: does the CPU, or an idle one, have to act? */
@@ -197,11 +189,10 @@ static void tickle(struct runq *q, struct vcpu *v, s_time_t t)
     if (before(v, c)) {
         s_time_t when = c->sched.started + US(READ_ONCE(sched_ratelimit_us));
 
-        if (t >= when) {
+        if (t >= when)
             softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
-        } else {
+        else
             runq_arm(q, when);
-        }
     } else {
         runq_arm(q, t + TIMESLICE);
     }
@@ -230,9 +221,8 @@ static unsigned choose_cpu(const struct vcpu *v)
     }
     best = (preferred >> v->cpu) & 1 ? v->cpu : ffs64(preferred);
     for (u64 m = preferred; m != 0; m &= m - 1) {
-        if (READ_ONCE(runqs[ffs64(m)].nr) < READ_ONCE(runqs[best].nr)) {
+        if (READ_ONCE(runqs[ffs64(m)].nr) < READ_ONCE(runqs[best].nr))
             best = ffs64(m);
-        }
     }
     return best;
 }
@@ -240,19 +230,16 @@ static unsigned choose_cpu(const struct vcpu *v)
 /* Is a wake-up done without a place in a queue? v's queue is locked. */
 static bool settled(struct runq *q, struct vcpu *v, s_time_t t)
 {
-    if (!vcpu_runnable(v) || v->sched.on_queue || q->curr == v || v->sched.parked) {
+    if (!vcpu_runnable(v) || v->sched.on_queue || q->curr == v || v->sched.parked)
         return true;
-    }
     if (READ_ONCE(v->is_running)) {
         /* Its last CPU is still saving it and will place it afterwards. */
         (void)__atomic_exchange_n(&v->sched.place, true, __ATOMIC_SEQ_CST);
-        if (READ_ONCE(v->is_running)) {
+        if (READ_ONCE(v->is_running))
             return true;
-        }
     }
-    if (v->runstate_state != RUNSTATE_runnable) {
+    if (v->runstate_state != RUNSTATE_runnable)
         runstate_change(v, RUNSTATE_runnable, t);
-    }
     if (cap_exhausted(v->domain, t)) {
         v->sched.parked = true;
         cap_park(v->domain);
@@ -327,12 +314,10 @@ void vcpu_sleep_nosync(struct vcpu *v)
         if (q->curr == v) {
             softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
         } else {
-            if (v->sched.on_queue) {
+            if (v->sched.on_queue)
                 queue_remove(q, v);
-            }
-            if (v->runstate_state == RUNSTATE_runnable) {
+            if (v->runstate_state == RUNSTATE_runnable)
                 runstate_change(v, sleep_state(v), now());
-            }
         }
     }
     runq_unlock(q);
@@ -352,11 +337,10 @@ void vcpu_sleep_sync(struct vcpu *v)
 void vcpu_block(struct vcpu *v)
 {
     __atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
-    if (vcpu_upcall_waiting(v)) {
+    if (vcpu_upcall_waiting(v))
         __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
-    } else {
+    else
         softirq_raise(SOFTIRQ_SCHED);
-    }
 }
 
 void vcpu_yield(struct vcpu *v)
@@ -401,12 +385,10 @@ static struct vcpu *take_from(struct runq *o, struct runq *q, s_time_t t)
         if (may_come(v, q->cpu, t)) {
             bool likes = (preferred_cpus(v) >> q->cpu) & 1;
 
-            if (likes || found == NULL) {
+            if (likes || found == NULL)
                 found = v;
-            }
-            if (likes) {
+            if (likes)
                 break;
-            }
         }
     }
     if (found != NULL) {
@@ -430,13 +412,11 @@ static struct vcpu *steal(struct runq *q, s_time_t t)
         for (u64 m = left; m != 0; m &= m - 1) {
             struct runq *i = &runqs[ffs64(m)];
 
-            if (READ_ONCE(i->nr) > (o != NULL ? READ_ONCE(o->nr) : 0)) {
+            if (READ_ONCE(i->nr) > (o != NULL ? READ_ONCE(o->nr) : 0))
                 o = i;
-            }
         }
-        if (o == NULL) {
+        if (o == NULL)
             break;
-        }
         left &= ~(1UL << o->cpu);
         for (unsigned i = 0; i < 4 && v == NULL; i++) {
             if (spin_trylock(&o->lock)) {
@@ -446,9 +426,8 @@ static struct vcpu *steal(struct runq *q, s_time_t t)
             }
             arch_spin_poll();
         }
-        if (v != NULL) {
+        if (v != NULL)
             return v;
-        }
     }
     return NULL;
 }
@@ -466,16 +445,14 @@ static void balance_push(struct runq *q, s_time_t t)
         list_for_each (p, &q->queue) {
             list_entry(p, struct vcpu, sched.queue)->sched.vtime += shift;
         }
-        if (!q->curr->is_idle) {
+        if (!q->curr->is_idle)
             q->curr->sched.vtime += shift;
-        }
     }
     for (u64 m = sched_online.bits & ~(1UL << q->cpu); m != 0; m &= m - 1) {
         struct runq *o = &runqs[ffs64(m)];
 
-        if (!spin_trylock(&o->lock)) {
+        if (!spin_trylock(&o->lock))
             continue;
-        }
         runq_update(o, t);
         list_for_each (p, &q->queue) {
             struct vcpu *v = list_entry(p, struct vcpu, sched.queue);
@@ -515,9 +492,8 @@ static struct vcpu *pick(struct runq *q, struct vcpu *prev, bool stay, s_time_t 
     u64 bit = 1UL << q->cpu;
 
     if (stay) {
-        if (next == NULL) {
+        if (next == NULL)
             return prev;
-        }
         if (prev->sched.yielded) {
             prev->sched.vtime = MAX(prev->sched.vtime - next->sched.vtime, 0) + next->sched.vtime;
             prev->sched.boost = 0;
@@ -529,23 +505,20 @@ static struct vcpu *pick(struct runq *q, struct vcpu *prev, bool stay, s_time_t 
     if (next == NULL) {
         __atomic_fetch_or(&idle_mask, bit, __ATOMIC_SEQ_CST);
         next = steal(q, t);
-        if (next == NULL) {
+        if (next == NULL)
             return cpus[q->cpu].idle;
-        }
     }
     queue_remove(q, next);
-    if (READ_ONCE(idle_mask) & bit) {
+    if (READ_ONCE(idle_mask) & bit)
         __atomic_fetch_and(&idle_mask, ~bit, __ATOMIC_RELAXED);
-    }
     return next;
 }
 
 /* prev is left: what becomes of it. True: it waits in this CPU's queue. */
 static bool leave(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
 {
-    if (prev->is_idle) {
+    if (prev->is_idle)
         return false;
-    }
     if (!vcpu_runnable(prev)) {
         runstate_change(prev, sleep_state(prev), t);
         return false;
@@ -569,9 +542,8 @@ static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
 {
     s_time_t when = 0;
 
-    if (next->is_idle) {
+    if (next->is_idle)
         return;
-    }
     if (q->nr != 0) {
         struct vcpu *h = head_of(q);
 
@@ -588,9 +560,8 @@ static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
 
         when = when == 0 ? end : MIN(when, end);
     }
-    if (when != 0) {
+    if (when != 0)
         runq_arm(q, when);
-    }
 }
 
 /* The part of a switch that needs no lock. */
@@ -601,15 +572,13 @@ static void switch_to(struct runq *q, struct vcpu *prev, struct vcpu *next, bool
     }
     arch_context_switch(prev, next);
     (void)__atomic_exchange_n(&prev->is_running, false, __ATOMIC_SEQ_CST);
-    if (READ_ONCE(prev->sched.place)) {
+    if (READ_ONCE(prev->sched.place))
         vcpu_wake(prev);
-    } else if (queued) {
+    else if (queued)
         call_idler(prev);
-    }
     __atomic_store_n(&q->leaving, NULL, __ATOMIC_RELEASE);
-    if (next->runstate_guest != 0) {
+    if (next->runstate_guest != 0)
         vcpu_runstate_to_guest(next);
-    }
 }
 
 /* SOFTIRQ_SCHED. */
@@ -621,16 +590,14 @@ static void schedule(void)
     bool stay, queued = false;
 
     spin_lock(&q->lock);
-    if (q->deadline != 0 && t >= q->deadline) {
+    if (q->deadline != 0 && t >= q->deadline)
         q->deadline = 0;
-    }
     runq_update(q, t);
     stay = !prev->is_idle && vcpu_runnable(prev) && (allowed_cpus(prev) >> q->cpu & 1) &&
            !cap_exhausted(prev->domain, t);
     /* Before the choice: those who wait now have all left their CPUs. */
-    if (q->nr + stay > 1 && t >= q->next_balance && sched_online.bits & (sched_online.bits - 1)) {
+    if (q->nr + stay > 1 && t >= q->next_balance && sched_online.bits & (sched_online.bits - 1))
         balance_push(q, t);
-    }
     next = pick(q, prev, stay, t);
     prev->sched.yielded = false;
     if (next != prev) {
@@ -644,9 +611,8 @@ static void schedule(void)
     }
     limit_turn(q, next, t);
     spin_unlock(&q->lock);
-    if (next != prev) {
+    if (next != prev)
         switch_to(q, prev, next, queued);
-    }
 }
 
 /* --- affinity --- */
@@ -656,20 +622,17 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
     struct runq *q;
     bool move = false;
 
-    if (hard != NULL && (hard->bits & sched_online.bits) == 0) {
+    if (hard != NULL && (hard->bits & sched_online.bits) == 0)
         return -EINVAL;
-    }
     q = runq_lock(v);
     if (hard != NULL && v->sched.pinned) {
         runq_unlock(q);
         return -EBUSY;
     }
-    if (hard != NULL) {
+    if (hard != NULL)
         v->hard_affinity = *hard;
-    }
-    if (soft != NULL) {
+    if (soft != NULL)
         v->soft_affinity = *soft;
-    }
     if (v->sched.on_queue) {            /* all CPUs may have changed for it: placed anew */
         queue_remove(q, v);
         move = true;
@@ -677,9 +640,8 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
         softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
     }
     runq_unlock(q);
-    if (move) {
+    if (move)
         vcpu_wake(v);
-    }
     return 0;
 }
 
@@ -689,17 +651,14 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
     bool pinned = v->sched.pinned;
 
     if (cpu < 0) {
-        if (!pinned) {
+        if (!pinned)
             return -EINVAL;
-        }
         mask = v->sched.saved_affinity;
     } else {
-        if (pinned) {
+        if (pinned)
             return -EBUSY;
-        }
-        if (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu)) {
+        if (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu))
             return -EINVAL;
-        }
         mask.bits = 1UL << cpu;
         v->sched.saved_affinity = v->hard_affinity;
     }
@@ -717,13 +676,11 @@ int sched_vcpu_init(struct vcpu *v)
     u64 m = sched_online.bits ? sched_online.bits : 1;
     unsigned n = v->id % hweight64(m);
 
-    while (n-- != 0) {
+    while (n-- != 0)
         m &= m - 1;
-    }
     v->cpu = ffs64(m);
-    if (v->domain->weight == 0) {
+    if (v->domain->weight == 0)
         v->domain->weight = WEIGHT_DEFAULT;
-    }
     v->hard_affinity.bits = v->soft_affinity.bits = ~0UL;
     list_init(&v->sched.queue);
     v->sched.vtime = vclock - DRIFT;
@@ -736,14 +693,12 @@ void sched_vcpu_destroy(struct vcpu *v)
 {
     struct runq *q = runq_lock(v);
 
-    if (v->sched.on_queue) {
+    if (v->sched.on_queue)
         queue_remove(q, v);
-    }
     runq_unlock(q);
     for (unsigned i = 0; i < NR_CPUS; i++) {
-        while (__atomic_load_n(&runqs[i].leaving, __ATOMIC_ACQUIRE) == v) {
+        while (__atomic_load_n(&runqs[i].leaving, __ATOMIC_ACQUIRE) == v)
             arch_spin_poll();
-        }
     }
 }
 
@@ -765,9 +720,8 @@ void sched_cpu_init(unsigned cpu)
     q->curr = v;
     cpus[cpu].idle = v;
     cpus[cpu].idle_since = MAX(v->runstate_entry, 1);
-    if (cpu == cpu_id()) {
+    if (cpu == cpu_id())
         cpu_top()->curr = v;
-    }
     __atomic_fetch_or(&idle_mask, 1UL << cpu, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&sched_online.bits, 1UL << cpu, __ATOMIC_SEQ_CST);
 }

@@ -39,9 +39,8 @@ void sched_poll_wake(struct domain *d, u32 port)
     for_each_vcpu (d, v) {
         u32 only;
 
-        if (!test_bit(v->id, d->poll_mask)) {
+        if (!test_bit(v->id, d->poll_mask))
             continue;
-        }
         only = READ_ONCE(v->poll_port);
         if ((only == 0 || only == port) && test_and_clear_bit(v->id, d->poll_mask)) {
             WRITE_ONCE(v->polling, false);
@@ -56,27 +55,22 @@ static long poll(struct vcpu *v, u64 addr)
     struct sched_poll p;
     int rc = 0;
 
-    if (arg_read(v, &p, addr)) {
+    if (arg_read(v, &p, addr))
         return -EFAULT;
-    }
-    if (p.nr_ports > POLL_PORTS_MAX) {
+    if (p.nr_ports > POLL_PORTS_MAX)
         return -EINVAL;
-    }
-    if (p.nr_ports != 0 && copy_from_handle(v, ports, p.ports, 0, p.nr_ports)) {
+    if (p.nr_ports != 0 && copy_from_handle(v, ports, p.ports, 0, p.nr_ports))
         return -EFAULT;
-    }
     timer_stop(&v->poll);
     poll_begin(v, p.nr_ports == 1 ? ports[0] : 0);
-    for (unsigned i = 0; i < p.nr_ports && rc == 0; i++) {
+    for (unsigned i = 0; i < p.nr_ports && rc == 0; i++)
         rc = evtchn_is_pending(v->domain, ports[i]);
-    }
     if (rc != 0 || vcpu_upcall_waiting(v)) {
         poll_end(v);
         return rc < 0 ? rc : 0;
     }
-    if (p.timeout != 0) {
+    if (p.timeout != 0)
         timer_set_here(&v->poll, (s_time_t)MIN(p.timeout, (u64)INT64_MAX));
-    }
     softirq_raise(SOFTIRQ_SCHED);
     return 0;
 }
@@ -87,9 +81,8 @@ static long shutdown(struct vcpu *v, u64 addr)
 {
     struct sched_shutdown s;
 
-    if (arg_read(v, &s, addr)) {
+    if (arg_read(v, &s, addr))
         return -EFAULT;
-    }
     domain_shutdown(v->domain, (u8)s.reason);
     return 0;
 }
@@ -98,12 +91,10 @@ static long shutdown_code(struct vcpu *v, u64 addr)
 {
     struct sched_shutdown s;
 
-    if (arg_read(v, &s, addr)) {
+    if (arg_read(v, &s, addr))
         return -EFAULT;
-    }
-    if (s.reason > SHUTDOWN_MAX) {
+    if (s.reason > SHUTDOWN_MAX)
         return -EINVAL;
-    }
     WRITE_ONCE(v->domain->shutdown_latched, (u8)(s.reason + 1));
     return 0;
 }
@@ -113,17 +104,15 @@ static long remote_shutdown(struct vcpu *v, u64 addr)
     struct sched_remote_shutdown s;
     struct domain *d;
 
-    if (arg_read(v, &s, addr)) {
+    if (arg_read(v, &s, addr))
         return -EFAULT;
-    }
     if (s.domain_id == DOMID_SELF || s.domain_id == v->domain->id ||
         (!domain_has(v->domain, RIGHT_CONTROL) && v->domain->target != s.domain_id)) {
         return -EPERM;
     }
     d = domain_get(s.domain_id);
-    if (d == NULL) {
+    if (d == NULL)
         return -ESRCH;
-    }
     domain_shutdown(d, (u8)s.reason);
     domain_put(d);
     return 0;
@@ -138,12 +127,10 @@ static long watchdog(struct vcpu *v, u64 addr)
     unsigned i;
     long rc = 0;
 
-    if (arg_read(v, &w, addr)) {
+    if (arg_read(v, &w, addr))
         return -EFAULT;
-    }
-    if (w.id > ARRAY_SIZE(d->watchdog) || (w.id == 0 && w.timeout == 0)) {
+    if (w.id > ARRAY_SIZE(d->watchdog) || (w.id == 0 && w.timeout == 0))
         return -EINVAL;
-    }
     with_lock (&d->lock) {
         if (w.id == 0) {
             for (i = 0; i < ARRAY_SIZE(d->watchdog) && (d->watchdog_used >> i) & 1; i++) {
@@ -168,12 +155,10 @@ static long pin_override(struct vcpu *v, u64 addr)
 {
     struct sched_pin_override p;
 
-    if (!domain_has(v->domain, RIGHT_HARDWARE)) {
+    if (!domain_has(v->domain, RIGHT_HARDWARE))
         return -EPERM;
-    }
-    if (arg_read(v, &p, addr)) {
+    if (arg_read(v, &p, addr))
         return -EFAULT;
-    }
     return vcpu_pin_override(v, p.pcpu);
 }
 

@@ -28,9 +28,8 @@ _Static_assert(sizeof(struct slab) == 32, "pieces start at 32, aligned to 16");
 static unsigned size_class(size_t size)
 {
     unsigned c = 0;
-    while (sizes[c] < size) {
+    while (sizes[c] < size)
         c++;
-    }
     return c;
 }
 
@@ -41,9 +40,8 @@ static bool slab_full(const struct slab *s)
 
 static struct list *class_list(unsigned c)
 {
-    if (!partial[c].next) {
+    if (!partial[c].next)
         list_init(&partial[c]);
-    }
     return &partial[c];
 }
 
@@ -58,9 +56,8 @@ static void *slab_take(struct slab *s)
         s->fresh = (u16)(s->fresh + sizes[s->class]);
     }
     s->used++;
-    if (slab_full(s)) {
+    if (slab_full(s))
         list_del(&s->link);
-    }
     return p;
 }
 
@@ -68,15 +65,13 @@ static void *slab_alloc(unsigned c)
 {
     with_lock (&slab_lock) {
         struct list *l = class_list(c);
-        if (!list_empty(l)) {
+        if (!list_empty(l))
             return slab_take(list_entry(l->next, struct slab, link));
-        }
     }
     /* The heap's lock comes before ours. */
     struct page *pg = alloc_hv_pages(0, 0);
-    if (!pg) {
+    if (!pg)
         return NULL;
-    }
     struct slab *s = page_to_virt(pg);
     *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
     with_lock (&slab_lock) {
@@ -90,18 +85,16 @@ static void *large_alloc(size_t size)
 {
     unsigned order = size > PAGE_SIZE ? fls64((size - 1) >> PAGE_SHIFT) + 1 : 0;
     struct page *pg = order <= LARGE_ORDER_MAX ? alloc_hv_pages(order, MEMF_ZERO) : NULL;
-    if (!pg) {
+    if (!pg)
         return NULL;
-    }
     pg->type = order;
     return page_to_virt(pg);
 }
 
 void *xzalloc(size_t size)
 {
-    if (size > SIZE_MAX_SMALL) {
+    if (size > SIZE_MAX_SMALL)
         return large_alloc(size);
-    }
     void *p = slab_alloc(size_class(size));
     return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
 }
@@ -109,9 +102,8 @@ void *xzalloc(size_t size)
 void xfree(void *p)
 {
     struct slab *s = (struct slab *)((u64)p & PAGE_MASK), *empty = NULL;
-    if (!p) {
+    if (!p)
         return;
-    }
     if ((void *)s == p) {
         struct page *pg = mfn_to_page(virt_to_mfn(p));
         unsigned order = (unsigned)pg->type;
@@ -121,9 +113,8 @@ void xfree(void *p)
     }
     BUG_ON(s->magic != SLAB_MAGIC || ((char *)p - (char *)s - sizeof(*s)) % sizes[s->class]);
     with_lock (&slab_lock) {
-        if (slab_full(s)) {
+        if (slab_full(s))
             list_add(&s->link, class_list(s->class));
-        }
         *(void **)p = s->free;
         s->free = p;
         if (--s->used == 0) {
@@ -132,7 +123,6 @@ void xfree(void *p)
             empty = s;
         }
     }
-    if (empty) {
+    if (empty)
         free_hv_page(empty);
-    }
 }

@@ -25,9 +25,8 @@ void softirq_raise_on(unsigned cpu, enum softirq nr)
     old = __atomic_fetch_or(&c->softirq, 1u << nr, __ATOMIC_SEQ_CST);
     /* With a bit pending already the CPU is inside Bulkhead or was kicked before;
      * it looks at the word again before it leaves. */
-    if (!old && c != this_cpu()) {
+    if (!old && c != this_cpu())
         arch_kick_cpu(cpu);
-    }
 }
 
 void softirq_run(void)
@@ -40,9 +39,8 @@ void softirq_run(void)
         for (; pending != 0; pending &= pending - 1) {
             void (*fn)(void) = handlers[__builtin_ctz(pending)];
 
-            if (likely(fn != NULL)) {
+            if (likely(fn != NULL))
                 fn();
-            }
         }
     }
 }

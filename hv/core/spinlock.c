@@ -14,9 +14,8 @@ void spin_lock_init(spinlock_t *l, enum lock_rank rank)
 
 void spin_lock_slow(spinlock_t *l, u16 ticket)
 {
-    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket) {
+    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
         arch_spin_poll();
-    }
 }
 
 void spin_lock_pair(spinlock_t *a, spinlock_t *b)
@@ -32,9 +31,8 @@ void spin_lock_pair(spinlock_t *a, spinlock_t *b)
 void spin_unlock_pair(spinlock_t *a, spinlock_t *b)
 {
     spin_unlock(a);
-    if (a != b) {
+    if (a != b)
         spin_unlock(b);
-    }
 }
 
 #ifdef DEBUG
@@ -59,9 +57,8 @@ void lock_check_release(spinlock_t *l)
     struct cpu *c = this_cpu();
     for (u32 i = c->lock_depth; i-- > 0;) {
         if (c->locks_held[i] == l) {
-            for (; i + 1 < c->lock_depth; i++) {
+            for (; i + 1 < c->lock_depth; i++)
                 c->locks_held[i] = c->locks_held[i + 1];
-            }
             c->lock_depth--;
             return;
         }

@@ -19,26 +19,22 @@ static long readconsole(struct vcpu *v, struct xen_sysctl_readconsole *r)
 {
     u32 index = conring_start(), done = 0;
 
-    if (r->incremental && (int32_t)(r->index - index) > 0) {
+    if (r->incremental && (int32_t)(r->index - index) > 0)
         index = r->index;
-    }
     while (done < r->count) {
         char buf[256];
         u32 n = conring_read(&index, buf, MIN(r->count - done, (u32)sizeof(buf)));
-        if (n == 0) {
+        if (n == 0)
             break;
-        }
-        if (copy_to_handle(v, r->buffer, done, buf, n)) {
+        if (copy_to_handle(v, r->buffer, done, buf, n))
             return -EFAULT;
-        }
         done += n;
         hypercall_preempt(v);       /* lets interrupts in; the rest is bounded */
     }
     r->index = index;
     r->count = done;
-    if (r->clear) {
+    if (r->clear)
         conring_clear(index);
-    }
     return 0;
 }
 
@@ -67,18 +63,16 @@ static long getdomaininfolist(struct vcpu *v, struct xen_sysctl_getdomaininfolis
         u32 next = d->id + 1u;
         domain_info(d, &info);
         domain_put(d);
-        if (copy_to_handle(v, l->buffer, n, &info, 1)) {
+        if (copy_to_handle(v, l->buffer, n, &info, 1))
             return -EFAULT;
-        }
         n++;
         if (n % 16 == 0) {
             hypercall_preempt(v);   /* lets interrupts in */
         }
         d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
     }
-    if (d) {
+    if (d)
         domain_put(d);
-    }
     l->num_domains = n;
     return 0;
 }
@@ -88,15 +82,12 @@ static long debug_keys(struct vcpu *v, const struct xen_sysctl_debug_keys *k)
 {
     char keys[DEBUG_KEYS_MAX];
 
-    if (k->nr_keys > sizeof(keys)) {
+    if (k->nr_keys > sizeof(keys))
         return -E2BIG;
-    }
-    if (guest_read(v, keys, (u64)k->keys.p, k->nr_keys)) {
+    if (guest_read(v, keys, (u64)k->keys.p, k->nr_keys))
         return -EFAULT;
-    }
-    for (u32 i = 0; i < k->nr_keys; i++) {
+    for (u32 i = 0; i < k->nr_keys; i++)
         keyhandler_run(keys[i]);
-    }
     return 0;
 }
 
@@ -106,9 +97,8 @@ static long getcpuinfo(struct vcpu *v, struct xen_sysctl_getcpuinfo *g)
 
     for (u32 i = 0; i < n; i++) {
         struct xen_sysctl_cpuinfo ci = { .idletime = cpu_idle_ns(i) };
-        if (copy_to_handle(v, g->info, i, &ci, 1)) {
+        if (copy_to_handle(v, g->info, i, &ci, 1))
             return -EFAULT;
-        }
     }
     g->nr_cpus = n;
     return 0;
@@ -116,9 +106,8 @@ static long getcpuinfo(struct vcpu *v, struct xen_sysctl_getcpuinfo *g)
 
 static long availheap(struct xen_sysctl_availheap *h)
 {
-    if (h->node < -1) {
+    if (h->node < -1)
         return -EINVAL;
-    }
     h->avail_bytes = h->node > 0 ? 0 : free_page_count() << PAGE_SHIFT;
     return 0;
 }
@@ -130,9 +119,8 @@ static long cputopoinfo(struct vcpu *v, struct xen_sysctl_cputopoinfo *c)
     for (u32 i = 0; i < n; i++) {
         struct xen_sysctl_cputopo t;
         policy_cpu_topology(i, &t);
-        if (copy_to_handle(v, c->cputopo, i, &t, 1)) {
+        if (copy_to_handle(v, c->cputopo, i, &t, 1))
             return -EFAULT;
-        }
     }
     c->num_cpus = nr_cpus;
     return 0;
@@ -147,12 +135,10 @@ static long numainfo(struct vcpu *v, struct xen_sysctl_numainfo *n)
     u32 here = DISTANCE_HERE;
 
     if (n->num_nodes > 0) {
-        if (!handle_null(n->meminfo) && copy_to_handle(v, n->meminfo, 0, &mem, 1)) {
+        if (!handle_null(n->meminfo) && copy_to_handle(v, n->meminfo, 0, &mem, 1))
             return -EFAULT;
-        }
-        if (!handle_null(n->distance) && copy_to_handle(v, n->distance, 0, &here, 1)) {
+        if (!handle_null(n->distance) && copy_to_handle(v, n->distance, 0, &here, 1))
             return -EFAULT;
-        }
     }
     n->num_nodes = 1;
     return 0;
@@ -163,14 +149,12 @@ static long pcitopoinfo(struct vcpu *v, struct xen_sysctl_pcitopoinfo *p)
 {
     u32 n = MIN(p->num_devs, 64u), node = 0;
 
-    if (handle_null(p->devs) || handle_null(p->nodes) || n == 0) {
+    if (handle_null(p->devs) || handle_null(p->nodes) || n == 0)
         return -EINVAL;
-    }
     for (u32 i = 0; i < n; i++) {
         struct physdev_pci_device dev;
-        if (copy_from_handle(v, &dev, p->devs, i, 1) || copy_to_handle(v, p->nodes, i, &node, 1)) {
+        if (copy_from_handle(v, &dev, p->devs, i, 1) || copy_to_handle(v, p->nodes, i, &node, 1))
             return -EFAULT;
-        }
     }
     p->num_devs = n;
     return 0;
@@ -183,14 +167,12 @@ static long put_cpumap(struct vcpu *v, const struct xenctl_bitmap *map, u64 bits
 {
     u64 bytes = ((u64)map->nr_bits + 7) / 8;
 
-    if (map->nr_bits < 64) {
+    if (map->nr_bits < 64)
         bits &= (1UL << map->nr_bits) - 1;
-    }
     for (u64 i = 0; i < MIN(bytes, 1024ul); i++) {
         u8 b = i < 8 ? (u8)(bits >> (8 * i)) : 0;
-        if (copy_to_handle(v, map->bitmap, i, &b, 1)) {
+        if (copy_to_handle(v, map->bitmap, i, &b, 1))
             return -EFAULT;
-        }
     }
     return 0;
 }
@@ -212,12 +194,10 @@ static long cpupool_op(struct vcpu *v, struct xen_sysctl_cpupool_op *c)
 
     switch (c->op) {
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
-        if (c->cpupool_id != 0) {
+        if (c->cpupool_id != 0)
             return -ENOENT;
-        }
-        for (unsigned i = 0; i < nr_cpus; i++) {
+        for (unsigned i = 0; i < nr_cpus; i++)
             online |= (u64)cpus[i].online << i;
-        }
         c->sched_id = XEN_SCHEDULER_CREDIT2;
         c->n_dom = count_domains();
         return put_cpumap(v, &c->cpumap, online);
@@ -238,12 +218,10 @@ static long scheduler_op(struct xen_sysctl_scheduler_op *s)
 {
     long rc;
 
-    if (s->cpupool_id != 0) {
+    if (s->cpupool_id != 0)
         return -ESRCH;
-    }
-    if (!spin_trylock(&control_lock)) {
+    if (!spin_trylock(&control_lock))
         return -ERESTART;
-    }
     rc = sched_adjust_global(s);
     spin_unlock(&control_lock);
     return rc;
@@ -303,18 +281,15 @@ long do_sysctl(struct vcpu *v, unsigned long *a)
     bool copyback = true;
     long rc;
 
-    if (arg_read(v, &op, a[0])) {
+    if (arg_read(v, &op, a[0]))
         return -EFAULT;
-    }
-    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION) {
+    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
         return -EACCES;
-    }
     rc = sysctl_op(v, &op, &copyback);
     /* -ENOBUFS: how much there would be is told all the same. */
     if ((rc == 0 && copyback) || rc == -ENOBUFS) {
-        if (arg_write_field(v, a[0], &op, u)) {
+        if (arg_write_field(v, a[0], &op, u))
             return -EFAULT;
-        }
     }
     return rc;
 }

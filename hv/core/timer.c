@@ -30,12 +30,10 @@ static struct timer_cpu timer_cpus[NR_CPUS];
  * `back` and `next` are the caller's to set. */
 static struct timer *meld(struct timer *a, struct timer *b)
 {
-    if (a == NULL) {
+    if (a == NULL)
         return b;
-    }
-    if (b == NULL) {
+    if (b == NULL)
         return a;
-    }
     if (b->expires < a->expires) {
         struct timer *t = a;
 
@@ -43,9 +41,8 @@ static struct timer *meld(struct timer *a, struct timer *b)
         b = t;
     }
     b->next = a->child;
-    if (b->next != NULL) {
+    if (b->next != NULL)
         b->next->back = &b->next;
-    }
     b->back = &a->child;
     a->child = b;
     return a;
@@ -88,13 +85,11 @@ static void heap_insert(struct timer_cpu *tc, struct timer *t)
 static void heap_remove(struct timer_cpu *tc, struct timer *t)
 {
     *t->back = t->next;
-    if (t->next != NULL) {
+    if (t->next != NULL)
         t->next->back = t->back;
-    }
     t->back = NULL;
-    if (t->child != NULL) {
+    if (t->child != NULL)
         set_root(tc, meld(tc->root, combine(t->child)));
-    }
 }
 
 /* --- arming --- */
@@ -107,9 +102,8 @@ static struct timer_cpu *timer_lock(struct timer *t)
         struct timer_cpu *tc = &timer_cpus[cpu];
 
         spin_lock(&tc->lock);
-        if (likely(t->cpu == cpu)) {
+        if (likely(t->cpu == cpu))
             return tc;
-        }
         spin_unlock(&tc->lock);
     }
 }
@@ -121,9 +115,8 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
 
 static void set_locked(struct timer_cpu *tc, struct timer *t, s_time_t expires)
 {
-    if (t->back != NULL) {
+    if (t->back != NULL)
         heap_remove(tc, t);
-    }
     t->expires = expires > 0 ? expires : 1;     /* 0 would mean "off" to the hardware */
     heap_insert(tc, t);
     if (tc->root == t && (tc->programmed == 0 || t->expires < tc->programmed)) {
@@ -157,13 +150,11 @@ void timer_stop(struct timer *t)
 {
     struct timer_cpu *tc;
 
-    if (!timer_armed(t)) {
+    if (!timer_armed(t))
         return;
-    }
     tc = timer_lock(t);
-    if (t->back != NULL) {
+    if (t->back != NULL)
         heap_remove(tc, t);
-    }
     spin_unlock(&tc->lock);
 }
 
@@ -174,9 +165,8 @@ void timer_kill(struct timer *t)
     }
     do {
         timer_stop(t);
-        while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE) != 0) {
+        while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE) != 0)
             arch_spin_poll();
-        }
     } while (timer_armed(t));   /* its function armed it again */
     /* Whoever took it out of the heap has let the lock go. */
     spin_unlock(&timer_lock(t)->lock);
@@ -187,14 +177,12 @@ void timer_migrate(struct timer *t, unsigned cpu)
     struct timer_cpu *tc = timer_lock(t);
     bool armed = t->back != NULL;
 
-    if (armed) {
+    if (armed)
         heap_remove(tc, t);
-    }
     WRITE_ONCE(t->cpu, cpu);
     spin_unlock(&tc->lock);
-    if (armed) {
+    if (armed)
         timer_set(t, t->expires);
-    }
 }
 
 /* Runs what is due by now, then sets the hardware to the next deadline. */

@@ -30,20 +30,17 @@ void trace_dump_cpu(unsigned cpu, unsigned n)
     u32 end = READ_ONCE(r->next);
     u32 have = MIN(MIN(end, (u32)TRACE_RECORDS), n);
 
-    if (have) {
+    if (have)
         printk(LOG_INFO, "trace of CPU %u:\n", cpu);
-    }
     for (u32 i = end - have; i != end; i++) {
         struct trace_record e = r->record[i % TRACE_RECORDS];
-        if (e.event < NR_TRACE_EVENTS) {
+        if (e.event < NR_TRACE_EVENTS)
             print_record(&e);
-        }
     }
 }
 
 void trace_dump(void)
 {
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         trace_dump_cpu(i, TRACE_RECORDS);
-    }
 }

@@ -18,22 +18,19 @@ static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
     struct vcpu_guest_context *c;
     long rc;
 
-    if (READ_ONCE(target->initialised)) {
+    if (READ_ONCE(target->initialised))
         return -EEXIST;
-    }
     c = xzalloc(sizeof(*c));
-    if (c == NULL) {
+    if (c == NULL)
         return -ENOMEM;
-    }
     if (arg_read(v, c, addr)) {
         rc = -EFAULT;
     } else if (__atomic_exchange_n(&target->context_busy, true, __ATOMIC_ACQUIRE)) {
         rc = -ERESTART;         /* another vCPU is at it; see what comes of that */
     } else {
         rc = target->initialised ? -EEXIST : target->domain->ops->set_context(target, c);
-        if (rc == 0) {
+        if (rc == 0)
             __atomic_store_n(&target->initialised, true, __ATOMIC_RELEASE);
-        }
         __atomic_store_n(&target->context_busy, false, __ATOMIC_RELEASE);
     }
     xfree(c);
@@ -45,20 +42,17 @@ static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
 
 static long up(struct vcpu *target)
 {
-    if (!__atomic_load_n(&target->initialised, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_load_n(&target->initialised, __ATOMIC_ACQUIRE))
         return -EINVAL;
-    }
-    if (__atomic_fetch_and(&target->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN) {
+    if (__atomic_fetch_and(&target->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN)
         vcpu_wake(target);
-    }
     return 0;
 }
 
 static long down(struct vcpu *target)
 {
-    if (!(__atomic_fetch_or(&target->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN)) {
+    if (!(__atomic_fetch_or(&target->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN))
         vcpu_sleep_nosync(target);
-    }
     return 0;
 }
 
@@ -77,13 +71,11 @@ static long register_runstate(struct vcpu *v, struct vcpu *target, u64 addr)
     struct vcpu_register_runstate_memory_area area;
     struct vcpu_runstate_info r;
 
-    if (arg_read(v, &area, addr)) {
+    if (arg_read(v, &area, addr))
         return -EFAULT;
-    }
     vcpu_runstate_get(target, &r);
-    if (arg_write(v, area.addr.p, &r)) {
+    if (arg_write(v, area.addr.p, &r))
         return -EFAULT;
-    }
     WRITE_ONCE(target->runstate_guest, area.addr.p);
     return 0;
 }
@@ -93,13 +85,11 @@ static long register_time(struct vcpu *v, struct vcpu *target, u64 addr)
     struct vcpu_register_time_memory_area area;
     struct vcpu_time_info t;
 
-    if (arg_read(v, &area, addr)) {
+    if (arg_read(v, &area, addr))
         return -EFAULT;
-    }
     t = *(volatile struct vcpu_time_info *)&target->info->time;
-    if (arg_write(v, area.addr.p, &t)) {
+    if (arg_write(v, area.addr.p, &t))
         return -EFAULT;
-    }
     WRITE_ONCE(target->time_guest, area.addr.p);
     return 0;
 }
@@ -108,12 +98,10 @@ static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_set_periodic_timer s;
 
-    if (arg_read(v, &s, addr)) {
+    if (arg_read(v, &s, addr))
         return -EFAULT;
-    }
-    if (s.period_ns < PERIOD_MIN || s.period_ns > (u64)INT64_MAX / 2) {
+    if (s.period_ns < PERIOD_MIN || s.period_ns > (u64)INT64_MAX / 2)
         return -EINVAL;
-    }
     vcpu_periodic_set(target, (s_time_t)s.period_ns);
     return 0;
 }
@@ -122,15 +110,12 @@ static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_set_singleshot_timer s;
 
-    if (v != target) {
+    if (v != target)
         return -EINVAL;
-    }
-    if (arg_read(v, &s, addr)) {
+    if (arg_read(v, &s, addr))
         return -EFAULT;
-    }
-    if (s.flags & VCPU_SSHOTTMR_future && s.timeout_abs_ns < (u64)now()) {
+    if (s.flags & VCPU_SSHOTTMR_future && s.timeout_abs_ns < (u64)now())
         return -ETIME;
-    }
     vcpu_singleshot_set(v, s.timeout_abs_ns != 0 ? s.timeout_abs_ns : 1);
     return 0;
 }
@@ -139,9 +124,8 @@ static long register_info(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_register_vcpu_info r;
 
-    if (arg_read(v, &r, addr)) {
+    if (arg_read(v, &r, addr))
         return -EFAULT;
-    }
     return vcpu_register_info(target, r.mfn, r.offset);
 }
 
@@ -166,17 +150,15 @@ long do_vcpu_op(struct vcpu *v, unsigned long *a)
 
     if (target == NULL) {
         target = a[1] < MAX_VCPUS ? domain_vcpu(v->domain, (unsigned)a[1]) : NULL;
-        if (target == NULL) {
+        if (target == NULL)
             return -ENOENT;
-        }
     }
     switch (a[0]) {
     case VCPUOP_set_singleshot_timer:
         return set_singleshot(v, target, addr);
     case VCPUOP_stop_singleshot_timer:
-        if (v != target) {
+        if (v != target)
             return -EINVAL;
-        }
         timer_stop(&v->singleshot);
         return 0;
     case VCPUOP_is_up:

@@ -24,9 +24,8 @@ static void periodic_fn(void *data)
     struct vcpu *v = data;
     s_time_t period = READ_ONCE(v->period), t = now(), next;
 
-    if (period == 0) {
+    if (period == 0)
         return;
-    }
     next = v->periodic.expires + period;
     timer_set(&v->periodic, next > t ? next : t + period);  /* ticks that were missed are lost */
     virq_to_vcpu(v, VIRQ_TIMER);
@@ -42,21 +41,19 @@ static void watchdog_fn(void *data)
 
 void vcpu_singleshot_set(struct vcpu *v, u64 expires)
 {
-    if (expires == 0) {
+    if (expires == 0)
         timer_stop(&v->singleshot);
-    } else {
+    else
         timer_set_here(&v->singleshot, (s_time_t)MIN(expires, (u64)INT64_MAX));
-    }
 }
 
 void vcpu_periodic_set(struct vcpu *v, s_time_t period)
 {
     WRITE_ONCE(v->period, period);
-    if (period == 0) {
+    if (period == 0)
         timer_stop(&v->periodic);
-    } else {
+    else
         timer_set(&v->periodic, now() + period);
-    }
 }
 
 int vcpu_timers_init(struct vcpu *v)
@@ -68,9 +65,8 @@ int vcpu_timers_init(struct vcpu *v)
     timer_init(&v->poll, poll_fn, v, v->cpu);
     if (v->id == 0) {
         timer_init(&d->cap_timer, cap_unpark, d, v->cpu);
-        for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
             timer_init(&d->watchdog[i], watchdog_fn, d, v->cpu);
-        }
     }
     return 0;
 }
@@ -85,8 +81,7 @@ void vcpu_timers_destroy(struct vcpu *v)
     timer_kill(&v->poll);
     if (v->id == 0) {
         timer_kill(&d->cap_timer);
-        for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
             timer_kill(&d->watchdog[i]);
-        }
     }
 }

@@ -23,9 +23,8 @@ long do_vm_assist(struct vcpu *v, unsigned long *a)
 {
     long type = assist_type((u32)a[1]);
 
-    if (type < 0) {
+    if (type < 0)
         return type;
-    }
     switch ((u32)a[0]) {
     case VMASST_CMD_enable:
         __atomic_fetch_or(&v->domain->vm_assist, 1u << type, __ATOMIC_RELAXED);

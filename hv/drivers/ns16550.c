@@ -45,22 +45,19 @@ bool uart_parse(const char *s, struct uart_config *c)
         s += 4;
     } else if (*s != ',' && *s != '\0') {
         n.baud = (u32)parse_u64(s, &end);
-        if (end == s || n.baud == 0 || n.baud > 115200 * 8) {
+        if (end == s || n.baud == 0 || n.baud > 115200 * 8)
             return false;
-        }
         s = end;
     }
     if (*s == '/') {
         n.clock = (u32)parse_u64(s + 1, &end);
-        if (end == s + 1) {
+        if (end == s + 1)
             return false;
-        }
         s = end;
     }
     if (*s == ',' && s[1] != ',' && s[1] != '\0') {
-        if (s[1] < '5' || s[1] > '8' || !s[2] || !strchr("noems", s[2]) || (s[3] != '1' && s[3] != '2')) {
+        if (s[1] < '5' || s[1] > '8' || !s[2] || !strchr("noems", s[2]) || (s[3] != '1' && s[3] != '2'))
             return false;
-        }
         n.data = (u8)(s[1] - '0');
         n.parity = s[2];
         n.stop = (u8)(s[3] - '0');
@@ -70,9 +67,8 @@ bool uart_parse(const char *s, struct uart_config *c)
     }
     if (*s == ',' && s[1] != ',') {
         u64 base = parse_u64(s + 1, &end);
-        if (end == s + 1 || base == 0 || base > 0xfff8) {
+        if (end == s + 1 || base == 0 || base > 0xfff8)
             return false;
-        }
         n.base = (u16)base;
         s = end;
     } else if (*s == ',') {
@@ -80,9 +76,8 @@ bool uart_parse(const char *s, struct uart_config *c)
     }
     if (*s == ',') {
         u64 irq = parse_u64(s + 1, &end);
-        if (end == s + 1 || irq > 15) {
+        if (end == s + 1 || irq > 15)
             return false;
-        }
         n.irq = (u8)irq;
         s = end;
     }
@@ -118,9 +113,8 @@ static void uart_setup(void)
 static bool uart_probe(void)
 {
     uart_out(SCR, 0x5a);
-    if (uart_in(SCR) != 0x5a) {
+    if (uart_in(SCR) != 0x5a)
         return false;
-    }
     uart_out(SCR, 0xa5);
     return uart_in(SCR) == 0xa5;
 }
@@ -155,9 +149,8 @@ void serial_init(void)
     } else {
         return;
     }
-    if (!uart_parse(opt, &c)) {
+    if (!uart_parse(opt, &c))
         printk(LOG_WARN, "command line: \"%s\" does not describe a serial port; using 115200,8n1\n", opt);
-    }
     uart = c;
     if (!uart_probe()) {
         uart.base = 0;
@@ -187,16 +180,14 @@ void uart_putc(char c)
 {
     if (room == 0) {
         for (unsigned i = stuck ? 1 : WAIT_READS; i > 0 && room == 0; i--) {
-            if (uart_in(LSR) & LSR_THRE) {
+            if (uart_in(LSR) & LSR_THRE)
                 room = FIFO_SIZE;
-            } else {
+            else
                 cpu_relax();
-            }
         }
         stuck = room == 0;
-        if (stuck) {
+        if (stuck)
             return;
-        }
     }
     room--;
     uart_out(THR, (u8)c);
@@ -205,9 +196,8 @@ void uart_putc(char c)
 /* Interrupt, and timer as its stand-in. Bounded: a babbling line may not keep the CPU. */
 static void uart_receive(void)
 {
-    for (unsigned i = 0; i < 4 * FIFO_SIZE && (uart_in(LSR) & LSR_DR); i++) {
+    for (unsigned i = 0; i < 4 * FIFO_SIZE && (uart_in(LSR) & LSR_DR); i++)
         console_receive((char)uart_in(RBR));
-    }
 }
 
 static void uart_poll(void *data)

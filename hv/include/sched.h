@@ -51,9 +51,8 @@ void vcpu_periodic_set(struct vcpu *v, s_time_t period);
 void sched_poll_wake(struct domain *d, u32 port);
 static inline void vcpus_poll_wake(struct domain *d, u32 port)
 {
-    if (unlikely(READ_ONCE(d->poll_mask[0]) | READ_ONCE(d->poll_mask[1]))) {
+    if (unlikely(READ_ONCE(d->poll_mask[0]) | READ_ONCE(d->poll_mask[1])))
         sched_poll_wake(d, port);
-    }
 }
 /* SCHEDOP_pin_override: cpu < 0 ends it. 0, -EINVAL, -EBUSY. */
 int vcpu_pin_override(struct vcpu *v, int cpu);

@@ -57,9 +57,8 @@ static inline void lock_check_release(spinlock_t *l) { (void)l; }
 static inline void spin_lock_raw(spinlock_t *l)
 {
     u16 t = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
-    if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != t)) {
+    if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != t))
         spin_lock_slow(l, t);
-    }
 }
 
 static inline void spin_lock(spinlock_t *l)

@@ -45,9 +45,8 @@ extern struct trace_ring trace_rings[NR_CPUS];
 
 static inline void trace(enum trace_event event, u64 a, u64 b)
 {
-    if (!TRACE_ALL && event < TRACE_FIRST_RARE) {
+    if (!TRACE_ALL && event < TRACE_FIRST_RARE)
         return;
-    }
     struct trace_ring *r = &trace_rings[cpu_id()];
     struct trace_record *e = &r->record[r->next++ % TRACE_RECORDS];
     *e = (struct trace_record){ .tsc = __builtin_ia32_rdtsc(), .a = a, .b = b, .event = event };

@@ -9,15 +9,13 @@
 static unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from,
                               unsigned long flip)
 {
-    if (from >= n) {
+    if (from >= n)
         return n;
-    }
     unsigned long i = from / 64;
     unsigned long word = (READ_ONCE(map[i]) ^ flip) & (~0UL << (from % 64));
     while (!word) {
-        if (++i * 64 >= n) {
+        if (++i * 64 >= n)
             return n;
-        }
         word = READ_ONCE(map[i]) ^ flip;
     }
     unsigned long bit = i * 64 + ffs64(word);

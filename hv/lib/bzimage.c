@@ -52,9 +52,8 @@ static int payload_kind(struct kernel_payload *p, const char **why)
         return 0;
     }
     if (starts_with(p->data, p->len, xz_magic, sizeof(xz_magic))) {
-        if (p->len < sizeof(xz_magic) + 4) {
+        if (p->len < sizeof(xz_magic) + 4)
             return fail(why, -EINVAL, "the kernel file is cut short");
-        }
         /* Linux's build appends the unpacked length. */
         p->kind = KERNEL_XZ;
         p->len -= 4;
@@ -62,9 +61,8 @@ static int payload_kind(struct kernel_payload *p, const char **why)
         return 0;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (starts_with(p->data, p->len, others[i].magic, others[i].len)) {
+        if (starts_with(p->data, p->len, others[i].magic, others[i].len))
             return fail(why, -EOPNOTSUPP, others[i].why);
-        }
     }
     return fail(why, -EOPNOTSUPP, "the kernel is compressed in an unknown way, not with xz");
 }
@@ -81,15 +79,13 @@ int kernel_find_payload(const u8 *file, size_t len, struct kernel_payload *p, co
         file[BZ_BOOT_FLAG] != 0x55 || file[BZ_BOOT_FLAG + 1] != 0xaa) {
         return fail(why, -EINVAL, "it is neither an ELF file nor a Linux bzImage");
     }
-    if ((file[BZ_VERSION] | file[BZ_VERSION + 1] << 8) < 0x208) {
+    if ((file[BZ_VERSION] | file[BZ_VERSION + 1] << 8) < 0x208)
         return fail(why, -EOPNOTSUPP, "the bzImage is too old (boot protocol before 2.08)");
-    }
     u64 sectors = file[BZ_SETUP_SECTS] ? file[BZ_SETUP_SECTS] : 4;
     u64 start = (sectors + 1) * 512 + le32(file + BZ_PAYLOAD_OFFSET);
     u64 size = le32(file + BZ_PAYLOAD_LENGTH);
-    if (start > len || size > len - start) {
+    if (start > len || size > len - start)
         return fail(why, -EINVAL, "the bzImage is cut short");
-    }
     p->data = file + start;
     p->len = size;
     return payload_kind(p, why);

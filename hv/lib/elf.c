@@ -40,16 +40,13 @@ static bool inside(u64 offset, u64 size, u64 len)
 
 static int add_segment(struct elf_image *img, const struct elf_phdr *ph, const char **why)
 {
-    if (ph->memsz == 0) {
+    if (ph->memsz == 0)
         return 0;
-    }
-    if (img->nr_segments == ELF_MAX_SEGMENTS) {
+    if (img->nr_segments == ELF_MAX_SEGMENTS)
         return fail(why, "the ELF file has too many segments");
-    }
     u64 end;
-    if (ph->filesz > ph->memsz || __builtin_add_overflow(ph->paddr, ph->memsz, &end)) {
+    if (ph->filesz > ph->memsz || __builtin_add_overflow(ph->paddr, ph->memsz, &end))
         return fail(why, "the ELF file has a damaged program header");
-    }
     img->segment[img->nr_segments++] = (struct elf_segment){
         ph->offset, ph->filesz, ph->memsz, ph->paddr, ph->vaddr, ph->flags
     };
@@ -61,19 +58,16 @@ static int add_segment(struct elf_image *img, const struct elf_phdr *ph, const c
 int elf_parse(const u8 *data, size_t len, struct elf_image *img, const char **why)
 {
     struct elf_header h;
-    if (len < sizeof(h)) {
+    if (len < sizeof(h))
         return fail(why, "the file is too short for an ELF file");
-    }
     memcpy(&h, data, sizeof(h));
     if (memcmp(h.ident, "\177ELF", 4) != 0) {
         return fail(why, "this is no ELF file");
     }
-    if (h.ident[4] != 2 || h.ident[5] != 1 || h.machine != EM_X86_64) {
+    if (h.ident[4] != 2 || h.ident[5] != 1 || h.machine != EM_X86_64)
         return fail(why, "the ELF file is not for x86-64");
-    }
-    if (h.type != ET_EXEC && h.type != ET_DYN) {
+    if (h.type != ET_EXEC && h.type != ET_DYN)
         return fail(why, "the ELF file is not an executable");
-    }
     if (h.phentsize != sizeof(struct elf_phdr) ||
         !inside(h.phoff, (u64)h.phnum * sizeof(struct elf_phdr), len)) {
         return fail(why, "the ELF file is cut short or its header is damaged");
@@ -86,25 +80,21 @@ int elf_parse(const u8 *data, size_t len, struct elf_image *img, const char **wh
     for (unsigned i = 0; i < h.phnum; i++) {
         struct elf_phdr ph;
         memcpy(&ph, data + h.phoff + i * sizeof(ph), sizeof(ph));
-        if (ph.type != PT_LOAD_TYPE && ph.type != PT_NOTE_TYPE) {
+        if (ph.type != PT_LOAD_TYPE && ph.type != PT_NOTE_TYPE)
             continue;
-        }
-        if (!inside(ph.offset, ph.filesz, len)) {
+        if (!inside(ph.offset, ph.filesz, len))
             return fail(why, "the ELF file is cut short");
-        }
         if (ph.type == PT_LOAD_TYPE) {
             int rc = add_segment(img, &ph, why);
-            if (rc) {
+            if (rc)
                 return rc;
-            }
         } else if (img->nr_notes < ARRAY_SIZE(img->note)) {
             img->note[img->nr_notes].offset = ph.offset;
             img->note[img->nr_notes++].size = ph.filesz;
         }
     }
-    if (!img->nr_segments) {
+    if (!img->nr_segments)
         return fail(why, "the ELF file has nothing to load");
-    }
     return 0;
 }
 
@@ -132,9 +122,8 @@ static bool parse_features(const char *s, struct xen_elf_notes *n)
         bool required = *s == '!';
         s += required;
         size_t len = 0, i;
-        while (s[len] && s[len] != '|') {
+        while (s[len] && s[len] != '|')
             len++;
-        }
         for (i = 0; i < ARRAY_SIZE(feature_names); i++) {
             if (strlen(feature_names[i].name) == len &&
                 strncmp(feature_names[i].name, s, len) == 0) {
@@ -143,9 +132,8 @@ static bool parse_features(const char *s, struct xen_elf_notes *n)
         }
         if (i < ARRAY_SIZE(feature_names)) {
             n->features_supported |= 1u << feature_names[i].bit;
-            if (required) {
+            if (required)
                 n->features_required |= 1u << feature_names[i].bit;
-            }
         } else if (required) {
             return false;
         }
@@ -158,9 +146,8 @@ static bool parse_features(const char *s, struct xen_elf_notes *n)
 static bool number(const u8 *desc, u32 size, u64 *v)
 {
     *v = 0;
-    if (size != 4 && size != 8) {
+    if (size != 4 && size != 8)
         return false;
-    }
     memcpy(v, desc, size);
     return true;
 }
@@ -168,9 +155,8 @@ static bool number(const u8 *desc, u32 size, u64 *v)
 /* A terminated string; longer ones than the place for them are cut. */
 static bool string(const u8 *desc, u32 size, char *dst, size_t room)
 {
-    if (strnlen((const char *)desc, size) == size) {
+    if (strnlen((const char *)desc, size) == size)
         return false;
-    }
     strlcpy(dst, (const char *)desc, room);
     return true;
 }
@@ -189,9 +175,8 @@ static bool take_note(u32 type, const u8 *desc, u32 size, struct xen_elf_notes *
     case XEN_ELFNOTE_SUSPEND_CANCEL: return number(desc, size, &n->suspend_cancel);
     case XEN_ELFNOTE_PHYS32_ENTRY:   return number(desc, size, &n->phys32_entry);
     case XEN_ELFNOTE_SUPPORTED_FEATURES:
-        if (!number(desc, size, &value)) {
+        if (!number(desc, size, &value))
             return false;
-        }
         n->features_supported |= (u32)value;
         return true;
     case XEN_ELFNOTE_L1_MFN_VALID:
@@ -206,9 +191,8 @@ static bool take_note(u32 type, const u8 *desc, u32 size, struct xen_elf_notes *
         return true;
     case XEN_ELFNOTE_FEATURES: {
         char text[512] = "";            /* Linux does not terminate it */
-        if (size >= sizeof(text)) {
+        if (size >= sizeof(text))
             return false;
-        }
         memcpy(text, desc, size);
         if (!parse_features(text, n)) {
             *why = "the kernel requires a feature that Bulkhead does not know";
@@ -232,16 +216,13 @@ static int read_notes(const u8 *p, u64 left, struct xen_elf_notes *n, const char
         p += 12;
         left -= 12;
         /* The last descriptor may lack its padding. */
-        if (name > left || head[1] > left - name) {
+        if (name > left || head[1] > left - name)
             return -EINVAL;
-        }
         if (head[0] == 4 && memcmp(p, "Xen", 4) == 0) {
-            if (!take_note(head[2], p + name, head[1], n, why)) {
+            if (!take_note(head[2], p + name, head[1], n, why))
                 return -EINVAL;
-            }
-            if (head[2] < 32) {
+            if (head[2] < 32)
                 n->present |= 1u << head[2];
-            }
         }
         u64 step = MIN(name + desc, left);
         p += step;
@@ -256,19 +237,15 @@ int elf_xen_notes(const struct elf_image *img, struct xen_elf_notes *n, const ch
     n->entry = img->entry;
     for (unsigned i = 0; i < img->nr_notes; i++) {
         int rc = read_notes(img->data + img->note[i].offset, img->note[i].size, n, why);
-        if (rc) {
+        if (rc)
             return rc;
-        }
     }
-    if (!n->present) {
+    if (!n->present)
         return fail(why, "the kernel has no Xen notes: it is not built for PV (CONFIG_XEN_PV)");
-    }
-    if (has_note(n, XEN_ELFNOTE_XEN_VERSION) && strcmp(n->xen_version, "xen-3.0") != 0) {
+    if (has_note(n, XEN_ELFNOTE_XEN_VERSION) && strcmp(n->xen_version, "xen-3.0") != 0)
         return fail(why, "the kernel's XEN_VERSION note is not xen-3.0");
-    }
-    if (has_note(n, XEN_ELFNOTE_LOADER) && strcmp(n->loader, "generic") != 0) {
+    if (has_note(n, XEN_ELFNOTE_LOADER) && strcmp(n->loader, "generic") != 0)
         return fail(why, "the kernel's LOADER note is not generic");
-    }
     *why = "";
     return 0;
 }

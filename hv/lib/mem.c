@@ -17,9 +17,8 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 
 void *memmove(void *dst, const void *src, size_t n)
 {
-    if ((uintptr_t)dst - (uintptr_t)src >= n) {
+    if ((uintptr_t)dst - (uintptr_t)src >= n)
         return memcpy(dst, src, n);
-    }
     u8 *d = (u8 *)dst + n - 1;
     const u8 *s = (const u8 *)src + n - 1;
     __asm__ volatile("std\n\trep movsb\n\tcld" : "+D"(d), "+S"(s), "+c"(n) :: "memory");
@@ -46,9 +45,8 @@ int memcmp(const void *a, const void *b, size_t n)
         }
     }
     for (; n; n--, p++, q++) {
-        if (*p != *q) {
+        if (*p != *q)
             return *p - *q;
-        }
     }
     return 0;
 }

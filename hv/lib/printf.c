@@ -16,34 +16,28 @@ struct spec {
 
 static inline void put(struct out *o, char c)
 {
-    if (o->len < o->size) {
+    if (o->len < o->size)
         o->buf[o->len] = c;
-    }
     o->len++;
 }
 
 static void put_many(struct out *o, char c, int n)
 {
-    while (n-- > 0) {
+    while (n-- > 0)
         put(o, c);
-    }
 }
 
 static void put_string(struct out *o, const struct spec *sp, const char *s)
 {
-    if (!s) {
+    if (!s)
         s = "(null)";
-    }
     int n = (int)strnlen(s, sp->precision >= 0 ? (size_t)sp->precision : 4096);
-    if (!sp->left) {
+    if (!sp->left)
         put_many(o, ' ', sp->width - n);
-    }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         put(o, s[i]);
-    }
-    if (sp->left) {
+    if (sp->left)
         put_many(o, ' ', sp->width - n);
-    }
 }
 
 /* sign: '-', '+', ' ' or 0. */
@@ -54,46 +48,36 @@ static void put_number(struct out *o, const struct spec *sp, u64 v, char sign, u
     int n = 0;
     const char *prefix = sp->alt && v && base == 16 ? (upper ? "0X" : "0x") : "";
     bool octal = sp->alt && base == 8;
-    if (!v && sp->precision) {
+    if (!v && sp->precision)
         tmp[n++] = '0';
-    }
-    for (; v; v /= base) {
+    for (; v; v /= base)
         tmp[n++] = digits[v % base];
-    }
-    if (octal && (!n || tmp[n - 1] != '0')) {
+    if (octal && (!n || tmp[n - 1] != '0'))
         tmp[n++] = '0';
-    }
     int fixed = (sign != 0) + (int)strlen(prefix);
     int zeros = sp->precision > n ? sp->precision - n : 0;
-    if (sp->zero && !sp->left && sp->precision < 0 && sp->width > fixed + n) {
+    if (sp->zero && !sp->left && sp->precision < 0 && sp->width > fixed + n)
         zeros = sp->width - fixed - n;
-    }
     int pad = sp->width - fixed - zeros - n;
-    if (!sp->left) {
+    if (!sp->left)
         put_many(o, ' ', pad);
-    }
-    if (sign) {
+    if (sign)
         put(o, sign);
-    }
-    for (; *prefix; prefix++) {
+    for (; *prefix; prefix++)
         put(o, *prefix);
-    }
     put_many(o, '0', zeros);
-    while (n) {
+    while (n)
         put(o, tmp[--n]);
-    }
-    if (sp->left) {
+    if (sp->left)
         put_many(o, ' ', pad);
-    }
 }
 
 /* Reads decimal digits; what is absurd is cut to 4096. */
 static const char *read_count(const char *fmt, int *count)
 {
     int n = 0;
-    for (; *fmt >= '0' && *fmt <= '9'; fmt++) {
+    for (; *fmt >= '0' && *fmt <= '9'; fmt++)
         n = MIN(n * 10 + (*fmt - '0'), 4096);
-    }
     *count = n;
     return fmt;
 }
@@ -117,13 +101,12 @@ static const char *read_length(const char *fmt, int *length)
 {
     *length = 0;
     for (;; fmt++) {
-        if (*fmt == 'h') {
+        if (*fmt == 'h')
             --*length;
-        } else if (*fmt == 'l' || *fmt == 'z' || *fmt == 'j' || *fmt == 't') {
+        else if (*fmt == 'l' || *fmt == 'z' || *fmt == 'j' || *fmt == 't')
             *length = 1;
-        } else {
+        else
             return fmt;
-        }
     }
 }
 
@@ -206,15 +189,13 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
             put(o, '%');
             break;
         default:                /* not ours: shown as it stands */
-            while (start <= fmt && *start) {
+            while (start <= fmt && *start)
                 put(o, *start++);
-            }
             fmt = start - 1;
         }
     }
-    if (size) {
+    if (size)
         buf[MIN(o->len, size - 1)] = 0;
-    }
     return (int)o->len;
 }
 

@@ -7,18 +7,16 @@
 size_t strlen(const char *s)
 {
     size_t n = 0;
-    while (s[n]) {
+    while (s[n])
         n++;
-    }
     return n;
 }
 
 size_t strnlen(const char *s, size_t max)
 {
     size_t n = 0;
-    while (n < max && s[n]) {
+    while (n < max && s[n])
         n++;
-    }
     return n;
 }
 
@@ -34,9 +32,8 @@ int strcmp(const char *a, const char *b)
 int strncmp(const char *a, const char *b, size_t n)
 {
     for (; n; n--, a++, b++) {
-        if (*a != *b || !*a) {
+        if (*a != *b || !*a)
             return (u8)*a - (u8)*b;
-        }
     }
     return 0;
 }
@@ -44,12 +41,10 @@ int strncmp(const char *a, const char *b, size_t n)
 char *strchr(const char *s, int c)
 {
     for (;; s++) {
-        if (*s == (char)c) {
+        if (*s == (char)c)
             return (char *)s;
-        }
-        if (!*s) {
+        if (!*s)
             return NULL;
-        }
     }
 }
 
@@ -57,12 +52,10 @@ char *strstr(const char *hay, const char *needle)
 {
     size_t n = strlen(needle);
     for (;; hay++) {
-        if (strncmp(hay, needle, n) == 0) {
+        if (strncmp(hay, needle, n) == 0)
             return (char *)hay;
-        }
-        if (!*hay) {
+        if (!*hay)
             return NULL;
-        }
     }
 }
 
@@ -79,9 +72,8 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 
 static unsigned digit_value(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return (unsigned)(c - '0');
-    }
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
 }
@@ -100,9 +92,8 @@ u64 parse_u64(const char *s, const char **end)
         overflow |= __builtin_mul_overflow(value, (u64)base, &value);
         overflow |= __builtin_add_overflow(value, (u64)digit_value(*s), &value);
     }
-    if (end) {
+    if (end)
         *end = s;
-    }
     return overflow ? ~0UL : value;
 }
 
@@ -121,8 +112,7 @@ u64 parse_size(const char *s, const char **end)
         p++;
         value = value > ~0UL >> shift ? ~0UL : value << shift;
     }
-    if (end) {
+    if (end)
         *end = p;
-    }
     return value;
 }

@@ -60,9 +60,8 @@ static void tables_init(void)
 {
     for (u32 i = 0; i < 256; i++) {
         u32 c = i;
-        for (unsigned k = 0; k < 8; k++) {
+        for (unsigned k = 0; k < 8; k++)
             c = (c >> 1) ^ (0xedb88320u & -(c & 1));
-        }
         crc_table[i] = c;
     }
     for (u32 i = 0; i < PROB_COUNT; i++) {
@@ -79,9 +78,8 @@ static inline void store64(u8 *p, u64 v) { __builtin_memcpy(p, &v, 8); }
 /* Continues a CRC (before the final complement) over n bytes, byte by byte. */
 static u32 crc32_bytes(u32 c, const u8 *p, size_t n)
 {
-    for (; n; n--, p++) {
+    for (; n; n--, p++)
         c = (c >> 8) ^ crc_table[(c ^ *p) & 0xff];
-    }
     return c;
 }
 
@@ -99,9 +97,8 @@ static u32 crc32(const u8 *p, size_t n)
 {
     static u64 ring[CRC_SPAN + CRC_CHUNK];
     size_t words = n / 32 * 4;
-    if (words < 2 * CRC_SPAN) {
+    if (words < 2 * CRC_SPAN)
         return ~crc32_bytes(~0u, p, n);
-    }
     size_t strike = words - CRC_SPAN;
     u64 start = 0xffffffff;
     memset(ring, 0, CRC_SPAN * 8);
@@ -213,15 +210,13 @@ static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u
     const u32 lc = s->lc, lp_mask = s->lp_mask, pb_mask = s->pb_mask;
     struct probs *p = &s->p;
 
-    if (in_len < 5 || *in++ != 0) {
+    if (in_len < 5 || *in++ != 0)
         return false;
-    }
     code = __builtin_bswap32(load32(in));
     in += 4;
     while (dst < end) {
-        if (unlikely(in > in_end)) {
+        if (unlikely(in > in_end))
             return false;
-        }
         u32 pos = (u32)(dst - start);
         u64 pos_state = pos & pb_mask;
         u64 len;
@@ -239,9 +234,8 @@ static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u
                 MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT();
                 MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT();
             differs:
-                while (sym < 0x100) {
+                while (sym < 0x100)
                     TREE_BIT(lit, sym);
-                }
             } else {
                 TREE_BIT(lit, sym); TREE_BIT(lit, sym); TREE_BIT(lit, sym); TREE_BIT(lit, sym);
                 TREE_BIT(lit, sym); TREE_BIT(lit, sym); TREE_BIT(lit, sym); TREE_BIT(lit, sym);
@@ -260,9 +254,8 @@ static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u
         }, {
             BIT(p->is_rep0[state], {
                 BIT(p->is_rep0_long[state][pos_state], {
-                    if (unlikely(rep0 >= (size_t)(dst - start))) {
+                    if (unlikely(rep0 >= (size_t)(dst - start)))
                         return false;
-                    }
                     *dst = dst[-(size_t)rep0 - 1];
                     dst++;
                     state = state < LIT_STATES ? 9 : 11;
@@ -292,9 +285,8 @@ static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u
                 TREE_BIT(tree, sym); TREE_BIT(tree, sym); TREE_BIT(tree, sym);
                 len = sym + MATCH_MIN;
             }, {
-                while (sym < 0x100) {
+                while (sym < 0x100)
                     TREE_BIT(lengths->high, sym);
-                }
                 len = sym - 0x100 + 16 + MATCH_MIN;
             });
         });
@@ -338,9 +330,8 @@ static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u
                 }
             }
         }
-        if (unlikely(rep0 >= (size_t)(dst - start) || len > (size_t)(end - dst))) {
+        if (unlikely(rep0 >= (size_t)(dst - start) || len > (size_t)(end - dst)))
             return false;
-        }
         copy_match(dst, (size_t)rep0 + 1, len, (size_t)(cap - dst));
         dst += len;
     }
@@ -358,18 +349,16 @@ static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u
 static void lzma_reset(struct lzma *s)
 {
     u16 *p = (u16 *)&s->p;
-    for (size_t i = 0; i < sizeof(s->p) / sizeof(*p); i++) {
+    for (size_t i = 0; i < sizeof(s->p) / sizeof(*p); i++)
         p[i] = PROB_COUNT / 2;
-    }
     s->rep0 = s->rep1 = s->rep2 = s->rep3 = s->state = 0;
 }
 
 /* The byte of properties: (pb * 5 + lp) * 9 + lc, lc + lp at most 4. */
 static bool lzma_properties(struct lzma *s, u8 b)
 {
-    if (b >= 9 * 5 * 5) {
+    if (b >= 9 * 5 * 5)
         return false;
-    }
     u32 lp = b / 9 % 5;
     s->lc = b % 9;
     s->lp_mask = (1u << lp) - 1;
@@ -399,13 +388,11 @@ static int lzma2_unpack(struct lzma *s, struct span *b)
     u8 *start = b->out;
     bool need_dict = true, need_props = true, need_reset = true;
     for (;;) {
-        if (b->in_end - b->in < 1) {
+        if (b->in_end - b->in < 1)
             return CUT;
-        }
         u8 control = *b->in++;
-        if (control == 0) {
+        if (control == 0)
             return 0;
-        }
         if (control >= 0xe0 || control == 1) {
             need_dict = false;          /* the dictionary starts anew here, */
             need_props = true;          /* and what points into it must too */
@@ -414,22 +401,18 @@ static int lzma2_unpack(struct lzma *s, struct span *b)
         } else if (need_dict) {
             return DAMAGED;
         }
-        if (b->in_end - b->in < 5) {
+        if (b->in_end - b->in < 5)
             return CUT;
-        }
         size_t out_len = (size_t)b->in[0] << 8 | b->in[1];
         if (control < 0x80) {           /* stored */
             out_len++;
             b->in += 2;
-            if (control > 2) {
+            if (control > 2)
                 return DAMAGED;
-            }
-            if ((size_t)(b->in_end - b->in) < out_len) {
+            if ((size_t)(b->in_end - b->in) < out_len)
                 return CUT;
-            }
-            if ((size_t)(b->out_end - b->out) < out_len) {
+            if ((size_t)(b->out_end - b->out) < out_len)
                 return NOSPACE;
-            }
             memcpy(b->out, b->in, out_len);
             b->in += out_len;
             b->out += out_len;
@@ -439,9 +422,8 @@ static int lzma2_unpack(struct lzma *s, struct span *b)
         size_t in_len = ((size_t)b->in[2] << 8 | b->in[3]) + 1;
         b->in += 4;
         if (control >= 0xc0) {
-            if (!lzma_properties(s, *b->in++)) {
+            if (!lzma_properties(s, *b->in++))
                 return DAMAGED;
-            }
             need_props = false;
         } else if (need_props) {
             return DAMAGED;
@@ -454,15 +436,12 @@ static int lzma2_unpack(struct lzma *s, struct span *b)
         }
         /* In a whole file at least SYMBOL_MAX bytes follow the last chunk: the end
          * mark, the index (8 or more) and the footer (12). */
-        if ((size_t)(b->in_end - b->in) < in_len + SYMBOL_MAX) {
+        if ((size_t)(b->in_end - b->in) < in_len + SYMBOL_MAX)
             return CUT;
-        }
-        if ((size_t)(b->out_end - b->out) < out_len) {
+        if ((size_t)(b->out_end - b->out) < out_len)
             return NOSPACE;
-        }
-        if (!lzma_chunk(s, b->in, in_len, start, b->out, out_len, b->out_end)) {
+        if (!lzma_chunk(s, b->in, in_len, start, b->out, out_len, b->out_end))
             return DAMAGED;
-        }
         b->in += in_len;
         b->out += out_len;
     }
@@ -491,9 +470,8 @@ static inline size_t next_branch(const u8 *buf, size_t i, size_t size)
             return lo ? i + ffs64(lo) / 8 : i + 8 + ffs64(hi) / 8;
         }
     }
-    while (i < size && (buf[i] & 0xfe) != 0xe8) {
+    while (i < size && (buf[i] & 0xfe) != 0xe8)
         i++;
-    }
     return i;
 }
 
@@ -505,18 +483,16 @@ static inline size_t next_branch(const u8 *buf, size_t i, size_t size)
 static void x86_unfilter(u8 *buf, size_t size)
 {
     static const u8 skip_bits[8] = { 0, 1, 2, 2, 3, 3, 3, 3 };
-    if (size <= 4) {
+    if (size <= 4)
         return;
-    }
     size -= 4;
     size_t last = (size_t)-1;
     u32 mask = 0;
     for (size_t i = 0; i < size; i++) {
         if ((buf[i] & 0xfe) != 0xe8) {
             i = next_branch(buf, i, size);
-            if (i >= size) {
+            if (i >= size)
                 break;
-            }
         }
         size_t gap = i - last;
         last = i;
@@ -535,13 +511,11 @@ static void x86_unfilter(u8 *buf, size_t size)
         u32 src = load32(buf + i + 1), dest;
         for (;;) {
             dest = src - ((u32)i + 5);
-            if (!mask) {
+            if (!mask)
                 break;
-            }
             unsigned shift = skip_bits[mask] * 8u;
-            if (!top_byte((u8)(dest >> (24 - shift)))) {
+            if (!top_byte((u8)(dest >> (24 - shift))))
                 break;
-            }
             src = dest ^ ((1u << (32 - shift)) - 1);
         }
         dest &= 0x01ffffff;
@@ -558,14 +532,12 @@ static bool read_vli(const u8 **p, const u8 *end, u64 *v)
 {
     *v = 0;
     for (unsigned shift = 0; shift < 63; shift += 7) {
-        if (*p >= end) {
+        if (*p >= end)
             return false;
-        }
         u8 b = *(*p)++;
         *v |= (u64)(b & 0x7f) << shift;
-        if (!(b & 0x80)) {
+        if (!(b & 0x80))
             return b || !shift;
-        }
     }
     return false;
 }
@@ -581,9 +553,8 @@ static int block_filters(const u8 *p, const u8 *end, unsigned nr, bool *x86)
             return DAMAGED;
         }
         if (i == nr - 1) {
-            if (id != 0x21 || props != 1) {
+            if (id != 0x21 || props != 1)
                 return fail(-EOPNOTSUPP, "the xz file uses another method than LZMA2");
-            }
         } else if (id == 4 && props == 0 && nr == 2) {
             *x86 = true;
         } else {
@@ -592,9 +563,8 @@ static int block_filters(const u8 *p, const u8 *end, unsigned nr, bool *x86)
         p += props;
     }
     for (; p < end; p++) {
-        if (*p) {
+        if (*p)
             return DAMAGED;
-        }
     }
     return 0;
 }
@@ -604,53 +574,43 @@ static int unpack_block(struct lzma *s, struct span *b, bool has_crc)
 {
     const u8 *head = b->in;
     size_t head_len = ((size_t)head[0] + 1) * 4;
-    if ((size_t)(b->in_end - head) < head_len) {
+    if ((size_t)(b->in_end - head) < head_len)
         return CUT;
-    }
     const u8 *head_end = head + head_len - 4, *p = head + 2;
-    if (crc32(head, head_len - 4) != load32(head_end)) {
+    if (crc32(head, head_len - 4) != load32(head_end))
         return DAMAGED;
-    }
     u8 flags = head[1];
     u64 packed = 0, unpacked = 0;
-    if (flags & 0x3c) {
+    if (flags & 0x3c)
         return fail(-EOPNOTSUPP, "the xz file has flags of a later format");
-    }
     if (((flags & 0x40) && !read_vli(&p, head_end, &packed)) ||
         ((flags & 0x80) && !read_vli(&p, head_end, &unpacked))) {
         return DAMAGED;
     }
     bool x86;
     int rc = block_filters(p, head_end, (flags & 3) + 1, &x86);
-    if (rc) {
+    if (rc)
         return rc;
-    }
     u8 *start = b->out;
     b->in += head_len;
     rc = lzma2_unpack(s, b);
-    if (rc) {
+    if (rc)
         return rc;
-    }
     size_t used = (size_t)(b->in - head) - head_len, made = (size_t)(b->out - start);
-    if (((flags & 0x40) && packed != used) || ((flags & 0x80) && unpacked != made)) {
+    if (((flags & 0x40) && packed != used) || ((flags & 0x80) && unpacked != made))
         return DAMAGED;
-    }
     size_t rest = (-used & 3) + (has_crc ? 4 : 0);
-    if ((size_t)(b->in_end - b->in) < rest) {
+    if ((size_t)(b->in_end - b->in) < rest)
         return CUT;
-    }
     for (; (b->in - head) & 3; b->in++) {
-        if (*b->in) {
+        if (*b->in)
             return DAMAGED;
-        }
     }
-    if (x86) {
+    if (x86)
         x86_unfilter(start, made);
-    }
     if (has_crc) {
-        if (crc32(start, made) != load32(b->in)) {
+        if (crc32(start, made) != load32(b->in))
             return fail(-EINVAL, "the xz data fails its checksum");
-        }
         b->in += 4;
     }
     return 0;
@@ -666,21 +626,17 @@ static int check_tail(const struct span *b, const u8 *flags)
     const u8 *p = b->in;
     u64 records, value;
     p++;
-    if (!read_vli(&p, b->in_end, &records)) {
+    if (!read_vli(&p, b->in_end, &records))
         return CUT;
-    }
     for (u64 i = 0; i < records * 2 && i < (u64)(b->in_end - b->in); i++) {
-        if (!read_vli(&p, b->in_end, &value)) {
+        if (!read_vli(&p, b->in_end, &value))
             return CUT;
-        }
     }
     p += -(size_t)(p - b->in) & 3;
-    if (p > b->in_end || b->in_end - p < 4 + 12) {
+    if (p > b->in_end || b->in_end - p < 4 + 12)
         return CUT;
-    }
-    if (crc32(b->in, (size_t)(p - b->in)) != load32(p)) {
+    if (crc32(b->in, (size_t)(p - b->in)) != load32(p))
         return DAMAGED;
-    }
     p += 4;
     if (crc32(p + 4, 6) != load32(p) || p[8] != flags[0] || p[9] != flags[1] ||
         p[10] != 'Y' || p[11] != 'Z') {
@@ -692,30 +648,23 @@ static int check_tail(const struct span *b, const u8 *flags)
 static int unpack_stream(struct span *b)
 {
     const u8 *flags = b->in + 6;
-    if (b->in_end - b->in < 12) {
+    if (b->in_end - b->in < 12)
         return CUT;
-    }
-    if (memcmp(b->in, stream_magic, sizeof(stream_magic)) != 0) {
+    if (memcmp(b->in, stream_magic, sizeof(stream_magic)) != 0)
         return fail(-EINVAL, "this is no xz file");
-    }
-    if (crc32(flags, 2) != load32(b->in + 8)) {
+    if (crc32(flags, 2) != load32(b->in + 8))
         return DAMAGED;
-    }
-    if (flags[0] != 0 || flags[1] > 1) {
+    if (flags[0] != 0 || flags[1] > 1)
         return fail(-EOPNOTSUPP, "the xz file has a check other than CRC32");
-    }
     b->in += 12;
     for (;;) {
-        if (b->in >= b->in_end) {
+        if (b->in >= b->in_end)
             return CUT;
-        }
-        if (*b->in == 0) {
+        if (*b->in == 0)
             return check_tail(b, flags);
-        }
         int rc = unpack_block(&lzma, b, flags[1] == 1);
-        if (rc) {
+        if (rc)
             return rc;
-        }
     }
 }
 

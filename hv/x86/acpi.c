@@ -24,9 +24,8 @@ struct gas { u8 space, bit_width, bit_offset, access; u64 address; } PACKED;
 static bool sums_to_zero(const void *p, u32 len)
 {
     u8 sum = 0;
-    for (u32 i = 0; i < len; i++) {
+    for (u32 i = 0; i < len; i++)
         sum += ((const u8 *)p)[i];
-    }
     return sum == 0;
 }
 
@@ -34,9 +33,8 @@ static bool sums_to_zero(const void *p, u32 len)
 static u64 field(const u8 *t, u32 len, u32 off, u32 size)
 {
     u64 v = 0;
-    if (off + size <= len) {
+    if (off + size <= len)
         memcpy(&v, t + off, size);
-    }
     return v;
 }
 
@@ -63,9 +61,8 @@ static void add_cpu(u32 apic_id, u32 flags)
 
 static void add_iso(const u8 *e)
 {
-    if (acpi.nr_isos == ARRAY_SIZE(acpi.iso) || e[2] != 0 || e[3] > 15) {
+    if (acpi.nr_isos == ARRAY_SIZE(acpi.iso) || e[2] != 0 || e[3] > 15)
         return;
-    }
     u16 flags = (u16)field(e, 10, 8, 2);
     unsigned i = acpi.nr_isos++;
     acpi.iso[i].irq = e[3];
@@ -112,9 +109,8 @@ static u32 fadt_port(const u8 *t, u32 len, u32 gas_off, u32 old_off)
     struct gas g;
     if (gas_off + sizeof(g) <= len) {
         memcpy(&g, t + gas_off, sizeof(g));
-        if (g.space == 1 && g.address && g.address <= 0xffff) {
+        if (g.space == 1 && g.address && g.address <= 0xffff)
             return (u32)g.address;
-        }
     }
     u64 port = field(t, len, old_off, 4);
     return port <= 0xffff ? (u32)port : 0;
@@ -187,9 +183,8 @@ static const struct {
 static const struct sdt *map_table(paddr_t pa, u32 min_length)
 {
     const struct sdt *h = pa ? map_firmware(pa, sizeof(*h)) : NULL;
-    if (!h) {
+    if (!h)
         return NULL;
-    }
     u32 len = h->length;
     if (len < sizeof(*h) || len < min_length || len > TABLE_MAX) {
         printk(LOG_WARN, "ACPI: table %.4s at %#llx has a length of %u: ignored\n",
@@ -211,9 +206,8 @@ static void parse_table(paddr_t pa)
     for (unsigned i = 0; h && i < ARRAY_SIZE(parsers); i++) {
         if (memcmp(h->signature, parsers[i].signature, 4) == 0) {
             const struct sdt *t = map_table(pa, parsers[i].min_length);
-            if (t) {
+            if (t)
                 parsers[i].parse((const u8 *)t, t->length);
-            }
         }
     }
 }
@@ -227,22 +221,19 @@ static const u8 *scan_rsdp(paddr_t from, size_t len)
 {
     const u8 *p = map_firmware(from, len);
     for (size_t off = 0; p && off + 36 <= len; off += 16) {
-        if (rsdp_ok(p + off, len - off)) {
+        if (rsdp_ok(p + off, len - off))
             return p + off;
-        }
     }
     return NULL;
 }
 
 static const u8 *find_rsdp(void)
 {
-    if (boot_info.has_rsdp_copy && rsdp_ok(boot_info.rsdp_copy, sizeof(boot_info.rsdp_copy))) {
+    if (boot_info.has_rsdp_copy && rsdp_ok(boot_info.rsdp_copy, sizeof(boot_info.rsdp_copy)))
         return boot_info.rsdp_copy;
-    }
     const u8 *p = boot_info.rsdp ? map_firmware(boot_info.rsdp, 36) : NULL;
-    if (p && rsdp_ok(p, 36)) {
+    if (p && rsdp_ok(p, 36))
         return p;
-    }
     const u8 *bda = map_firmware(0x400, 0x100);     /* 0x40e: segment of the EBDA */
     paddr_t ebda = bda ? (paddr_t)field(bda, 0x100, 0xe, 2) << 4 : 0;
     p = ebda >= 0x80000 && ebda < 0xa0000 ? scan_rsdp(ebda, 1024) : NULL;
@@ -253,9 +244,8 @@ void acpi_init(void)
 {
     acpi.reset_kind = 0xff;
     const u8 *rsdp = find_rsdp();
-    if (!rsdp) {
+    if (!rsdp)
         panic("ACPI: no RSDP: Bulkhead needs a machine with ACPI tables");
-    }
     paddr_t xsdt = rsdp[15] >= 2 && field(rsdp, 36, 20, 4) >= 36 && sums_to_zero(rsdp, 36)
                  ? field(rsdp, 36, 24, 8) : 0;
     u32 entry = 8;
@@ -264,20 +254,17 @@ void acpi_init(void)
         entry = 4;
         root = map_table(field(rsdp, 36, 16, 4), sizeof(*root));
     }
-    if (!root || memcmp(root->signature, entry == 8 ? "XSDT" : "RSDT", 4) != 0) {
+    if (!root || memcmp(root->signature, entry == 8 ? "XSDT" : "RSDT", 4) != 0)
         panic("ACPI: the root table is broken");
-    }
     const u8 *t = (const u8 *)root;
-    for (u32 off = sizeof(*root); off + entry <= root->length; off += entry) {
+    for (u32 off = sizeof(*root); off + entry <= root->length; off += entry)
         parse_table(field(t, root->length, off, entry));
-    }
     printk(LOG_INFO, "ACPI: %u CPUs, %u IO-APICs, LAPIC %#llx, PM timer %#x, HPET %#llx, MMCONFIG %#llx\n",
            acpi.nr_cpus, acpi.nr_ioapics, (unsigned long long)acpi.lapic_addr, acpi.pm_timer_port,
            (unsigned long long)acpi.hpet_addr,
            (unsigned long long)(acpi.nr_mcfg ? acpi.mcfg[0].base : 0));
-    if (!acpi.nr_ioapics) {
+    if (!acpi.nr_ioapics)
         panic("ACPI: no MADT with an IO-APIC: Bulkhead needs one");
-    }
 }
 
 /* --- power-off values --- */

@@ -39,11 +39,10 @@ static u32 apic_read(u32 reg)
 
 static void apic_write(u32 reg, u32 v)
 {
-    if (x2apic) {
+    if (x2apic)
         wrmsr(MSR_X2APIC + (reg >> 4), v);
-    } else {
+    else
         mmio[reg / 4] = v;
-    }
 }
 
 void apic_eoi(void)
@@ -72,9 +71,8 @@ static void send_icr(u32 apic_id, u32 low)
         wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)apic_id << 32 | low);
         return;
     }
-    while (mmio[APIC_ICR / 4] & ICR_BUSY) {
+    while (mmio[APIC_ICR / 4] & ICR_BUSY)
         cpu_relax();
-    }
     mmio[APIC_ICR_HIGH / 4] = apic_id << 24;
     mmio[APIC_ICR / 4] = low;
 }
@@ -104,11 +102,10 @@ void apic_send_startup(u32 apic_id, u8 page)
 void arch_timer_program(s_time_t deadline)
 {
     if (!deadline) {
-        if (use_deadline) {
+        if (use_deadline)
             wrmsr(MSR_TSC_DEADLINE, 0);
-        } else {
+        else
             apic_write(APIC_TMICT, 0);
-        }
         return;
     }
     s64 left = deadline - now();
@@ -142,9 +139,8 @@ void apic_timer_set_hz(u64 hz)
 {
     apic_write(APIC_TMICT, 0);
     ticks_per_ns_32 = hz / 1000 * (1ULL << 32) / 1000000;
-    if (!use_deadline) {
+    if (!use_deadline)
         printk(LOG_INFO, "APIC: timer runs at %llu kHz\n", (unsigned long long)(hz / 1000));
-    }
 }
 
 /* --- start --- */
@@ -154,27 +150,23 @@ static void error_interrupt(void)
     static u32 seen;
     apic_write(APIC_ESR, 0);
     u32 esr = apic_read(APIC_ESR);
-    if (seen++ < 20) {
+    if (seen++ < 20)
         printk(LOG_WARN, "APIC: CPU %u reports error %#x\n", cpu_id(), esr);
-    }
 }
 
 void apic_init_cpu(void)
 {
     u64 base = rdmsr(MSR_APIC_BASE) | BASE_ENABLE;
     wrmsr(MSR_APIC_BASE, base);             /* x2APIC may only be entered from enabled xAPIC */
-    if (x2apic) {
+    if (x2apic)
         wrmsr(MSR_APIC_BASE, base | BASE_X2APIC);
-    }
     unsigned lvts = (apic_read(APIC_VERSION) >> 16) & 0xff;
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
     apic_write(APIC_LVT_LINT1, LVT_MASKED);
-    if (lvts >= 4) {
+    if (lvts >= 4)
         apic_write(APIC_LVT_PERF, LVT_MASKED);
-    }
-    if (lvts >= 5) {
+    if (lvts >= 5)
         apic_write(APIC_LVT_THERMAL, LVT_MASKED);
-    }
     if (!x2apic) {
         apic_write(APIC_DFR, 0xffffffff);   /* flat; logical destinations are not used */
         apic_write(APIC_LDR, 0);
@@ -203,9 +195,8 @@ void apic_init(void)
     if (!x2apic) {
         paddr_t pa = base & PTE_ADDR;
         mmio = ioremap(pa, PAGE_SIZE, PTE_CACHE_UC);
-        if (!mmio) {
+        if (!mmio)
             panic("APIC: no memory to map the local APIC");
-        }
         acpi.lapic_addr = pa;               /* the register is right where the table is wrong */
     }
     irq_set_handler(VEC_TIMER, timer_interrupt);

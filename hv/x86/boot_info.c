@@ -42,12 +42,10 @@ static const char *skip_name(const char *s)
     const char *end = strchr(s, ' ');
     size_t n = end ? (size_t)(end - s) : strlen(s);
 
-    if (!grub || (n == 11 && !strncmp(s, "placeholder", 11))) {
+    if (!grub || (n == 11 && !strncmp(s, "placeholder", 11)))
         s += n;
-    }
-    while (*s == ' ') {
+    while (*s == ' ')
         s++;
-    }
     return s;
 }
 
@@ -65,9 +63,8 @@ static void add_module(u32 start, u32 end, const char *string)
 
 static void add_memory(u64 start, u64 len, u32 type)
 {
-    if (!len || start + len < start) {
+    if (!len || start + len < start)
         return;
-    }
     if (boot_info.nr_e820 == E820_MAX) {
         printk(LOG_WARN, "boot: too many memory ranges, %#lx+%#lx is left out\n", start, len);
         return;
@@ -91,9 +88,8 @@ static u32 worst_type(const struct e820_range *e, unsigned n, u64 start, u64 end
 {
     u32 type = 0;
     for (; n; n--, e++) {
-        if (e->start < end && e->start + e->len > start) {
+        if (e->start < end && e->start + e->len > start)
             type = MAX(type, e->type);
-        }
     }
     return type;
 }
@@ -115,33 +111,28 @@ static void tidy_memory(void)
     for (unsigned i = 0; i + 1 < 2 * n; i++) {
         u64 start = edge[i], end = edge[i + 1];
         u32 type = start < end ? worst_type(in, n, start, end) : 0;
-        if (!type) {
+        if (!type)
             continue;
-        }
-        if (out && e[out - 1].type == type && e[out - 1].start + e[out - 1].len == start) {
+        if (out && e[out - 1].type == type && e[out - 1].start + e[out - 1].len == start)
             e[out - 1].len += end - start;
-        } else if (out < E820_MAX) {
+        else if (out < E820_MAX)
             e[out++] = (struct e820_range){ start, end - start, type };
-        }
     }
     boot_info.nr_e820 = out;
 }
 
 static void read_mb1(const struct mb1_info *b)
 {
-    if (b->flags & MB1_LOADER) {
+    if (b->flags & MB1_LOADER)
         strlcpy(boot_info.loader, phys_to_virt(b->boot_loader_name), sizeof(boot_info.loader));
-    }
-    if (b->flags & MB1_CMDLINE) {
+    if (b->flags & MB1_CMDLINE)
         strlcpy(boot_info.cmdline, skip_name(phys_to_virt(b->cmdline)), sizeof(boot_info.cmdline));
-    }
     for (u32 i = 0; (b->flags & MB1_MODS) && i < b->mods_count; i++) {
         const struct mb1_mod *m = (const struct mb1_mod *)phys_to_virt(b->mods_addr) + i;
         add_module(m->start, m->end, m->string ? skip_name(phys_to_virt(m->string)) : "");
     }
-    if (!(b->flags & MB1_MMAP)) {
+    if (!(b->flags & MB1_MMAP))
         panic("the boot loader gives no memory map");
-    }
     for (u32 at = 0; at + sizeof(struct mb1_mmap) <= b->mmap_length;) {
         const struct mb1_mmap *m = phys_to_virt(b->mmap_addr + at);
         add_memory(m->addr, m->len, m->type);
@@ -167,9 +158,8 @@ static const char *tag_text(const struct mb2_tag *t, u32 from)
 static void read_mb2_memory(const struct mb2_mmap *m)
 {
     u32 step = m->entry_size;
-    if (m->tag.size < sizeof(*m) || step < sizeof(struct mb2_mmap_entry)) {
+    if (m->tag.size < sizeof(*m) || step < sizeof(struct mb2_mmap_entry))
         return;
-    }
     for (u32 left = m->tag.size - (u32)sizeof(*m), at = sizeof(*m); left >= step; left -= step, at += step) {
         const struct mb2_mmap_entry *e = (const void *)((const char *)m + at);
         add_memory(e->addr, e->len, e->type);
@@ -181,9 +171,8 @@ static void read_mb2_tag(const struct mb2_tag *t)
     switch (t->type) {
     case MB2_MODULE: {
         const struct mb2_mod *m = (const struct mb2_mod *)t;
-        if (t->size >= sizeof(*m)) {
+        if (t->size >= sizeof(*m))
             add_module(m->start, m->end, skip_name(tag_text(t, sizeof(*m))));
-        }
         break;
     }
     case MB2_CMDLINE:
@@ -194,9 +183,8 @@ static void read_mb2_tag(const struct mb2_tag *t)
         break;
     case MB2_FB: {
         const struct mb2_fb *f = (const struct mb2_fb *)t;
-        if (t->size < sizeof(*f)) {
+        if (t->size < sizeof(*f))
             break;
-        }
         boot_info.fb_addr = f->addr;
         boot_info.fb_width = f->width;
         boot_info.fb_height = f->height;
@@ -230,26 +218,22 @@ static void read_mb2(const u32 *b)
 
     /* The loader's name first: the others are read by it. */
     for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8)) {
-        if (t->type == MB2_LOADER) {
+        if (t->type == MB2_LOADER)
             strlcpy(boot_info.loader, tag_text(t, sizeof(*t)), sizeof(boot_info.loader));
-        }
     }
-    for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8)) {
+    for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8))
         read_mb2_tag(t);
-    }
 }
 
 void boot_info_init(u32 magic, paddr_t mbi)
 {
-    if (magic == MB1_LOADED) {
+    if (magic == MB1_LOADED)
         read_mb1(phys_to_virt(mbi));
-    } else if (magic == MB2_LOADED) {
+    else if (magic == MB2_LOADED)
         read_mb2(phys_to_virt(mbi));
-    } else {
+    else
         panic("not started by a multiboot loader (magic number %#x)", magic);
-    }
-    if (!boot_info.nr_e820) {
+    if (!boot_info.nr_e820)
         panic("the boot loader gives no memory map");
-    }
     tidy_memory();
 }

@@ -20,18 +20,16 @@ bool boot_ram_range(unsigned i, struct boot_range *r)
         const struct e820_range *e = &boot_info.e820[k];
         r->start = ROUND_UP(e->start, PAGE_SIZE);
         r->end = MIN(ROUND_DOWN(e->start + e->len, PAGE_SIZE), RAM_END);
-        if (e->type == 1 && r->start < r->end && i-- == 0) {
+        if (e->type == 1 && r->start < r->end && i-- == 0)
             return true;
-        }
     }
     return false;
 }
 
 static void add(paddr_t start, paddr_t end)
 {
-    if (start >= end) {
+    if (start >= end)
         return;
-    }
     if (nr_ranges == ARRAY_SIZE(ranges)) {
         printk(LOG_WARN, "memory: too many ranges, %#lx-%#lx stays unused\n", start, end);
         return;
@@ -56,9 +54,8 @@ static void reserve(paddr_t start, paddr_t end)
 void boot_mem_init(void)
 {
     struct boot_range r;
-    for (unsigned i = 0; boot_ram_range(i, &r); i++) {
+    for (unsigned i = 0; boot_ram_range(i, &r); i++)
         add(MAX(r.start, LOW_END), r.end);
-    }
     reserve(IMAGE_PHYS, image_to_phys(image_end));
     for (unsigned i = 0; i < boot_info.nr_modules; i++) {
         const struct boot_module *m = &boot_info.module[i];
@@ -72,18 +69,16 @@ paddr_t boot_mem_alloc(u64 size, u64 align, paddr_t limit)
     paddr_t at = 0;
     for (unsigned i = 0; i < nr_ranges; i++) {
         paddr_t end = limit ? MIN(ranges[i].end, limit) : ranges[i].end;
-        if (end < size) {
+        if (end < size)
             continue;
-        }
         paddr_t p = ROUND_DOWN(end - size, align);
         if (p >= ranges[i].start && p > at) {
             best = i;
             at = p;
         }
     }
-    if (best == nr_ranges) {
+    if (best == nr_ranges)
         panic("not enough memory to start: %lu KiB wanted", size >> 10);
-    }
     add(at + size, ranges[best].end);
     ranges[best].end = at;
     return at;

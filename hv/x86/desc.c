@@ -53,9 +53,8 @@ static void gate_set(unsigned vec, unsigned ist, unsigned dpl)
 
 static void idt_init(void)
 {
-    for (unsigned v = 0; v < 256; v++) {
+    for (unsigned v = 0; v < 256; v++)
         gate_set(v, 0, 0);
-    }
     gate_set(TRAP_NMI, 1, 0);
     gate_set(TRAP_DF, 2, 0);
     gate_set(TRAP_MC, 3, 0);
@@ -91,13 +90,11 @@ static mfn_t image_mfn(const void *p)
 static void window_init(unsigned cpu)
 {
     u64 *page = alloc_hv_page();
-    if (!page || hv_map(GDT_WINDOW(cpu), zero_mfn, 1, PTE_HV_RW)) {
+    if (!page || hv_map(GDT_WINDOW(cpu), zero_mfn, 1, PTE_HV_RW))
         panic("no memory for the descriptor tables of CPU %u", cpu);
-    }
     for (unsigned i = 0; i < 14; i++) {
-        if (hv_map(GDT_WINDOW(cpu) + i * PAGE_SIZE, zero_mfn, 1, PTE_HV_RO)) {
+        if (hv_map(GDT_WINDOW(cpu) + i * PAGE_SIZE, zero_mfn, 1, PTE_HV_RO))
             panic("no memory for the descriptor tables of CPU %u", cpu);
-        }
     }
     gdt_fill(page, cpu);
     if (hv_map(GDT_WINDOW(cpu) + 14 * PAGE_SIZE, virt_to_mfn(page), 1, PTE_HV_RW) ||
@@ -170,9 +167,8 @@ void desc_load_ldt(struct x86_vcpu *x)
     unsigned cpu = cpu_id();
     bool any = x && x->pv.ldt_entries;
 
-    if (!any && !ldt_shown[cpu]) {
+    if (!any && !ldt_shown[cpu])
         return;
-    }
     for (unsigned i = 0; i < 16; i++) {
         u64 va = LDT_WINDOW(cpu) + i * PAGE_SIZE;
         pte_t *p = hv_pte(va);

@@ -42,9 +42,8 @@ struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
     struct x86_vcpu *x = alloc_hv_page();
 
     (void)id;
-    if (!x) {
+    if (!x)
         return NULL;
-    }
     if (d->id != DOMID_IDLE) {
         x->fpu = alloc_hv_page();
         x->pv.traps = alloc_hv_page();
@@ -52,9 +51,8 @@ struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
             arch_vcpu_free(&x->v);
             return NULL;
         }
-        for (unsigned i = 0; i < ARRAY_SIZE(x->pv.gdt_frame); i++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(x->pv.gdt_frame); i++)
             x->pv.gdt_frame[i] = INVALID_MFN;
-        }
         *(u16 *)x->fpu = 0x37f;             /* FCW and MXCSR after reset: SDM vol. 1, 13.6 */
         *(u32 *)(x->fpu + 24) = 0x1f80;
         x->xcr0 = cpu_has.xcr0;
@@ -67,36 +65,31 @@ void arch_vcpu_free(struct vcpu *v)
 {
     struct x86_vcpu *x = xv(v);
 
-    if (x->fpu) {
+    if (x->fpu)
         free_hv_page(x->fpu);
-    }
-    if (x->pv.traps) {
+    if (x->pv.traps)
         free_hv_page(x->pv.traps);
-    }
     free_hv_page(x);
 }
 
 static void fpu_save(struct x86_vcpu *x)
 {
     __asm__ volatile("clts");
-    if (cpu_has.xsave) {
+    if (cpu_has.xsave)
         __asm__ volatile("xsave64 (%0)" :: "r"(x->fpu), "a"(~0u), "d"(~0u) : "memory");
-    } else {
+    else
         __asm__ volatile("fxsave64 (%0)" :: "r"(x->fpu) : "memory");
-    }
 }
 
 static void fpu_load(struct x86_vcpu *x)
 {
     __asm__ volatile("clts");
-    if (cpu_has.xsave) {
+    if (cpu_has.xsave)
         __asm__ volatile("xrstor64 (%0)" :: "r"(x->fpu), "a"(~0u), "d"(~0u) : "memory");
-    } else {
+    else
         __asm__ volatile("fxrstor64 (%0)" :: "r"(x->fpu) : "memory");
-    }
-    if (x->pv.cr0_ts) {
+    if (x->pv.cr0_ts)
         write_cr0(read_cr0() | CR0_TS);
-    }
 }
 
 #define READ_SEG(r) ({ u16 s_; __asm__ volatile("mov %%" #r ", %0" : "=r"(s_)); s_; })
@@ -114,26 +107,21 @@ static void save_state(struct x86_vcpu *x)
     x->pv.gs_base_kernel = x->pv.kernel_mode ? gs : other;
     x->pv.gs_base_user = x->pv.kernel_mode ? other : gs;
     fpu_save(x);
-    if (x->pv.debugreg[7] & 0xff) {
+    if (x->pv.debugreg[7] & 0xff)
         __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));
-    }
 }
 
 /* A selector that the new tables refuse becomes null. */
 static void load_segments(struct x86_vcpu *x)
 {
-    if (x->regs.ds | READ_SEG(ds)) {
+    if (x->regs.ds | READ_SEG(ds))
         load_ds(x->regs.ds);
-    }
-    if (x->regs.es | READ_SEG(es)) {
+    if (x->regs.es | READ_SEG(es))
         load_es(x->regs.es);
-    }
-    if (x->regs.fs | READ_SEG(fs)) {
+    if (x->regs.fs | READ_SEG(fs))
         load_fs(x->regs.fs);
-    }
-    if (x->regs.gs | READ_SEG(gs)) {
+    if (x->regs.gs | READ_SEG(gs))
         load_gs(x->regs.gs);
-    }
     wrmsr(MSR_FS_BASE, x->pv.fs_base);
     wrmsr(MSR_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_kernel : x->pv.gs_base_user);
     wrmsr(MSR_KERNEL_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_user : x->pv.gs_base_kernel);
@@ -149,21 +137,18 @@ static void load_state(struct x86_vcpu *x)
     load_segments(x);
     fpu_load(x);
     pv_load_debugregs(x);
-    if (x->pv.nmi_pending) {
+    if (x->pv.nmi_pending)
         softirq_raise(SOFTIRQ_NMI);
-    }
     vcpu_time_update(&x->v);
 }
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
-    if (prev == next) {
+    if (prev == next)
         return;
-    }
     trace(TRACE_SWITCH, next->domain->id, next->id);
-    if (!prev->is_idle) {
+    if (!prev->is_idle)
         save_state(xv(prev));
-    }
     cpu_top()->curr = next;
     if (next->is_idle) {
         tlb_write_cr3((u64)virt_to_mfn(hv_l4) << PAGE_SHIFT);
@@ -172,9 +157,8 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     } else {
         load_state(xv(next));
     }
-    if (!prev->is_idle && prev->domain != next->domain) {
+    if (!prev->is_idle && prev->domain != next->domain)
         clear_bit(cpu_id(), &xd(prev->domain)->pv.active.bits);
-    }
 }
 
 /* Nothing is kept on a CPU after arch_context_switch. */

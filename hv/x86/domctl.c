@@ -43,9 +43,8 @@ static struct vcpu *op_vcpu(struct domain *d, u32 id, long *err)
 static long op_hypercall_page(struct domain *d, u64 gmfn)
 {
     struct page *pg = d->ops->get_gfn(d, gmfn, true);
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     pv_fill_hypercall_page(page_to_virt(pg));
     d->ops->put_gfn(pg, true);
     return 0;
@@ -55,12 +54,10 @@ static long op_trigger(struct domain *d, const struct xen_domctl_sendtrigger *t)
 {
     long err;
     struct vcpu *v = op_vcpu(d, t->vcpu, &err);
-    if (v && t->trigger != XEN_DOMCTL_SENDTRIGGER_NMI) {
+    if (v && t->trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
         return -ENOSYS;
-    }
-    if (v) {
+    if (v)
         vcpu_send_nmi(v);
-    }
     return err;
 }
 
@@ -68,9 +65,8 @@ static long op_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *
 {
     long err;
     struct vcpu *v = op_vcpu(d, e->vcpu, &err);
-    if (!v) {
+    if (!v)
         return err;
-    }
     struct pv_callback *sc = &xv(v)->pv.syscall32;
     if (set) {
         if (v == current_vcpu() || e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap) ||
@@ -96,12 +92,10 @@ static long op_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *
 static long op_xstate(struct domain *d, struct xen_domctl_vcpuextstate *x, bool set)
 {
     long err;
-    if (!op_vcpu(d, x->vcpu, &err)) {
+    if (!op_vcpu(d, x->vcpu, &err))
         return err;
-    }
-    if (set) {
+    if (set)
         return x->size ? -EOPNOTSUPP : 0;
-    }
     x->xfeature_mask = 0;
     x->size = 0;
     return 0;
@@ -111,9 +105,8 @@ static long op_xstate(struct domain *d, struct xen_domctl_vcpuextstate *x, bool 
 static long op_msrs(struct domain *d, struct xen_domctl_vcpu_msrs *m, bool set)
 {
     long err;
-    if (!op_vcpu(d, m->vcpu, &err)) {
+    if (!op_vcpu(d, m->vcpu, &err))
         return err;
-    }
     if (set && m->msr_count && !handle_null(m->msrs)) {
         err = -EINVAL;      /* msr_count becomes the index of the offending one */
     }
@@ -128,13 +121,11 @@ static u64 frame_type(struct domain *d, u64 gfn)
         XEN_DOMCTL_PFINFO_L3TAB, XEN_DOMCTL_PFINFO_L4TAB,
     };
     struct page *pg = d->ops->get_gfn(d, gfn, false);
-    if (!pg) {
+    if (!pg)
         return XEN_DOMCTL_PFINFO_XTAB;
-    }
     u64 type = READ_ONCE(pg->type), info = XEN_DOMCTL_PFINFO_NOTAB;
-    if (type & PT_COUNT_MASK) {
+    if (type & PT_COUNT_MASK)
         info = of_level[pt_level(type)];
-    }
     info |= type & PT_PINNED ? XEN_DOMCTL_PFINFO_LPINTAB : 0;
     d->ops->put_gfn(pg, false);
     return info;
@@ -147,19 +138,15 @@ static u64 frame_type(struct domain *d, u64 gfn)
 static long op_frame_info(struct vcpu *v, struct domain *d, struct xen_domctl_getpageframeinfo3 *i)
 {
     xen_pfn_t frames[PFINFO_BATCH];
-    if (i->num > PFINFO_MAX) {
+    if (i->num > PFINFO_MAX)
         return -E2BIG;
-    }
     u64 n = MIN(i->num, (u64)PFINFO_BATCH);
-    if (n && copy_from_handle(v, frames, i->array, 0, n)) {
+    if (n && copy_from_handle(v, frames, i->array, 0, n))
         return -EFAULT;
-    }
-    for (u64 k = 0; k < n; k++) {
+    for (u64 k = 0; k < n; k++)
         frames[k] = frame_type(d, frames[k]);
-    }
-    if (n && copy_to_handle(v, i->array, 0, frames, n)) {
+    if (n && copy_to_handle(v, i->array, 0, frames, n))
         return -EFAULT;
-    }
     i->num -= n;
     i->array.p += n;
     return i->num ? -ERESTART : 0;
@@ -167,12 +154,10 @@ static long op_frame_info(struct vcpu *v, struct domain *d, struct xen_domctl_ge
 
 static long op_policy(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
-    if (op->cmd == XEN_DOMCTL_get_cpu_policy) {
+    if (op->cmd == XEN_DOMCTL_get_cpu_policy)
         return policy_domctl_get(v, d, &op->u.cpu_policy);
-    }
-    if (d == v->domain) {
+    if (d == v->domain)
         return -EINVAL;
-    }
     return d->creation_finished ? -EEXIST : policy_domctl_set(v, d, &op->u.cpu_policy);
 }
 

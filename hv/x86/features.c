@@ -25,9 +25,8 @@ static bool under_tcg(void)
 {
     u32 r[4];
     cpuid(1, 0, r);
-    if (!(r[2] >> 31)) {
+    if (!(r[2] >> 31))
         return false;
-    }
     cpuid(0x40000000, 0, r);
     return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447;     /* TCGTCGTCGTCG */
 }
@@ -56,12 +55,10 @@ static void read_basic(void)
     cpu_has.stepping = r[0] & 15;
     cpu_has.family = (r[0] >> 8) & 15;
     cpu_has.model = (r[0] >> 4) & 15;
-    if (cpu_has.family >= 6) {
+    if (cpu_has.family >= 6)
         cpu_has.model |= (r[0] >> 12) & 0xf0;
-    }
-    if (cpu_has.family == 15) {
+    if (cpu_has.family == 15)
         cpu_has.family += (r[0] >> 20) & 0xff;
-    }
     cpu_has.vmx = r[2] >> 5 & 1;
     cpu_has.x2apic = r[2] >> 21 & 1;
     cpu_has.tsc_deadline = r[2] >> 24 & 1;
@@ -89,9 +86,8 @@ static void read_extended(void)
     cpu_has.svm = r[2] >> 2 & 1;
     cpu_has.nx = r[3] >> 20 & 1;
     cpu_has.page1g = r[3] >> 26 & 1;
-    if (max >= 0x80000004) {
+    if (max >= 0x80000004)
         read_brand();
-    }
     if (max >= 0x80000007) {
         cpuid(0x80000007, 0, r);
         cpu_has.tsc_invariant = r[3] >> 8 & 1;
@@ -109,9 +105,8 @@ void cpu_features_apply(void)
     write_cr4(run_cr4);
     wrmsr(MSR_EFER, EFER_BASE | EFER_SCE | EFER_NXE);
     wrmsr(MSR_PAT, HV_PAT);
-    if (cpu_has.xsave) {
+    if (cpu_has.xsave)
         __asm__ volatile("xsetbv" :: "c"(0), "a"((u32)cpu_has.xcr0), "d"((u32)(cpu_has.xcr0 >> 32)));
-    }
     __asm__ volatile("lldt %w0" :: "r"(0));
 }
 
@@ -131,9 +126,8 @@ void cpu_features_init(void)
     read_basic();
     read_extended();
     choose_smap();
-    if (!cpu_has.pat) {
+    if (!cpu_has.pat)
         panic("this CPU has no page attribute table");
-    }
     run_cr4 = CR4_RUN | CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_has.smep ? CR4_SMEP : 0) |
               (cpu_has.smap ? CR4_SMAP : 0) | (cpu_has.xsave ? CR4_OSXSAVE : 0);
     if (cpu_has.xsave) {

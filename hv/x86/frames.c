@@ -36,9 +36,8 @@ bool get_page(struct page *pg, struct domain *d)
 {
     u64 w = READ_ONCE(pg->word);
     do {
-        if (WORD_OWNER(w) != d->id || !(u32)w || (u32)w >= REFS_MAX) {
+        if (WORD_OWNER(w) != d->id || !(u32)w || (u32)w >= REFS_MAX)
             return false;
-        }
     } while (!word_swap(pg, &w, w + 1));
     return true;
 }
@@ -81,9 +80,8 @@ int get_page_writable(struct page *pg)
     do {
         kind = x & PT_TYPE_MASK;
         if (kind == PT_WRITABLE) {
-            if ((x & PT_COUNT_MASK) >= REFS_MAX) {
+            if ((x & PT_COUNT_MASK) >= REFS_MAX)
                 return -EINVAL;
-            }
             new = (x + 1 + (1UL << PT_GEN_SHIFT)) & ~PT_CHILD;   /* where the generation carries */
         } else if (x & (PT_COUNT_MASK | PT_PINNED | PT_PARTIAL)) {
             return -EINVAL;
@@ -121,19 +119,16 @@ void put_page_writable(struct page *pg)
 /* page_lock is held. */
 static void unlink(struct domain *d, struct page *pg)
 {
-    if (pg->prev == PAGE_NONE) {
+    if (pg->prev == PAGE_NONE)
         d->page_first = pg->next;
-    } else {
+    else
         mfn_to_page(pg->prev)->next = pg->next;
-    }
-    if (pg->next == PAGE_NONE) {
+    if (pg->next == PAGE_NONE)
         d->page_last = pg->prev;
-    } else {
+    else
         mfn_to_page(pg->next)->prev = pg->prev;
-    }
-    if (!--d->tot_pages) {
+    if (!--d->tot_pages)
         domain_put(d);
-    }
 }
 
 /* Takes the owner and its reference off; false when d has no say over pg any more. */
@@ -141,9 +136,8 @@ static bool disown(struct domain *d, struct page *pg, u64 *left)
 {
     u64 w = READ_ONCE(pg->word);
     do {
-        if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED) || !(u32)w) {
+        if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED) || !(u32)w)
             return false;
-        }
         *left = (u32)w - 1;
     } while (!word_swap(pg, &w, WORD(0, DOMID_INVALID, *left)));
     return true;
@@ -165,9 +159,8 @@ bool domain_free_page(struct domain *d, struct page *pg)
             }
         }
     }
-    if (done && !left) {
+    if (done && !left)
         free_last(pg);
-    }
     return done;
 }
 
@@ -201,9 +194,8 @@ int relinquish_pages(struct domain *d)
 
         if (n >= RELINQUISH_BATCH) {
             n = 0;
-            if (hypercall_preempt(current_vcpu())) {
+            if (hypercall_preempt(current_vcpu()))
                 return -ERESTART;
-            }
         }
         with_lock (&d->page_lock) {
             if (d->page_first != PAGE_NONE) {
@@ -212,12 +204,10 @@ int relinquish_pages(struct domain *d)
                 unlink(d, pg);
             }
         }
-        if (!pg) {
+        if (!pg)
             return 0;
-        }
-        if (!left) {
+        if (!left)
             free_last(pg);
-        }
     }
 }
 
@@ -238,7 +228,6 @@ void unshare_hv_page(struct page *pg)
     /* What is still mapped after all goes with its last mapping. */
     while (!word_swap(pg, &w, WORD(0, DOMID_INVALID, (u32)w - 1))) {
     }
-    if ((u32)w == 1) {
+    if ((u32)w == 1)
         free_last(pg);
-    }
 }

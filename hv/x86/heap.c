@@ -41,9 +41,8 @@ static void list_push(u32 mfn, unsigned order)
     pg->type = order;
     pg->prev = 0;
     pg->next = free_head[z][order];
-    if (pg->next) {
+    if (pg->next)
         mfn_to_page(pg->next)->prev = mfn;
-    }
     free_head[z][order] = mfn;
     free_orders[z] |= 1u << order;
 }
@@ -52,25 +51,22 @@ static void list_remove(u32 mfn, unsigned order)
 {
     unsigned z = fls64(mfn);
     struct page *pg = mfn_to_page(mfn);
-    if (pg->next) {
+    if (pg->next)
         mfn_to_page(pg->next)->prev = pg->prev;
-    }
     if (pg->prev) {
         mfn_to_page(pg->prev)->next = pg->next;
     } else {
         free_head[z][order] = pg->next;
-        if (!pg->next) {
+        if (!pg->next)
             free_orders[z] &= ~(1u << order);
-        }
     }
     pg->word = FREE_WORD(0);
 }
 
 static bool is_free_block(u64 mfn, unsigned order)
 {
-    if (!mfn_valid(mfn)) {
+    if (!mfn_valid(mfn))
         return false;
-    }
     const struct page *pg = mfn_to_page(mfn);
     return (pg->flags & PG_FREE) && pg->type == order;
 }
@@ -81,9 +77,8 @@ static void free_block(u64 mfn, unsigned order, u64 stamp)
         free_frames += 1UL << order;
         for (; order < ORDERS - 1; order++) {
             u64 buddy = mfn ^ (1UL << order);
-            if (!buddy || fls64(buddy) != fls64(mfn) || !is_free_block(buddy, order)) {
+            if (!buddy || fls64(buddy) != fls64(mfn) || !is_free_block(buddy, order))
                 break;
-            }
             list_remove((u32)buddy, order);
             stamp = MAX(stamp, mfn_to_page(buddy)->stamp);
             mfn = MIN(mfn, buddy);
@@ -111,9 +106,8 @@ static u64 take_block(unsigned order, unsigned zones)
 {
     for (unsigned z = zones; z-- > 0;) {
         u32 fit = free_orders[z] >> order;
-        if (!fit) {
+        if (!fit)
             continue;
-        }
         unsigned have = order + ffs64(fit);
         u32 mfn = free_head[z][have];
         u64 stamp = mfn_to_page(mfn)->stamp;
@@ -134,22 +128,18 @@ static struct page *alloc_block(unsigned order, u32 memf)
     unsigned bits = MEMF_GET_BITS(memf), zones = ZONES;
     u64 mfn = 0;
 
-    if ((memf & MEMF_BELOW_4G) && (!bits || bits > 32)) {
+    if ((memf & MEMF_BELOW_4G) && (!bits || bits > 32))
         bits = 32;
-    }
-    if (bits) {
+    if (bits)
         zones = bits > PAGE_SHIFT ? MIN(bits - PAGE_SHIFT, (unsigned)ZONES) : 0;
-    }
-    if (order >= ORDERS) {
+    if (order >= ORDERS)
         return NULL;
-    }
     with_lock (&heap_lock) {
         mfn = take_block(order, zones);
         free_frames -= mfn ? 1UL << order : 0;
     }
-    if (!mfn) {
+    if (!mfn)
         return NULL;
-    }
     struct page *pg = mfn_to_page(mfn);
     tlb_flush_stale(pg->stamp);
     return pg;
@@ -163,16 +153,14 @@ static void clear_frames(struct page *pg, unsigned order)
 struct page *alloc_hv_pages(unsigned order, u32 memf)
 {
     struct page *pg = alloc_block(order, memf);
-    if (!pg) {
+    if (!pg)
         return NULL;
-    }
     for (unsigned long i = 0; i < 1UL << order; i++) {
         pg[i].type = 0;
         pg[i].word = FREE_WORD(PG_HV) | 1;
     }
-    if (memf & MEMF_ZERO) {
+    if (memf & MEMF_ZERO)
         clear_frames(pg, order);
-    }
     return pg;
 }
 
@@ -208,9 +196,8 @@ void free_hv_page(void *va)
 /* Within d's limits? A hint unless page_lock is held. */
 static int may_have(const struct domain *d, u64 frames)
 {
-    if (READ_ONCE(d->is_dying)) {
+    if (READ_ONCE(d->is_dying))
         return -EINVAL;
-    }
     return d->tot_pages + frames < frames || d->tot_pages + frames > d->max_pages ? -ENOMEM : 0;
 }
 
@@ -219,9 +206,8 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
     u64 n = 1UL << order;
     with_lock (&d->page_lock) {
         int err = may_have(d, n);
-        if (err) {
+        if (err)
             return err;
-        }
         if (!d->tot_pages) {
             domain_ref(d);      /* frames.c drops it with the last frame */
         }
@@ -231,11 +217,10 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
             pg->type = PT_NONE;
             pg->prev = last;
             pg->next = PAGE_NONE;
-            if (last == PAGE_NONE) {
+            if (last == PAGE_NONE)
                 d->page_first = mfn;
-            } else {
+            else
                 mfn_to_page(last)->next = mfn;
-            }
             last = mfn;
             /* From here on others may find it. */
             __atomic_store_n(&pg->word, (u64)PG_ALLOCATED << 48 | (u64)d->id << 32 | 1, __ATOMIC_RELEASE);
@@ -247,24 +232,20 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
 
 int assign_pages(struct domain *d, struct page *pg, unsigned order)
 {
-    for (u64 i = 0; i < 1UL << order; i++) {
+    for (u64 i = 0; i < 1UL << order; i++)
         tlb_flush_stale(pg[i].stamp);
-    }
     return give_frames(d, pg, order);
 }
 
 struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf)
 {
-    if (order >= ORDERS || may_have(d, 1UL << order)) {
+    if (order >= ORDERS || may_have(d, 1UL << order))
         return NULL;
-    }
     struct page *pg = alloc_block(order, memf);
-    if (!pg) {
+    if (!pg)
         return NULL;
-    }
-    if (!(memf & MEMF_CONTENT)) {
+    if (!(memf & MEMF_CONTENT))
         clear_frames(pg, order);
-    }
     if (give_frames(d, pg, order)) {
         free_frames_stamped(pg, order, 0);
         return NULL;

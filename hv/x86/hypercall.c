@@ -95,9 +95,8 @@ static u32 read_entries(struct vcpu *v, struct multicall_entry *e, u64 at, u32 l
 {
     u32 n = MIN(left, MULTICALL_BATCH);
 
-    if (guest_read(v, e, at, n * sizeof(*e))) {
+    if (guest_read(v, e, at, n * sizeof(*e)))
         n = n > 1 && !guest_read(v, e, at, sizeof(*e)) ? 1 : 0;
-    }
     return n;
 }
 
@@ -108,18 +107,15 @@ long do_multicall(struct vcpu *v, unsigned long *a)
 
     while ((u32)a[1]) {
         u32 n = read_entries(v, batch, a[0], (u32)a[1]);
-        if (!n) {
+        if (!n)
             return -EFAULT;
-        }
         for (struct multicall_entry *e = batch; e < batch + n; e++) {
             e->result = likely(multicall_allowed(e->op))
                 ? (u64)hypercall_fns[index_nospec(e->op, 64)](v, e->args) : (u64)-ENOSYS;
-            if (unlikely((long)e->result == -ERESTART)) {
+            if (unlikely((long)e->result == -ERESTART))
                 return arg_write(v, a[0], e) ? -EFAULT : -ERESTART;
-            }
-            if (arg_write_field(v, a[0], e, result)) {
+            if (arg_write_field(v, a[0], e, result))
                 return -EFAULT;
-            }
             a[0] += sizeof(*e);
             a[1] = (u32)a[1] - 1;
             if (unlikely(v->domain->is_shutting_down) ||
@@ -127,9 +123,8 @@ long do_multicall(struct vcpu *v, unsigned long *a)
                 return (u32)a[1] ? -ERESTART : 0;
             }
         }
-        if ((u32)a[1] && hypercall_preempt(v)) {
+        if ((u32)a[1] && hypercall_preempt(v))
             return -ERESTART;
-        }
     }
     return 0;
 }

@@ -84,12 +84,10 @@ bool gsi_level(u32 gsi)
 int gsi_setup(u32 gsi, bool level, bool active_low)
 {
     struct gsi *g = &gsis[gsi];
-    if (g->configured || g->ours) {
+    if (g->configured || g->ours)
         return -EEXIST;
-    }
-    if (g->vector && irq_descs[g->vector].nr_guests) {
+    if (g->vector && irq_descs[g->vector].nr_guests)
         return -EBUSY;
-    }
     g->configured = true;
     g->level = level;
     g->low = active_low;
@@ -124,9 +122,8 @@ int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
     for (unsigned i = 0; i < nr_ioapics; i++) {
         struct ioapic *a = &ioapics[i];
         if (a->addr == base) {
-            if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * a->pins)) {
+            if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * a->pins))
                 return -EINVAL;
-            }
             *value = io_read(a, reg);
             return 0;
         }
@@ -144,9 +141,8 @@ static void pic_disable(void)
         { 0xa1, 0x28 }, { 0x21, 0x04 }, { 0xa1, 0x02 }, { 0x21, 0x01 }, { 0xa1, 0x01 },
         { 0x21, 0xff }, { 0xa1, 0xff },
     };
-    for (unsigned i = 0; i < ARRAY_SIZE(seq); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(seq); i++)
         outb(seq[i].port, seq[i].value);
-    }
 }
 
 static void add_ioapic(unsigned i)
@@ -155,9 +151,8 @@ static void add_ioapic(unsigned i)
     a->addr = acpi.ioapic[i].addr;
     a->gsi_base = acpi.ioapic[i].gsi_base;
     a->mmio = ioremap(a->addr, PAGE_SIZE, PTE_CACHE_UC);
-    if (!a->mmio) {
+    if (!a->mmio)
         panic("IO-APIC: no memory to map it");
-    }
     u32 version = io_read(a, REG_VERSION);
     a->pins = ((version >> 16) & 0xff) + 1;
     if (version == ~0u || a->gsi_base >= GSI_MAX || a->pins > GSI_MAX - a->gsi_base) {
@@ -183,9 +178,8 @@ static void add_ioapic(unsigned i)
 u32 isa_irq_to_gsi(u8 irq)
 {
     for (unsigned i = 0; i < acpi.nr_isos; i++) {
-        if (acpi.iso[i].irq == irq) {
+        if (acpi.iso[i].irq == irq)
             return acpi.iso[i].gsi;
-        }
     }
     return irq;
 }
@@ -193,9 +187,8 @@ u32 isa_irq_to_gsi(u8 irq)
 void ioapic_init(void)
 {
     pic_disable();
-    for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
+    for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         add_ioapic(i);
-    }
     for (unsigned i = 0; i < acpi.nr_isos; i++) {
         if (gsi_valid(acpi.iso[i].gsi)) {
             struct gsi *g = &gsis[acpi.iso[i].gsi];
@@ -205,7 +198,6 @@ void ioapic_init(void)
         }
     }
     u32 pit = isa_irq_to_gsi(0);
-    if (gsi_valid(pit)) {
+    if (gsi_valid(pit))
         gsi_set_ours(pit);
-    }
 }

@@ -29,13 +29,12 @@ static u32 port_in(u16 port, unsigned size)
 
 static void port_out(u16 port, unsigned size, u32 value)
 {
-    if (size == 1) {
+    if (size == 1)
         outb(port, (u8)value);
-    } else if (size == 2) {
+    else if (size == 2)
         outw(port, (u16)value);
-    } else {
+    else
         outl(port, value);
-    }
 }
 
 /* --- ports that are looked at --- */
@@ -70,12 +69,10 @@ static u32 pci_port_in(struct domain *d, u16 port, unsigned size)
 {
     u8 bus, devfn;
     u32 reg;
-    if (port == 0xcf8 && size == 4) {
+    if (port == 0xcf8 && size == 4)
         return xd(d)->cf8;
-    }
-    if (within(port, size, 0xcfc, 0xcff) && pci_selected(d, port, &bus, &devfn, &reg)) {
+    if (within(port, size, 0xcfc, 0xcff) && pci_selected(d, port, &bus, &devfn, &reg))
         return pci_read(0, bus, devfn, reg, size);
-    }
     return ones(size);
 }
 
@@ -83,11 +80,10 @@ static void pci_port_out(struct domain *d, u16 port, unsigned size, u32 value)
 {
     u8 bus, devfn;
     u32 reg;
-    if (port == 0xcf8 && size == 4) {
+    if (port == 0xcf8 && size == 4)
         WRITE_ONCE(xd(d)->cf8, value & 0x80fffffc);
-    } else if (within(port, size, 0xcfc, 0xcff) && pci_selected(d, port, &bus, &devfn, &reg)) {
+    else if (within(port, size, 0xcfc, 0xcff) && pci_selected(d, port, &bus, &devfn, &reg))
         pci_guest_write(bus, devfn, reg, size, value);
-    }
 }
 
 static u32 rtc_port_in(struct domain *d, u16 port)
@@ -117,9 +113,8 @@ static void rtc_port_out(struct domain *d, u16 port, u8 value)
 static u32 without_sleep(u32 base, u16 port, unsigned size, u32 value)
 {
     for (unsigned i = 0; i < size; i++) {
-        if (base && (u32)port + i == base + 1) {
+        if (base && (u32)port + i == base + 1)
             value &= ~((u32)(PM1_SLP_EN >> 8) << (8 * i));
-        }
     }
     return value;
 }
@@ -128,33 +123,28 @@ static u32 without_sleep(u32 base, u16 port, unsigned size, u32 value)
 
 bool guest_port_permitted(struct domain *d, u16 port, unsigned size)
 {
-    if (is_pci_port(port)) {
+    if (is_pci_port(port))
         return domain_has(d, RIGHT_HARDWARE) && within(port, size, 0xcf8, 0xcff);
-    }
     return ranges_contains(d->ioports, port, (u64)port + size - 1);
 }
 
 u32 guest_port_in(struct vcpu *v, u16 port, unsigned size)
 {
     struct domain *d = v->domain;
-    if (!guest_port_permitted(d, port, size)) {
+    if (!guest_port_permitted(d, port, size))
         return ones(size);
-    }
-    if (is_pci_port(port)) {
+    if (is_pci_port(port))
         return pci_port_in(d, port, size);
-    }
-    if (is_rtc_port(port, size)) {
+    if (is_rtc_port(port, size))
         return size == 1 ? rtc_port_in(d, port) : ones(size);
-    }
     return port_in(port, size);
 }
 
 void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value)
 {
     struct domain *d = v->domain;
-    if (!guest_port_permitted(d, port, size)) {
+    if (!guest_port_permitted(d, port, size))
         return;
-    }
     if (is_pci_port(port)) {
         pci_port_out(d, port, size, value);
     } else if (is_rtc_port(port, size)) {
@@ -177,14 +167,12 @@ static int grant_ports(struct ranges *r)
         { 0xcf8, 0xcff },                       /* PCI configuration: guest_port_in/out; reset */
     };
     int err = ranges_add(r, 0, 0xffff);
-    for (unsigned i = 0; !err && i < ARRAY_SIZE(ours); i++) {
+    for (unsigned i = 0; !err && i < ARRAY_SIZE(ours); i++)
         err = ranges_remove(r, ours[i].first, ours[i].last);
-    }
     u16 base, ports;
     u8 irq;
-    if (!err && serial_resources(&base, &ports, &irq)) {
+    if (!err && serial_resources(&base, &ports, &irq))
         err = ranges_remove(r, base, (u64)base + ports - 1);
-    }
     return err;
 }
 
@@ -204,9 +192,8 @@ static int grant_irqs(struct ranges *r)
 {
     int err = 0;
     for (u32 gsi = 0; !err && gsi < nr_gsis; gsi++) {
-        if (gsi_valid(gsi) && !gsi_is_ours(gsi)) {
+        if (gsi_valid(gsi) && !gsi_is_ours(gsi))
             err = ranges_add(r, gsi, gsi);
-        }
     }
     return err;
 }
@@ -216,9 +203,8 @@ int dom0_grant_hardware(struct domain *d)
     d->ioports = d->ioports ?: ranges_create();
     d->iomem = d->iomem ?: ranges_create();
     d->irq_caps = d->irq_caps ?: ranges_create();
-    if (!d->ioports || !d->iomem || !d->irq_caps) {
+    if (!d->ioports || !d->iomem || !d->irq_caps)
         return -ENOMEM;
-    }
     int err = grant_ports(d->ioports);
     err = err ?: grant_frames(d->iomem);
     return err ?: grant_irqs(d->irq_caps);

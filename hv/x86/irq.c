@@ -51,16 +51,14 @@ void irq_free_vector(u8 vector)
 static void set_masked(u8 vector, bool masked)
 {
     struct irq_desc *desc = &irq_descs[vector];
-    if (desc->masked == masked) {
+    if (desc->masked == masked)
         return;
-    }
     desc->masked = masked;
     if (desc->kind == IRQ_GSI) {
-        if (masked) {
+        if (masked)
             ioapic_mask(desc->gsi);
-        } else {
+        else
             ioapic_unmask(desc->gsi);
-        }
     } else {
         msi_mask(vector, masked);
     }
@@ -80,15 +78,13 @@ void irq_set_cpu(u8 vector, unsigned cpu)
 {
     struct irq_desc *desc = &irq_descs[vector];
     u32 dest = irq_cpu_dest(cpu);
-    if (desc->apic_id == dest) {
+    if (desc->apic_id == dest)
         return;
-    }
     desc->apic_id = dest;
-    if (desc->kind == IRQ_GSI) {
+    if (desc->kind == IRQ_GSI)
         ioapic_route(desc->gsi, vector, dest, desc->masked);
-    } else {
+    else
         msi_write(vector);
-    }
 }
 
 /* --- the guests of an interrupt --- */
@@ -97,9 +93,8 @@ struct irq_guest *irq_find_guest(u8 vector, const struct domain *d)
 {
     struct irq_desc *desc = &irq_descs[vector];
     for (unsigned i = 0; i < desc->nr_guests; i++) {
-        if (desc->guest[i].d == d) {
+        if (desc->guest[i].d == d)
             return &desc->guest[i];
-        }
     }
     return NULL;
 }
@@ -109,9 +104,8 @@ void irq_guest_eoi(u8 vector, struct irq_guest *g)
     struct irq_desc *desc = &irq_descs[vector];
     if (g->eoi_pending) {
         g->eoi_pending = false;
-        if (--desc->nr_pending == 0) {
+        if (--desc->nr_pending == 0)
             irq_unmask(vector);
-        }
     }
 }
 
@@ -124,9 +118,8 @@ static void device_interrupt(u8 vector)
     unsigned n = 0;
     with_lock (&irq_lock) {
         desc->count++;
-        if (desc->kind == IRQ_GSI && (desc->level || !desc->nr_guests)) {
+        if (desc->kind == IRQ_GSI && (desc->level || !desc->nr_guests))
             irq_mask(vector);
-        }
         for (; n < desc->nr_guests; n++) {
             struct irq_guest *g = &desc->guest[n];
             if (desc->level && !g->eoi_pending) {
@@ -172,12 +165,10 @@ void irq_set_handler(u8 vector, void (*fn)(void))
 int irq_bind_gsi(u32 gsi, u8 vector)
 {
     with_lock (&irq_lock) {
-        if (!gsi_valid(gsi)) {
+        if (!gsi_valid(gsi))
             return -EINVAL;
-        }
-        if (gsi_is_ours(gsi) || gsi_vector(gsi)) {
+        if (gsi_is_ours(gsi) || gsi_vector(gsi))
             return -EBUSY;
-        }
         gsi_set_ours(gsi);
         own_gsis[vector] = gsi + 1;
         ioapic_route(gsi, vector, irq_cpu_dest(0), false);
@@ -193,12 +184,10 @@ void irq_dump(void)
     with_lock (&irq_lock) {
         for (unsigned v = 0; v < 256; v++) {
             struct irq_desc *desc = &irq_descs[v];
-            if (own_gsis[v]) {
+            if (own_gsis[v])
                 printk(LOG_INFO, "irq: vector %02x GSI %u is Bulkhead's\n", v, own_gsis[v] - 1);
-            }
-            if (desc->kind == IRQ_FREE) {
+            if (desc->kind == IRQ_FREE)
                 continue;
-            }
             printk(LOG_INFO, "irq: vector %02x %s%s %u to APIC %u, %llu times%s%s\n", v,
                    kinds[desc->kind], desc->level ? " level" : "",
                    desc->kind == IRQ_GSI ? desc->gsi : desc->msix_entry, desc->apic_id,

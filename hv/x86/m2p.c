@@ -17,9 +17,8 @@
 
 void m2p_set(mfn_t mfn, u64 gfn)
 {
-    if (mfn_valid(mfn)) {
+    if (mfn_valid(mfn))
         WRITE_ONCE(((u64 *)M2P_RW)[mfn], gfn);
-    }
 }
 
 u64 m2p_get(mfn_t mfn)
@@ -39,9 +38,8 @@ static pte_t table_of(pte_t e)
 {
     paddr_t pa = boot_mem_alloc(PAGE_SIZE, PAGE_SIZE, 0);
     pte_t *t = phys_to_virt(pa);
-    for (unsigned i = 0; i < 512; i++) {
+    for (unsigned i = 0; i < 512; i++)
         t[i] = e;
-    }
     return pa | PTE_P | PTE_US | PTE_A;
 }
 
@@ -62,9 +60,8 @@ static bool has_ram(mfn_t first, mfn_t end)
 {
     struct boot_range r;
     for (unsigned i = 0; boot_ram_range(i, &r); i++) {
-        if (r.start >> PAGE_SHIFT < end && r.end >> PAGE_SHIFT > first) {
+        if (r.start >> PAGE_SHIFT < end && r.end >> PAGE_SHIFT > first)
             return true;
-        }
     }
     return false;
 }
@@ -99,15 +96,13 @@ void m2p_init(void)
  * first GiB has RAM. */
 mfn_t m2p_chunk_mfn(unsigned idx)
 {
-    if (idx >= (max_mfn + CHUNK_FRAMES - 1) / CHUNK_FRAMES) {
+    if (idx >= (max_mfn + CHUNK_FRAMES - 1) / CHUNK_FRAMES)
         return INVALID_MFN;
-    }
     pte_t *l3 = mfn_to_virt(pte_mfn(hv_l4[pt_index(M2P_RO, 4)]));
     for (;; idx--) {
         pte_t *l2 = mfn_to_virt(pte_mfn(l3[idx / 512]));
-        if (l2[idx % 512] & PTE_PSE) {
+        if (l2[idx % 512] & PTE_PSE)
             return pte_mfn(l2[idx % 512]);
-        }
         BUG_ON(!idx);
     }
 }

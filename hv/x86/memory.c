@@ -15,19 +15,16 @@ struct e820_entry { u64 start, size; u32 type; } PACKED;
 static long op_machine_map(struct vcpu *v, u64 arg)
 {
     struct xen_memory_map m;
-    if (arg_read(v, &m, arg)) {
+    if (arg_read(v, &m, arg))
         return -EFAULT;
-    }
     if (!handle_null(m.buffer)) {
-        if (m.nr_entries < boot_info.nr_e820) {
+        if (m.nr_entries < boot_info.nr_e820)
             return -EINVAL;
-        }
         for (unsigned i = 0; i < boot_info.nr_e820; i++) {
             const struct e820_range *r = &boot_info.e820[i];
             struct e820_entry e = { r->start, r->len, r->type };
-            if (copy_to_void(v, m.buffer, i * sizeof(e), &e, sizeof(e))) {
+            if (copy_to_void(v, m.buffer, i * sizeof(e), &e, sizeof(e)))
                 return -EFAULT;
-            }
         }
     }
     m.nr_entries = boot_info.nr_e820;
@@ -50,16 +47,14 @@ static long op_m2p_place(struct vcpu *v, u64 arg)
 static long op_m2p_frames(struct vcpu *v, u64 arg)
 {
     struct xen_machphys_mfn_list l;
-    if (arg_read(v, &l, arg)) {
+    if (arg_read(v, &l, arg))
         return -EFAULT;
-    }
     u64 end = ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK) / M2P_CHUNK;
     u32 n = (u32)MIN((u64)l.max_extents, end);
     for (u32 i = 0; i < n; i++) {
         xen_pfn_t mfn = m2p_chunk_mfn(i);
-        if (copy_to_handle(v, l.extent_start, i, &mfn, 1)) {
+        if (copy_to_handle(v, l.extent_start, i, &mfn, 1))
             return -EFAULT;
-        }
     }
     l.nr_extents = n;
     return arg_write_field(v, arg, &l, nr_extents);

@@ -43,30 +43,26 @@ void msi_write(u8 vector)
     struct pci_dev *dev = desc->dev;
     u32 address = MSI_ADDRESS | desc->apic_id << 12;
     if (desc->kind == IRQ_MSIX) {
-        if (!table_reachable(dev)) {
+        if (!table_reachable(dev))
             return;
-        }
         volatile u32 *e = entry_of(desc);
         e[3] |= 1;                      /* never send half a message */
         e[0] = address;
         e[1] = 0;
         e[2] = vector;
-        if (!desc->masked) {
+        if (!desc->masked)
             e[3] &= ~1u;
-        }
         return;
     }
     u8 cap = dev->msi_cap;
     u32 flags = dev_read(dev, cap + MSI_FLAGS, 2);
     bool wide = flags & MSI_64BIT;
     dev_write(dev, cap + 4, 4, address);
-    if (wide) {
+    if (wide)
         dev_write(dev, cap + 8, 4, 0);
-    }
     dev_write(dev, cap + (wide ? 12 : 8), 2, vector);
-    if (flags & MSI_MULTIPLE) {
+    if (flags & MSI_MULTIPLE)
         dev_write(dev, cap + MSI_FLAGS, 2, flags & ~(u32)MSI_MULTIPLE);
-    }
 }
 
 void msi_mask(u8 vector, bool masked)
@@ -75,9 +71,8 @@ void msi_mask(u8 vector, bool masked)
     struct pci_dev *dev = desc->dev;
     if (desc->kind == IRQ_MSIX) {
         u32 flags = dev_read(dev, dev->msix_cap + MSIX_FLAGS, 2);
-        if (!table_reachable(dev)) {
+        if (!table_reachable(dev))
             return;
-        }
         volatile u32 *e = entry_of(desc);
         e[3] = masked ? e[3] | 1 : e[3] & ~1u;
         (void)e[3];                     /* posted: be sure that it has arrived */
@@ -94,9 +89,8 @@ void msi_mask(u8 vector, bool masked)
         u32 bits = dev_read(dev, at, 4);
         dev_write(dev, at, 4, masked ? bits | 1 : bits & ~1u);
     }
-    if (!masked && !(flags & MSI_ENABLE)) {
+    if (!masked && !(flags & MSI_ENABLE))
         dev_write(dev, cap + MSI_FLAGS, 2, flags | MSI_ENABLE);
-    }
 }
 
 /* --- the MSI-X table --- */
@@ -104,9 +98,8 @@ void msi_mask(u8 vector, bool masked)
 static paddr_t bar_address(struct pci_dev *dev, u32 index)
 {
     u32 low = dev_read(dev, PCI_BAR0 + 4 * index, 4);
-    if (low & 1) {
+    if (low & 1)
         return 0;
-    }
     u64 high = (low & 6) == 4 && index < 5 ? dev_read(dev, PCI_BAR0 + 4 * index + 4, 4) : 0;
     return (high << 32) | (low & ~0xfu);
 }
@@ -114,9 +107,8 @@ static paddr_t bar_address(struct pci_dev *dev, u32 index)
 static bool span_has_ram(paddr_t pa, u64 len)
 {
     for (mfn_t m = pa >> PAGE_SHIFT; m <= (pa + len - 1) >> PAGE_SHIFT; m++) {
-        if (mfn_valid(m)) {
+        if (mfn_valid(m))
             return true;
-        }
     }
     return false;
 }
@@ -137,21 +129,17 @@ int msix_prepare(struct pci_dev *dev)
 {
     paddr_t pa;
     u32 entries;
-    if (!dev->msix_cap) {
+    if (!dev->msix_cap)
         return -ENODEV;
-    }
     int err = find_table(dev, &pa, &entries);
-    if (err) {
+    if (err)
         return err;
-    }
-    if (READ_ONCE(dev->msix_table) && READ_ONCE(dev->msix_pa) == pa) {
+    if (READ_ONCE(dev->msix_table) && READ_ONCE(dev->msix_pa) == pa)
         return 0;
-    }
     u64 len = (u64)entries * ENTRY_WORDS * 4;
     void *va = ioremap(pa, len, PTE_CACHE_UC);
-    if (!va) {
+    if (!va)
         return -ENOMEM;
-    }
     with_lock (&irq_lock) {
         if (dev->nr_msix) {
             return -EBUSY;              /* it moved under entries in use */
@@ -170,23 +158,19 @@ int msi_setup(u8 vector)
     struct irq_desc *desc = &irq_descs[vector];
     struct pci_dev *dev = desc->dev;
     if (desc->kind == IRQ_MSI) {
-        if (!dev->msi_cap) {
+        if (!dev->msi_cap)
             return -ENODEV;
-        }
-        if (dev->msi_vector || dev->nr_msix) {
+        if (dev->msi_vector || dev->nr_msix)
             return -EEXIST;
-        }
         dev->msi_vector = vector;
         msi_write(vector);
         msi_mask(vector, true);
         return 0;
     }
-    if (dev->msi_vector) {
+    if (dev->msi_vector)
         return -EBUSY;
-    }
-    if (!dev->msix_table || desc->msix_entry >= dev->msix_entries) {
+    if (!dev->msix_table || desc->msix_entry >= dev->msix_entries)
         return -EINVAL;
-    }
     for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
         if (v != vector && irq_descs[v].kind == IRQ_MSIX && irq_descs[v].dev == dev &&
             irq_descs[v].msix_entry == desc->msix_entry) {

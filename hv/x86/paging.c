@@ -37,9 +37,8 @@ mfn_t virt_to_mfn(const void *va)
 /* A cleared page for a table; NULL: no memory. */
 static pte_t *table_alloc(void)
 {
-    if (heap_live) {
+    if (heap_live)
         return alloc_hv_page();
-    }
     /* The early tables reach 4 GiB only. */
     pte_t *t = phys_to_virt(boot_mem_alloc(PAGE_SIZE, PAGE_SIZE, tables_live ? 0 : GIB(4)));
     memset(t, 0, PAGE_SIZE);
@@ -52,13 +51,11 @@ static pte_t *table_below(pte_t *e)
     pte_t old = READ_ONCE(*e);
     if (!(old & PTE_P)) {
         pte_t *t = table_alloc();
-        if (!t) {
+        if (!t)
             return NULL;
-        }
         pte_t new = pte_make(virt_to_mfn(t), PTE_TABLE);
-        if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             return t;
-        }
         free_hv_page(t);    /* another CPU was first; before SMP this does not happen */
     }
     BUG_ON(old & PTE_PSE);
@@ -69,9 +66,8 @@ static pte_t *table_below(pte_t *e)
 static pte_t *entry_make(u64 va, unsigned level)
 {
     pte_t *t = hv_l4;
-    for (unsigned l = 4; t && l > level; l--) {
+    for (unsigned l = 4; t && l > level; l--)
         t = table_below(&t[pt_index(va, l)]);
-    }
     return t ? &t[pt_index(va, level)] : NULL;
 }
 
@@ -81,9 +77,8 @@ int hv_map(u64 va, mfn_t mfn, u64 n, u64 flags)
     for (u64 i = 0; i < n; i++, va += PAGE_SIZE, e++) {
         if (!e || !pt_index(va, 1)) {
             e = entry_make(va, 1);
-            if (!e) {
+            if (!e)
                 return -ENOMEM;
-            }
         }
         WRITE_ONCE(*e, pte_make(mfn + i, flags));
     }
@@ -95,9 +90,8 @@ pte_t *hv_pte(u64 va)
     pte_t *t = hv_l4;
     for (unsigned l = 4; l > 1; l--) {
         pte_t e = READ_ONCE(t[pt_index(va, l)]);
-        if (!(e & PTE_P) || (e & PTE_PSE)) {
+        if (!(e & PTE_P) || (e & PTE_PSE))
             return NULL;
-        }
         t = mfn_to_virt(pte_mfn(e));
     }
     return &t[pt_index(va, 1)];
@@ -107,17 +101,15 @@ void hv_unmap(u64 va, u64 n)
 {
     for (u64 i = 0; i < n; i++) {
         pte_t *e = hv_pte(va + i * PAGE_SIZE);
-        if (e) {
+        if (e)
             WRITE_ONCE(*e, 0);
-        }
     }
 }
 
 void map_large(u64 va, paddr_t pa, u64 len, u64 flags)
 {
-    for (u64 at = 0; at < len; at += SIZE_2M) {
+    for (u64 at = 0; at < len; at += SIZE_2M)
         *entry_make(va + at, 2) = (pa + at) | flags | PTE_PSE;
-    }
 }
 
 static u64 ioremap_space(u64 pages)
@@ -131,9 +123,8 @@ static void *map_device(paddr_t pa, size_t len, u64 flags)
     u64 offset = pa & ~PAGE_MASK;
     u64 pages = (offset + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
     u64 va = pa + len >= pa && pages ? ioremap_space(pages) : 0;
-    if (!va || hv_map(va, pa >> PAGE_SHIFT, pages, flags)) {
+    if (!va || hv_map(va, pa >> PAGE_SHIFT, pages, flags))
         return NULL;
-    }
     return (void *)(va + offset);
 }
 
@@ -176,9 +167,8 @@ static void map_direct(paddr_t pa, paddr_t end)
 /* Tables for every CPU's descriptor windows, so that a switch never allocates. */
 static void make_desc_tables(void)
 {
-    for (u64 va = DESC_WINDOW; va < DESC_WINDOW + NR_CPUS * DESC_WINDOW_SIZE; va += SIZE_2M) {
+    for (u64 va = DESC_WINDOW; va < DESC_WINDOW + NR_CPUS * DESC_WINDOW_SIZE; va += SIZE_2M)
         entry_make(va, 1);
-    }
 }
 
 /* Backs the frame table wherever there is RAM: 2 MiB of it tell of 256 MiB. */
@@ -189,9 +179,8 @@ static void frame_table_init(void)
     for (unsigned i = 0; boot_ram_range(i, &r); i++) {
         for (paddr_t pa = ROUND_DOWN(r.start, span); pa < r.end; pa += span) {
             u64 va = FRAME_TABLE + (pa >> PAGE_SHIFT) * sizeof(struct page);
-            if (*entry_make(va, 2) & PTE_P) {
+            if (*entry_make(va, 2) & PTE_P)
                 continue;
-            }
             paddr_t table = boot_mem_alloc(SIZE_2M, SIZE_2M, 0);
             memset(phys_to_virt(table), 0, SIZE_2M);
             map_large(va, table, SIZE_2M, PTE_HV_RW | PTE_G);
@@ -201,15 +190,12 @@ static void frame_table_init(void)
 
 static void bitmap_set(u64 first, u64 end)
 {
-    for (; first < end && first % 64; first++) {
+    for (; first < end && first % 64; first++)
         ram_bitmap[first / 64] |= 1UL << first % 64;
-    }
-    for (; first + 64 <= end; first += 64) {
+    for (; first + 64 <= end; first += 64)
         ram_bitmap[first / 64] = ~0UL;
-    }
-    for (; first < end; first++) {
+    for (; first < end; first++)
         ram_bitmap[first / 64] |= 1UL << first % 64;
-    }
 }
 
 /* The first MiB counts as the firmware's: no frames there. */
@@ -219,9 +205,8 @@ static void ram_bitmap_init(void)
     struct boot_range r;
     ram_bitmap = phys_to_virt(boot_mem_alloc(size, PAGE_SIZE, 0));
     memset(ram_bitmap, 0, size);
-    for (unsigned i = 0; boot_ram_range(i, &r); i++) {
+    for (unsigned i = 0; boot_ram_range(i, &r); i++)
         bitmap_set(MAX(r.start, MIB(1)) >> PAGE_SHIFT, r.end >> PAGE_SHIFT);
-    }
 }
 
 void paging_init(void)
@@ -233,9 +218,8 @@ void paging_init(void)
     hv_l4 = table_alloc();
     for (unsigned slot = HV_SLOT_FIRST; slot <= HV_SLOT_LAST; slot++) {
         table_below(&hv_l4[slot]);
-        if (slot != pt_index(M2P_RO, 4)) {
+        if (slot != pt_index(M2P_RO, 4))
             hv_l4[slot] &= ~PTE_US;
-        }
     }
     map_image();
     for (unsigned i = 0; boot_ram_range(i, &r); i++) {
@@ -255,9 +239,8 @@ void heap_init(void)
 {
     const struct boot_range *b;
     heap_live = true;
-    for (unsigned i = 0; (b = boot_mem_range(i)) != NULL; i++) {
+    for (unsigned i = 0; (b = boot_mem_range(i)) != NULL; i++)
         heap_add(b->start >> PAGE_SHIFT, b->end >> PAGE_SHIFT);
-    }
 }
 
 _Static_assert(DIRECT_MAP == DIRECT_MAP_BASE, "mm.h");

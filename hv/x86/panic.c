@@ -26,9 +26,8 @@ static struct cpu_top *panic_owner;     /* whose CPU prints; NULL: all is well *
 
 static NORETURN void halt_forever(void)
 {
-    for (;;) {
+    for (;;)
         __asm__ volatile("cli; hlt");
-    }
 }
 
 /* --- printing --- */
@@ -37,9 +36,8 @@ static const char *symbol(u64 addr, char *buf, size_t size)
 {
     u64 offset;
     const char *name = symbol_lookup(addr, &offset);
-    if (!name) {
+    if (!name)
         return "";
-    }
     snprintf(buf, size, " %s+0x%lx", name, offset);
     return buf;
 }
@@ -109,9 +107,8 @@ static void dump_stack(u64 rsp, u64 rbp)
 void panic_poll(void)
 {
     struct cpu_top *owner = READ_ONCE(panic_owner);
-    if (unlikely(owner && owner != cpu_top())) {
+    if (unlikely(owner && owner != cpu_top()))
         halt_forever();
-    }
 }
 
 bool panic_nmi(struct cpu_user_regs *regs)
@@ -129,9 +126,8 @@ static NORETURN void stop_machine(void)
     }
     printk(LOG_ERR, "reboot in %u seconds\n", REBOOT_SECONDS);
     u64 start = rdtsc(), ticks = MAX(cpu_khz(), 1000000ul) * 1000 * REBOOT_SECONDS;
-    while (rdtsc() - start < ticks) {
+    while (rdtsc() - start < ticks)
         cpu_relax();
-    }
     arch_machine_restart();
 }
 
@@ -148,9 +144,8 @@ static void panic_begin(void)
         stop_machine();
     }
     for (unsigned i = 0; i < nr_cpus; i++) {
-        if (cpus[i].online && &cpus[i] != this_cpu()) {
+        if (cpus[i].online && &cpus[i] != this_cpu())
             apic_send_nmi(cpus[i].apic_id);
-        }
     }
     printk_bust_lock();
     printk(LOG_ERR, "****************************************\n");
@@ -161,13 +156,11 @@ static NORETURN void panic_end(u64 rsp, u64 rbp)
     struct vcpu *v = current_vcpu();
 
     dump_control_regs();
-    if (v && !v->is_idle) {
+    if (v && !v->is_idle)
         printk(LOG_ERR, "current: domain %u vCPU %u\n", v->domain->id, v->id);
-    }
     dump_stack(rsp, rbp);
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         trace_dump_cpu(i, TRACE_LAST);
-    }
     printk(LOG_ERR, "****************************************\n");
     stop_machine();
 }
@@ -203,9 +196,8 @@ NORETURN void fatal_trap(struct cpu_user_regs *r)
     };
     unsigned vector = r->entry_vector;
 
-    if (!READ_ONCE(panic_owner)) {
+    if (!READ_ONCE(panic_owner))
         trace(TRACE_FATAL, vector, r->rip);
-    }
     panic_begin();
     panic_headline();
     printk(LOG_ERR, "exception %u (%s), error code 0x%x\n", vector,
@@ -231,9 +223,8 @@ static void dump_this_cpu(void *arg)
 static void dump_cpus(void)
 {
     cpumask_t all = { 0 };
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         all.bits |= (u64)cpus[i].online << i;
-    }
     arch_call_cpus(all, dump_this_cpu, NULL);
 }
 

@@ -35,9 +35,8 @@ static void map_window(u16 seg, u8 bus)
 {
     paddr_t base;
     u8 **w = window(seg, bus, &base);
-    if (w && !__atomic_load_n(w, __ATOMIC_ACQUIRE)) {
+    if (w && !__atomic_load_n(w, __ATOMIC_ACQUIRE))
         __atomic_store_n(w, (u8 *)ioremap(base, MIB(1), PTE_CACHE_UC), __ATOMIC_RELEASE);
-    }
 }
 
 /* The address of a register in MMCONFIG, NULL if its bus is not mapped. */
@@ -58,13 +57,12 @@ static void write_ports(u8 bus, u8 devfn, u32 reg, unsigned size, u32 value)
 {
     u16 port = 0xcfc + (reg & 3);
     select(bus, devfn, reg);
-    if (size == 1) {
+    if (size == 1)
         outb(port, (u8)value);
-    } else if (size == 2) {
+    else if (size == 2)
         outw(port, (u16)value);
-    } else {
+    else
         outl(port, value);
-    }
 }
 
 u32 pci_read(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size)
@@ -79,9 +77,8 @@ u32 pci_read(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size)
         return v;
     }
     volatile void *p = mmconfig(seg, bus, devfn, reg);
-    if (p) {
+    if (p)
         v = size == 1 ? *(volatile u8 *)p : size == 2 ? *(volatile u16 *)p : *(volatile u32 *)p;
-    }
     return v;
 }
 
@@ -94,21 +91,19 @@ void pci_write(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size, u32 value)
         return;
     }
     volatile void *p = mmconfig(seg, bus, devfn, reg);
-    if (p && size == 1) {
+    if (p && size == 1)
         *(volatile u8 *)p = (u8)value;
-    } else if (p && size == 2) {
+    else if (p && size == 2)
         *(volatile u16 *)p = (u16)value;
-    } else if (p) {
+    else if (p)
         *(volatile u32 *)p = value;
-    }
 }
 
 bool pci_seg_known(u16 seg)
 {
     for (unsigned i = 0; i < acpi.nr_mcfg; i++) {
-        if (acpi.mcfg[i].segment == seg) {
+        if (acpi.mcfg[i].segment == seg)
             return true;
-        }
     }
     return seg == 0;
 }
@@ -120,9 +115,8 @@ static struct pci_dev *find_locked(u16 seg, u8 bus, u8 devfn)
     struct list *p;
     list_for_each(p, &devices) {
         struct pci_dev *dev = list_entry(p, struct pci_dev, link);
-        if (dev->seg == seg && dev->bus == bus && dev->devfn == devfn) {
+        if (dev->seg == seg && dev->bus == bus && dev->devfn == devfn)
             return dev;
-        }
     }
     return NULL;
 }
@@ -137,9 +131,8 @@ struct pci_dev *pci_find_dev(u16 seg, u8 bus, u8 devfn)
 
 static void find_capabilities(struct pci_dev *dev)
 {
-    if (!(pci_read(dev->seg, dev->bus, dev->devfn, PCI_STATUS, 2) & PCI_STATUS_CAPS)) {
+    if (!(pci_read(dev->seg, dev->bus, dev->devfn, PCI_STATUS, 2) & PCI_STATUS_CAPS))
         return;
-    }
     u8 at = (u8)pci_read(dev->seg, dev->bus, dev->devfn, PCI_CAP_POINTER, 1) & 0xfc;
     for (unsigned n = 0; at >= 0x40 && n < 48; n++) {
         u32 head = pci_read(dev->seg, dev->bus, dev->devfn, at, 2);
@@ -157,16 +150,13 @@ static void find_capabilities(struct pci_dev *dev)
 struct pci_dev *pci_get_dev(u16 seg, u8 bus, u8 devfn)
 {
     struct pci_dev *dev = pci_find_dev(seg, bus, devfn);
-    if (dev) {
+    if (dev)
         return dev;
-    }
     struct pci_dev *made = READ_ONCE(nr_devices) < DEVICES_MAX ? xzalloc_type(struct pci_dev) : NULL;
-    if (!made) {
+    if (!made)
         return NULL;
-    }
-    if (seg) {
+    if (seg)
         map_window(seg, bus);
-    }
     made->seg = seg;
     made->bus = bus;
     made->devfn = devfn;
@@ -191,9 +181,8 @@ struct pci_dev *pci_get_dev(u16 seg, u8 bus, u8 devfn)
 static u32 kept_bits(const struct pci_dev *dev, u32 reg)
 {
     u32 cap = dev->msi_cap;
-    if (!dev->msi_vector || reg < cap || reg >= cap + dev->msi_size) {
+    if (!dev->msi_vector || reg < cap || reg >= cap + dev->msi_size)
         return 0;
-    }
     return reg == cap ? (u32)MSI_MULTIPLE << 16 : ~0u;
 }
 

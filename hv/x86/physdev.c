@@ -36,9 +36,8 @@ static long op_eoi(struct vcpu *v, u64 arg)
 static long op_irq_status(struct vcpu *v, u64 arg)
 {
     struct physdev_irq_status_query op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     int err = pirq_status(v->domain, op.irq, &op.flags);
     return err ?: arg_write_field(v, arg, &op, flags);
 }
@@ -47,13 +46,11 @@ static long op_map_pirq(struct vcpu *v, u64 arg)
 {
     struct physdev_map_pirq op;
     int err;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = domain_get_for(v, op.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     err = pirq_map(v, d, &op);
     if (!err && arg_write_field(v, arg, &op, pirq)) {
         err = -EFAULT;          /* it stays mapped; the domain's end unmaps it */
@@ -66,13 +63,11 @@ static long op_unmap_pirq(struct vcpu *v, u64 arg)
 {
     struct physdev_unmap_pirq op;
     int err;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     struct domain *d = domain_get_for(v, op.domid, &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     err = op.pirq < 0 ? -EINVAL : pirq_unmap(d, (u32)op.pirq);
     domain_put(d);
     return err;
@@ -81,12 +76,10 @@ static long op_unmap_pirq(struct vcpu *v, u64 arg)
 static long op_get_free_pirq(struct vcpu *v, u64 arg)
 {
     struct physdev_get_free_pirq op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
-    if (op.type != MAP_PIRQ_TYPE_MSI && op.type != MAP_PIRQ_TYPE_GSI) {
+    if (op.type != MAP_PIRQ_TYPE_MSI && op.type != MAP_PIRQ_TYPE_GSI)
         return -EINVAL;
-    }
     int err = pirq_reserve(v->domain, &op.pirq);
     if (!err && arg_write_field(v, arg, &op, pirq)) {
         pirq_unmap(v->domain, op.pirq);
@@ -107,12 +100,10 @@ static long op_setup_gsi(struct vcpu *v, u64 arg)
 {
     struct physdev_setup_gsi op;
     long err;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
-    if (op.gsi < 0 || !gsi_valid((u32)op.gsi)) {
+    if (op.gsi < 0 || !gsi_valid((u32)op.gsi))
         return -EINVAL;
-    }
     with_lock (&irq_lock) {
         err = gsi_setup((u32)index_nospec((u32)op.gsi, nr_gsis), op.triggering, op.polarity);
     }
@@ -122,12 +113,10 @@ static long op_setup_gsi(struct vcpu *v, u64 arg)
 static long op_alloc_vector(struct vcpu *v, u64 arg)
 {
     struct physdev_irq op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
-    if (!gsi_valid(op.irq)) {
+    if (!gsi_valid(op.irq))
         return -EINVAL;
-    }
     op.vector = 0;
     return arg_write_field(v, arg, &op, vector);
 }
@@ -136,9 +125,8 @@ static long op_apic_read(struct vcpu *v, u64 arg)
 {
     struct physdev_apic op;
     long err;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     with_lock (&irq_lock) {
         err = ioapic_read_reg(op.apic_physbase, op.reg, &op.value);
     }
@@ -150,12 +138,10 @@ static long op_apic_read(struct vcpu *v, u64 arg)
 static long op_set_iopl(struct vcpu *v, u64 arg)
 {
     struct physdev_set_iopl op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
-    if (op.iopl > 3) {
+    if (op.iopl > 3)
         return -EINVAL;
-    }
     xv(v)->pv.iopl = (u8)op.iopl;
     return 0;
 }
@@ -163,12 +149,10 @@ static long op_set_iopl(struct vcpu *v, u64 arg)
 static long op_set_iobitmap(struct vcpu *v, u64 arg)
 {
     struct physdev_set_iobitmap op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
-    if (op.nr_ports > 65536) {
+    if (op.nr_ports > 65536)
         return -EINVAL;
-    }
     xv(v)->pv.iobmp = (u64)op.bitmap.p;
     xv(v)->pv.iobmp_limit = op.nr_ports;
     return 0;
@@ -178,13 +162,11 @@ static long op_set_iobitmap(struct vcpu *v, u64 arg)
 
 static long add_device(u16 seg, u8 bus, u8 devfn)
 {
-    if (!pci_seg_known(seg)) {
+    if (!pci_seg_known(seg))
         return -EINVAL;
-    }
     struct pci_dev *dev = pci_get_dev(seg, bus, devfn);
-    if (!dev) {
+    if (!dev)
         return -ENOMEM;
-    }
     WRITE_ONCE(dev->present, true);
     return 0;
 }
@@ -192,9 +174,8 @@ static long add_device(u16 seg, u8 bus, u8 devfn)
 static long remove_device(u16 seg, u8 bus, u8 devfn)
 {
     struct pci_dev *dev = pci_find_dev(seg, bus, devfn);
-    if (!dev || !READ_ONCE(dev->present)) {
+    if (!dev || !READ_ONCE(dev->present))
         return -ENODEV;
-    }
     WRITE_ONCE(dev->present, false);
     return 0;
 }
@@ -203,9 +184,8 @@ static long remove_device(u16 seg, u8 bus, u8 devfn)
 static long op_manage_pci(struct vcpu *v, u64 arg, unsigned cmd)
 {
     struct physdev_manage_pci op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     return cmd == PHYSDEVOP_manage_pci_remove ? remove_device(0, op.bus, op.devfn)
          : cmd == PHYSDEVOP_restore_msi ? pirq_restore_msi(0, op.bus, op.devfn)
          : add_device(0, op.bus, op.devfn);
@@ -214,24 +194,20 @@ static long op_manage_pci(struct vcpu *v, u64 arg, unsigned cmd)
 static long op_device_add(struct vcpu *v, u64 arg)
 {
     struct physdev_pci_device_add op;
-    if (guest_read(v, &op, arg, offsetof(struct physdev_pci_device_add, optarr))) {
+    if (guest_read(v, &op, arg, offsetof(struct physdev_pci_device_add, optarr)))
         return -EFAULT;
-    }
     return add_device(op.seg, op.bus, op.devfn);
 }
 
 static long op_device(struct vcpu *v, u64 arg, unsigned cmd)
 {
     struct physdev_pci_device op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
-    if (cmd == PHYSDEVOP_pci_device_remove) {
+    if (cmd == PHYSDEVOP_pci_device_remove)
         return remove_device(op.seg, op.bus, op.devfn);
-    }
-    if (cmd == PHYSDEVOP_restore_msi_ext) {
+    if (cmd == PHYSDEVOP_restore_msi_ext)
         return pirq_restore_msi(op.seg, op.bus, op.devfn);
-    }
     struct pci_dev *dev = pci_find_dev(op.seg, op.bus, op.devfn);
     return dev && dev->msix_cap ? 0 : -ENODEV;          /* prepare_msix, release_msix */
 }
@@ -239,13 +215,11 @@ static long op_device(struct vcpu *v, u64 arg, unsigned cmd)
 static long op_mmcfg(struct vcpu *v, u64 arg)
 {
     struct physdev_pci_mmcfg_reserved op;
-    if (arg_read(v, &op, arg)) {
+    if (arg_read(v, &op, arg))
         return -EFAULT;
-    }
     for (unsigned i = 0; i < acpi.nr_mcfg; i++) {
-        if (acpi.mcfg[i].base == op.address && acpi.mcfg[i].segment == op.segment) {
+        if (acpi.mcfg[i].base == op.address && acpi.mcfg[i].segment == op.segment)
             return 0;
-        }
     }
     return -ENODEV;
 }
@@ -255,9 +229,8 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
     unsigned cmd = (unsigned)a[0];
     u64 arg = a[1];
     long err = check(v->domain, cmd);
-    if (err) {
+    if (err)
         return err;
-    }
     switch (cmd) {
     case PHYSDEVOP_eoi:                 return op_eoi(v, arg);
     case PHYSDEVOP_irq_status_query:    return op_irq_status(v, arg);

@@ -34,14 +34,12 @@ struct irq_domain {
 
 int pirq_domain_init(struct domain *d, unsigned nr)
 {
-    if (!nr) {
+    if (!nr)
         nr = domain_has(d, RIGHT_HARDWARE) ? PIRQS_HARDWARE : PIRQS_GUEST;
-    }
     nr = MIN(nr + nr_gsis, (u32)(0xff00 / sizeof(struct pirq)));
     struct irq_domain *irqs = xzalloc(sizeof(*irqs) + nr * sizeof(struct pirq));
-    if (!irqs) {
+    if (!irqs)
         return -ENOMEM;
-    }
     irqs->nr = nr;
     d->irqs = irqs;
     return 0;
@@ -64,11 +62,10 @@ static void note_needs_eoi(struct domain *d, u32 nr, bool needs)
 {
     unsigned long *map = xd(d)->eoi_map;
     if (map && nr < PIRQS_MAX) {
-        if (needs) {
+        if (needs)
             set_bit(nr, map);
-        } else {
+        else
             clear_bit(nr, map);
-        }
     }
 }
 
@@ -81,9 +78,8 @@ static bool needs_eoi(const struct pirq *p)
 
 static void unbind(struct domain *d, struct pirq *p)
 {
-    if (!p->bound) {
+    if (!p->bound)
         return;
-    }
     struct irq_desc *desc = &irq_descs[p->vector];
     struct irq_guest *g = irq_find_guest(p->vector, d);
     p->bound = false;
@@ -91,9 +87,8 @@ static void unbind(struct domain *d, struct pirq *p)
     if (g) {
         irq_guest_eoi(p->vector, g);
         *g = desc->guest[--desc->nr_guests];
-        if (!desc->nr_guests) {
+        if (!desc->nr_guests)
             irq_mask(p->vector);
-        }
     }
     if (p->kind == PIRQ_GSI) {
         if (!desc->nr_guests) {
@@ -107,17 +102,14 @@ static void unbind(struct domain *d, struct pirq *p)
 /* The vector of a GSI that is about to be bound. 0 or -errno. */
 static int vector_for_gsi(u32 gsi, unsigned cpu, u8 *vector)
 {
-    if (gsi_is_ours(gsi)) {
+    if (gsi_is_ours(gsi))
         return -EBUSY;
-    }
     *vector = gsi_vector(gsi);
-    if (*vector) {
+    if (*vector)
         return 0;
-    }
     *vector = irq_alloc_vector(IRQ_GSI, cpu);
-    if (!*vector) {
+    if (!*vector)
         return -ENOSPC;
-    }
     struct irq_desc *desc = &irq_descs[*vector];
     desc->gsi = gsi;
     desc->level = gsi_level(gsi);
@@ -129,17 +121,14 @@ static int vector_for_gsi(u32 gsi, unsigned cpu, u8 *vector)
 static int bind_locked(struct vcpu *v, struct pirq *p, u32 nr, u32 port, bool shares)
 {
     struct domain *d = v->domain;
-    if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI) {
+    if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
         return -EINVAL;
-    }
-    if (p->bound) {
+    if (p->bound)
         return -EEXIST;
-    }
     u8 vector = p->vector;
     int err = p->kind == PIRQ_GSI ? vector_for_gsi(p->gsi, v->cpu, &vector) : 0;
-    if (err) {
+    if (err)
         return err;
-    }
     struct irq_desc *desc = &irq_descs[vector];
     if (desc->nr_guests && (!shares || !desc->guest[0].shares || !desc->level ||
                             desc->nr_guests == IRQ_GUESTS_MAX || irq_find_guest(vector, d))) {
@@ -183,9 +172,8 @@ void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
     struct pirq *p = get_pirq(d, nr);
     if (p) {
         with_lock (&irq_lock) {
-            if (p->bound && irq_descs[p->vector].nr_guests == 1) {
+            if (p->bound && irq_descs[p->vector].nr_guests == 1)
                 irq_set_cpu(p->vector, cpu);
-            }
         }
     }
 }
@@ -193,14 +181,12 @@ void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
 int pirq_eoi(struct domain *d, u32 nr)
 {
     struct pirq *p = get_pirq(d, nr);
-    if (!p) {
+    if (!p)
         return -EINVAL;
-    }
     with_lock (&irq_lock) {
         struct irq_guest *g = p->bound ? irq_find_guest(p->vector, d) : NULL;
-        if (g) {
+        if (g)
             irq_guest_eoi(p->vector, g);
-        }
     }
     return 0;
 }
@@ -214,16 +200,13 @@ int pirq_status(struct domain *d, u32 nr, u32 *flags)
 {
     struct pirq *p = get_pirq(d, nr);
     *flags = 0;
-    if (!p) {
+    if (!p)
         return -EINVAL;
-    }
     with_lock (&irq_lock) {
-        if (needs_eoi(p)) {
+        if (needs_eoi(p))
             *flags |= XENIRQSTAT_needs_eoi;
-        }
-        if (p->bound && irq_descs[p->vector].guest[0].shares) {
+        if (p->bound && irq_descs[p->vector].guest[0].shares)
             *flags |= XENIRQSTAT_shared;
-        }
     }
     return 0;
 }
@@ -233,9 +216,8 @@ int pirq_status(struct domain *d, u32 nr, u32 *flags)
 /* A free number: `wanted` if it is not negative, else `first`.. upwards. -errno. */
 static int choose(struct domain *d, s64 wanted, u32 first, u32 *nr)
 {
-    if (d->irqs->closed) {
+    if (d->irqs->closed)
         return -ESRCH;
-    }
     if (wanted >= 0) {
         struct pirq *p = wanted < pirq_limit(d) ? get_pirq(d, (u32)wanted) : NULL;
         *nr = (u32)wanted;
@@ -257,32 +239,27 @@ static bool may_use_gsi(struct domain *d, u32 gsi)
 
 static int map_gsi(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
 {
-    if (m->index < 0 || !gsi_valid((u32)m->index)) {
+    if (m->index < 0 || !gsi_valid((u32)m->index))
         return -EINVAL;
-    }
     u32 gsi = (u32)index_nospec((u32)m->index, nr_gsis), nr;
-    if (!may_use_gsi(v->domain, gsi)) {
+    if (!may_use_gsi(v->domain, gsi))
         return -EPERM;
-    }
     with_lock (&irq_lock) {
         for (u32 i = 0; i < d->irqs->nr; i++) {
             struct pirq *p = &d->irqs->pirq[i];
             if (p->kind == PIRQ_GSI && p->gsi == gsi) {     /* mapped already: say so */
-                if (m->pirq >= 0 && (u32)m->pirq != i) {
+                if (m->pirq >= 0 && (u32)m->pirq != i)
                     return -EEXIST;
-                }
                 m->pirq = (int)i;
                 return 0;
             }
         }
         s64 wanted = m->pirq;
-        if (wanted < 0 && choose(d, gsi, 0, &nr) == 0) {
+        if (wanted < 0 && choose(d, gsi, 0, &nr) == 0)
             wanted = gsi;
-        }
         int err = choose(d, wanted, 0, &nr);
-        if (err) {
+        if (err)
             return err;
-        }
         d->irqs->pirq[nr] = (struct pirq){ .kind = PIRQ_GSI, .gsi = gsi };
         m->pirq = (int)nr;
     }
@@ -294,13 +271,11 @@ static int map_msi_locked(struct domain *d, struct pci_dev *dev, enum irq_kind k
 {
     u32 nr;
     int err = choose(d, m->pirq < 0 ? -1 : m->pirq, nr_gsis, &nr);
-    if (err) {
+    if (err)
         return err;
-    }
     u8 vector = irq_alloc_vector(kind, cpu);
-    if (!vector) {
+    if (!vector)
         return -ENOSPC;
-    }
     irq_descs[vector].dev = dev;
     irq_descs[vector].msix_entry = (u16)m->entry_nr;
     err = msi_setup(vector);
@@ -318,20 +293,16 @@ static int map_msi(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
     u16 seg = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u16)((u32)m->bus >> 16);
     enum irq_kind kind = m->table_base ? IRQ_MSIX : IRQ_MSI;
     int err;
-    if (!domain_has(v->domain, RIGHT_HARDWARE)) {
+    if (!domain_has(v->domain, RIGHT_HARDWARE))
         return -EPERM;
-    }
-    if (m->entry_nr < 0 || m->entry_nr > MSIX_SIZE || !pci_seg_known(seg)) {
+    if (m->entry_nr < 0 || m->entry_nr > MSIX_SIZE || !pci_seg_known(seg))
         return -EINVAL;
-    }
     struct pci_dev *dev = pci_get_dev(seg, (u8)m->bus, (u8)m->devfn);
-    if (!dev) {
+    if (!dev)
         return -ENODEV;
-    }
     err = kind == IRQ_MSIX ? msix_prepare(dev) : 0;
-    if (err) {
+    if (err)
         return err;
-    }
     with_lock (&irq_lock) {
         err = map_msi_locked(d, dev, kind, m, v->cpu);
     }
@@ -340,9 +311,8 @@ static int map_msi(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
 
 int pirq_map(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
 {
-    if (!d->irqs) {
+    if (!d->irqs)
         return -EINVAL;
-    }
     switch (m->type) {
     case MAP_PIRQ_TYPE_GSI:
         return map_gsi(v, d, m);
@@ -369,13 +339,11 @@ static void unmap_locked(struct domain *d, struct pirq *p)
 int pirq_unmap(struct domain *d, u32 nr)
 {
     struct pirq *p = get_pirq(d, nr);
-    if (!p) {
+    if (!p)
         return -EINVAL;
-    }
     with_lock (&irq_lock) {
-        if (p->kind == PIRQ_FREE) {
+        if (p->kind == PIRQ_FREE)
             return -EINVAL;
-        }
         unmap_locked(d, p);
     }
     return 0;
@@ -383,14 +351,12 @@ int pirq_unmap(struct domain *d, u32 nr)
 
 int pirq_reserve(struct domain *d, u32 *nr)
 {
-    if (!d->irqs) {
+    if (!d->irqs)
         return -EINVAL;
-    }
     with_lock (&irq_lock) {
         int err = choose(d, -1, nr_gsis, nr);
-        if (!err) {
+        if (!err)
             d->irqs->pirq[*nr].kind = PIRQ_RESERVED;
-        }
         return err;
     }
     return -EINVAL;
@@ -399,9 +365,8 @@ int pirq_reserve(struct domain *d, u32 *nr)
 int pirq_restore_msi(u16 seg, u8 bus, u8 devfn)
 {
     struct pci_dev *dev = pci_find_dev(seg, bus, devfn);
-    if (!dev) {
+    if (!dev)
         return -ENODEV;
-    }
     with_lock (&irq_lock) {
         for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
             struct irq_desc *desc = &irq_descs[v];
@@ -418,13 +383,11 @@ int pirq_restore_msi(u16 seg, u8 bus, u8 devfn)
 
 int pirq_set_eoi_page(struct domain *d, u64 gfn)
 {
-    if (!d->irqs) {
+    if (!d->irqs)
         return -EINVAL;
-    }
     struct page *pg = d->ops->get_gfn(d, gfn, true);
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     with_lock (&irq_lock) {
         if (!xd(d)->eoi_map && !d->irqs->closed) {
             xd(d)->eoi_map_page = pg;
@@ -447,21 +410,18 @@ void pirq_domain_quiesce(struct domain *d)
 {
     struct irq_domain *irqs = d->irqs;
     struct page *pg = NULL;
-    if (!irqs) {
+    if (!irqs)
         return;
-    }
     with_lock (&irq_lock) {
         irqs->closed = true;
-        for (u32 i = 0; i < irqs->nr; i++) {
+        for (u32 i = 0; i < irqs->nr; i++)
             unmap_locked(d, &irqs->pirq[i]);
-        }
         pg = xd(d)->eoi_map_page;
         xd(d)->eoi_map_page = NULL;
         xd(d)->eoi_map = NULL;
     }
-    if (pg) {
+    if (pg)
         d->ops->put_gfn(pg, true);
-    }
 }
 
 void pirq_domain_destroy(struct domain *d)

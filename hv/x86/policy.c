@@ -66,11 +66,10 @@ static u32 lower_bound(const struct cpu_policy *p, u32 leaf, u32 sub)
     u32 lo = 0, hi = p->nr;
     while (lo < hi) {
         u32 mid = (lo + hi) / 2;
-        if (((u64)p->leaf[mid].leaf << 32 | p->leaf[mid].subleaf) < key) {
+        if (((u64)p->leaf[mid].leaf << 32 | p->leaf[mid].subleaf) < key)
             lo = mid + 1;
-        } else {
+        else
             hi = mid;
-        }
     }
     return lo;
 }
@@ -80,9 +79,8 @@ const xen_cpuid_leaf_t *policy_find(const struct cpu_policy *p, u32 leaf, u32 su
     u32 low = leaf & 0x7fffffff;
     u32 i = low < 32 ? p->at[leaf >> 31][low] : lower_bound(p, leaf, sub);
     for (; i < p->nr && p->leaf[i].leaf == leaf; i++) {
-        if (p->leaf[i].subleaf == sub) {
+        if (p->leaf[i].subleaf == sub)
             return &p->leaf[i];
-        }
     }
     return NULL;
 }
@@ -92,9 +90,8 @@ static bool policy_put(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
 {
     u32 i = lower_bound(p, l->leaf, l->subleaf);
     if (i == p->nr || p->leaf[i].leaf != l->leaf || p->leaf[i].subleaf != l->subleaf) {
-        if (p->nr == POLICY_MAX_LEAVES) {
+        if (p->nr == POLICY_MAX_LEAVES)
             return false;
-        }
         memmove(&p->leaf[i + 1], &p->leaf[i], (p->nr - i) * sizeof(*l));
         p->nr++;
     }
@@ -126,12 +123,10 @@ static void clamp_features(struct cpu_policy *p, const u32 most[FEATURE_WORDS])
         if (l) {
             u32 *r = leaf_reg(l, word_at[w].reg);
             *r &= most[w];
-            if (w == 2 && cpu_has.amd) {
+            if (w == 2 && cpu_has.amd)
                 *r |= feature_word(p, 0) & COMMON_1D;
-            }
-            if (w == 1) {
+            if (w == 1)
                 *r |= BIT_HYPERVISOR;
-            }
         }
     }
 }
@@ -153,14 +148,12 @@ static void read_subleaves(struct cpu_policy *p, u32 leaf)
     cpuid(leaf, 0, r);
     switch (leaf) {
     case 4:
-        for (u32 i = 0; i < 6; i++) {
+        for (u32 i = 0; i < 6; i++)
             read_leaf(p, leaf, i);
-        }
         break;
     case 7:
-        for (u32 i = 0; i <= MIN(r[A], 2u); i++) {
+        for (u32 i = 0; i <= MIN(r[A], 2u); i++)
             read_leaf(p, leaf, i);
-        }
         break;
     case 0xb:
         read_leaf(p, leaf, 0);
@@ -171,9 +164,8 @@ static void read_subleaves(struct cpu_policy *p, u32 leaf)
         read_leaf(p, leaf, 0);
         read_leaf(p, leaf, 1);
         for (u32 i = 2; i < 63; i++, states >>= 1) {
-            if (states & 1) {
+            if (states & 1)
                 read_leaf(p, leaf, i);
-            }
         }
     }
 }
@@ -184,16 +176,14 @@ static void read_machine(struct cpu_policy *p)
 
     cpuid(0, 0, r);
     for (u32 leaf = 0; leaf <= MIN(r[A], (u32)BASIC_LAST); leaf++) {
-        if (policy_has_subleaves(leaf)) {
+        if (policy_has_subleaves(leaf))
             read_subleaves(p, leaf);
-        } else {
+        else
             read_leaf(p, leaf, XEN_CPUID_NO_SUBLEAF);
-        }
     }
     cpuid(EXTENDED_FIRST, 0, r);
-    for (u32 leaf = EXTENDED_FIRST; leaf <= MIN(r[A], EXTENDED_LAST); leaf++) {
+    for (u32 leaf = EXTENDED_FIRST; leaf <= MIN(r[A], EXTENDED_LAST); leaf++)
         read_leaf(p, leaf, XEN_CPUID_NO_SUBLEAF);
-    }
 }
 
 /* What a guest sees of a leaf besides the feature words (which are clamped). */
@@ -251,21 +241,18 @@ static void pv_features(u32 most[FEATURE_WORDS])
 
     for (unsigned w = 0; w < FEATURE_WORDS; w++) {
         most[w] = feature_word(&raw, w) & pv_allowed[w];
-        if ((xcr0 & XCR0_AVX) != XCR0_AVX) {
+        if ((xcr0 & XCR0_AVX) != XCR0_AVX)
             most[w] &= ~needs_avx[w];
-        }
-        if ((xcr0 & XCR0_AVX512) != XCR0_AVX512) {
+        if ((xcr0 & XCR0_AVX512) != XCR0_AVX512)
             most[w] &= ~needs_avx512[w];
-        }
     }
     if (!xcr0) {
         most[1] &= ~BIT_XSAVE;
         most[4] = 0;
     }
     most[1] |= BIT_HYPERVISOR;
-    if (!cpu_has.tsc_invariant) {
+    if (!cpu_has.tsc_invariant)
         most[7] &= ~BIT_ITSC;
-    }
 }
 
 void policy_init(void)
@@ -274,9 +261,8 @@ void policy_init(void)
 
     read_machine(&raw);
     pv_max = raw;
-    for (u32 i = 0; i < pv_max.nr; i++) {
+    for (u32 i = 0; i < pv_max.nr; i++)
         filter_leaf(&pv_max.leaf[i]);
-    }
     pv_features(most);
     clamp_features(&pv_max, most);
     pv_default = pv_max;
@@ -288,9 +274,8 @@ void policy_init(void)
 
 const struct cpu_policy *policy_of(const struct domain *d)
 {
-    if (d->policy) {
+    if (d->policy)
         return d->policy;
-    }
     return domain_has(d, RIGHT_HARDWARE) ? &pv_max : &pv_default;
 }
 
@@ -305,9 +290,8 @@ static bool leaf_in_range(const xen_cpuid_leaf_t *l)
 {
     static const u32 last_sub[] = { [4] = 5, [7] = 2, [0xb] = 1, [0xd] = 62 };
 
-    if (l->leaf <= BASIC_LAST && policy_has_subleaves(l->leaf)) {
+    if (l->leaf <= BASIC_LAST && policy_has_subleaves(l->leaf))
         return l->subleaf <= last_sub[l->leaf];
-    }
     return l->subleaf == XEN_CPUID_NO_SUBLEAF &&
            (l->leaf <= BASIC_LAST || (l->leaf >= EXTENDED_FIRST && l->leaf <= 0x80000021));
 }
@@ -324,9 +308,8 @@ static long read_leaves(struct vcpu *v, struct cpu_policy *to, struct xen_domctl
 {
     for (u32 i = 0; i < p->nr_leaves; i++) {
         xen_cpuid_leaf_t l;
-        if (copy_from_handle(v, &l, p->leaves, i, 1)) {
+        if (copy_from_handle(v, &l, p->leaves, i, 1))
             return -EFAULT;
-        }
         if (l.leaf == XEN_CPUID_LEAF(0) || l.leaf == XEN_CPUID_LEAF(0x100)) {
             continue;       /* limits of the hypervisor's own leaves: they stay */
         }
@@ -335,9 +318,8 @@ static long read_leaves(struct vcpu *v, struct cpu_policy *to, struct xen_domctl
             p->err_subleaf = l.subleaf;
             return leaf_in_range(&l) ? -EINVAL : -ERANGE;
         }
-        if (!policy_put(to, &l)) {
+        if (!policy_put(to, &l))
             return -E2BIG;
-        }
     }
     return 0;
 }
@@ -347,9 +329,8 @@ static long check_msrs(struct vcpu *v, struct xen_domctl_cpu_policy *p)
 {
     for (u32 i = 0; i < p->nr_msrs; i++) {
         xen_msr_entry_t m;
-        if (copy_from_handle(v, &m, p->msrs, i, 1)) {
+        if (copy_from_handle(v, &m, p->msrs, i, 1))
             return -EFAULT;
-        }
         if (m.flags || (m.idx != 0xce && m.idx != 0x10a) || m.val) {
             p->err_msr = m.idx;
             return -EINVAL;
@@ -365,16 +346,13 @@ long policy_domctl_set(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_p
     long rc;
 
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
-    if (p->nr_leaves > POLICY_MAX_LEAVES || p->nr_msrs > POLICY_MAX_MSRS) {
+    if (p->nr_leaves > POLICY_MAX_LEAVES || p->nr_msrs > POLICY_MAX_MSRS)
         return -E2BIG;
-    }
-    if (d->creation_finished) {
+    if (d->creation_finished)
         return -EEXIST;
-    }
     new = xzalloc(sizeof(*new));
-    if (!new) {
+    if (!new)
         return -ENOMEM;
-    }
     *new = *policy_of(d);
     rc = read_leaves(v, new, p);
     rc = rc ? rc : check_msrs(v, p);
@@ -382,9 +360,8 @@ long policy_domctl_set(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_p
         xfree(new);
         return rc;
     }
-    for (u32 i = 0; i < new->nr; i++) {
+    for (u32 i = 0; i < new->nr; i++)
         filter_leaf(&new->leaf[i]);
-    }
     pv_features(most);
     clamp_features(new, most);
     xfree(d->policy);
@@ -402,9 +379,8 @@ static long put_leaves(struct vcpu *v, const struct cpu_policy *p, xen_cpuid_lea
         return 0;
     }
     *nr = p->nr;
-    if (room < p->nr) {
+    if (room < p->nr)
         return -ENOBUFS;
-    }
     return guest_write(v, (u64)to, p->leaf, p->nr * sizeof(p->leaf[0]));
 }
 
@@ -437,9 +413,8 @@ long policy_sysctl_get(struct vcpu *v, struct xen_sysctl_cpu_policy *p)
     default:
         return -EINVAL;
     }
-    if (p->_rsvd) {
+    if (p->_rsvd)
         return -EINVAL;
-    }
     p->nr_msrs = handle_null(p->msrs) ? POLICY_MAX_MSRS : 0;
     return put_leaves(v, from, p->leaves.p, &p->nr_leaves);
 }
@@ -470,13 +445,11 @@ long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *
         f->nr_features = FEATURE_WORDS;
         return 0;
     }
-    for (unsigned w = 0; w < FEATURE_WORDS; w++) {
+    for (unsigned w = 0; w < FEATURE_WORDS; w++)
         words[w] = feature_word(from, w);
-    }
     n = MIN(f->nr_features, (u32)FEATURE_WORDS);
-    if (copy_to_handle(v, f->features, 0, words, n)) {
+    if (copy_to_handle(v, f->features, 0, words, n))
         return -EFAULT;
-    }
     bool cut = f->nr_features < FEATURE_WORDS;
     f->nr_features = FEATURE_WORDS;
     return cut ? -ENOBUFS : 0;
@@ -522,9 +495,8 @@ void policy_physinfo(struct xen_sysctl_physinfo *pi)
     unsigned thread, package;
 
     topology_shifts(&thread, &package, &pi->threads_per_core, &pi->cores_per_socket);
-    for (unsigned w = 0; w < ARRAY_SIZE(pi->hw_cap); w++) {
+    for (unsigned w = 0; w < ARRAY_SIZE(pi->hw_cap); w++)
         pi->hw_cap[w] = feature_word(&raw, w);
-    }
 }
 
 void policy_cpu_topology(unsigned cpu, struct xen_sysctl_cputopo *t)

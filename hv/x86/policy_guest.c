@@ -40,14 +40,12 @@ static u32 xstate_size(const struct cpu_policy *p, u64 xcr0, bool compacted)
 
     for (u32 i = 2; i < 63; i++) {
         const xen_cpuid_leaf_t *l = (xcr0 >> i) & 1 ? policy_find(p, 0xd, i) : NULL;
-        if (!l) {
+        if (!l)
             continue;
-        }
-        if (compacted) {
+        if (compacted)
             size = (l->c & 2 ? ROUND_UP(size, 64u) : size) + l->a;
-        } else {
+        else
             size = MAX(size, l->b + l->a);
-        }
     }
     return size;
 }
@@ -109,9 +107,8 @@ static void hypervisor_leaf(struct vcpu *v, u32 n, u32 subleaf, struct cpuid_reg
         time_leaf(v, subleaf, r);
         break;
     case 5:
-        if (subleaf == 0) {
+        if (subleaf == 0)
             r->b = fls64(MAX(max_mfn, (u64)1 << 20) - 1) + 1 + PAGE_SHIFT;
-        }
         break;
     }
 }
@@ -127,13 +124,11 @@ void guest_cpuid(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *r)
         return;
     }
     l = policy_find(p, leaf & 0x80000000, XEN_CPUID_NO_SUBLEAF);
-    if (!l || leaf > l->a) {
+    if (!l || leaf > l->a)
         return;
-    }
     l = policy_find(p, leaf, policy_has_subleaves(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF);
-    if (l) {
+    if (l)
         *r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
-    }
     switch (leaf) {
     case 1:
         r->b |= (v->id * 2) << 24;

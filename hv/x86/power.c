@@ -16,9 +16,8 @@
 static void wait_ms(unsigned ms)
 {
     s_time_t until = now() + (s_time_t)ms * 1000000;
-    for (unsigned long spins = 0; now() < until && spins < 100000000; spins++) {
+    for (unsigned long spins = 0; now() < until && spins < 100000000; spins++)
         cpu_relax();
-    }
 }
 
 /* --- soft-off --- */
@@ -28,9 +27,8 @@ static void acpi_mode_on(void)
 {
     if (acpi.smi_cmd && acpi.acpi_enable && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN)) {
         outb((u16)acpi.smi_cmd, acpi.acpi_enable);
-        for (unsigned i = 0; i < 300 && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN); i++) {
+        for (unsigned i = 0; i < 300 && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN); i++)
             wait_ms(1);
-        }
     }
 }
 
@@ -41,21 +39,18 @@ static void soft_off(u16 a, u16 b)
         outw((u16)acpi.pm1a_evt, PM1_WAK_STS);          /* or it would wake up at once */
     }
     outw((u16)acpi.pm1a_cnt, a & ~PM1_SLP_EN);
-    if (acpi.pm1b_cnt) {
+    if (acpi.pm1b_cnt)
         outw((u16)acpi.pm1b_cnt, b & ~PM1_SLP_EN);
-    }
     outw((u16)acpi.pm1a_cnt, a | PM1_SLP_EN);
-    if (acpi.pm1b_cnt) {
+    if (acpi.pm1b_cnt)
         outw((u16)acpi.pm1b_cnt, b | PM1_SLP_EN);
-    }
     wait_ms(2000);
 }
 
 long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s)
 {
-    if (s->sleep_state != 5 || s->flags || !acpi.pm1a_cnt) {
+    if (s->sleep_state != 5 || s->flags || !acpi.pm1a_cnt)
         return s->sleep_state < 1 || s->sleep_state > 5 ? -EINVAL : -EOPNOTSUPP;
-    }
     printk(LOG_INFO, "power: off, as the hardware domain asks\n");
     soft_off(s->val_a, s->val_b);
     return -EIO;
@@ -72,9 +67,8 @@ void arch_machine_power_off(void)
         soft_off(va | (u16)(a << 10), vb | (u16)(b << 10));
     }
     printk(LOG_ERR, "power: this machine cannot be switched off by software\n");
-    for (;;) {
+    for (;;)
         __asm__ volatile("hlt");
-    }
 }
 
 /* --- reset --- */
@@ -85,9 +79,8 @@ static void reset_by_acpi(void)
         outb((u16)acpi.reset_addr, acpi.reset_value);
     } else if (acpi.reset_kind == 0) {
         volatile u8 *p = ioremap(acpi.reset_addr, 1, PTE_CACHE_UC);
-        if (p) {
+        if (p)
             *p = acpi.reset_value;
-        }
     }
     wait_ms(50);
 }
@@ -103,9 +96,8 @@ static void reset_by_chipset(void)
 
 static void reset_by_keyboard(void)
 {
-    for (unsigned i = 0; i < 1000 && (inb(0x64) & 2); i++) {
+    for (unsigned i = 0; i < 1000 && (inb(0x64) & 2); i++)
         wait_ms(1);
-    }
     outb(0x64, 0xfe);
     wait_ms(50);
 }
@@ -115,12 +107,10 @@ void arch_machine_restart(void)
     static const struct { u16 limit; u64 base; } PACKED none = { 0, 0 };
     local_irq_disable();
     reset_by_acpi();
-    if (acpi.has_8042) {
+    if (acpi.has_8042)
         reset_by_keyboard();
-    }
     reset_by_chipset();
     __asm__ volatile("lidt %0\n\tint3" :: "m"(none));       /* triple fault */
-    for (;;) {
+    for (;;)
         __asm__ volatile("hlt");
-    }
 }

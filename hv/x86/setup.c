@@ -22,9 +22,8 @@
 static void greet(void)
 {
     u64 ram = 0;
-    for (unsigned i = 0; i < boot_info.nr_e820; i++) {
+    for (unsigned i = 0; i < boot_info.nr_e820; i++)
         ram += boot_info.e820[i].type == 1 ? boot_info.e820[i].len : 0;
-    }
     printk(LOG_INFO, "Bulkhead: type-1 hypervisor with Xen's ABI 4.17, built by " BUILT_BY "\n");
     printk(LOG_INFO, "boot: by %s; command line: %s\n",
            boot_info.loader[0] ? boot_info.loader : "a loader without a name", boot_info.cmdline);
@@ -43,9 +42,8 @@ static void free_modules(void)
         mfn_t first = m->start >> PAGE_SHIFT, end = (m->start + m->len) >> PAGE_SHIFT;
         /* Frames at the edges may hold something else; below 1 MiB nothing is ours. */
         first += (m->start & ~PAGE_MASK) != 0;
-        if (first >= MIB(1) >> PAGE_SHIFT && first < end) {
+        if (first >= MIB(1) >> PAGE_SHIFT && first < end)
             heap_add(first, end);
-        }
     }
 }
 

@@ -58,9 +58,8 @@ void arch_irq_window(void)
 
 void arch_kick_cpu(unsigned cpu)
 {
-    if (cpu != cpu_id() && READ_ONCE(cpus[cpu].online)) {
+    if (cpu != cpu_id() && READ_ONCE(cpus[cpu].online))
         apic_send_ipi(cpus[cpu].apic_id, VEC_KICK);
-    }
 }
 
 static void kick_interrupt(void)
@@ -84,22 +83,18 @@ void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg)
         call_answer();
         arch_spin_poll();
     }
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         others |= cpumask_test(mask, i) && cpus[i].online ? 1UL << i : 0;
-    }
     others &= ~self;
     call.fn = fn;
     call.arg = arg;
     __atomic_store_n(&call.todo, others, __ATOMIC_RELEASE);
-    for (u64 rest = others; rest; rest &= rest - 1) {
+    for (u64 rest = others; rest; rest &= rest - 1)
         apic_send_ipi(cpus[ffs64(rest)].apic_id, VEC_CALL);
-    }
-    if (mask.bits & self) {
+    if (mask.bits & self)
         fn(arg);
-    }
-    while (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE)) {
+    while (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE))
         arch_spin_poll();
-    }
     spin_unlock(&call_lock);
 }
 
@@ -133,9 +128,8 @@ static paddr_t low_page(void)
     struct boot_range r;
     for (unsigned i = 0; boot_ram_range(i, &r); i++) {
         paddr_t end = MIN(r.end, 0xa0000UL);
-        if (end > r.start && end - PAGE_SIZE > best) {
+        if (end > r.start && end - PAGE_SIZE > best)
             best = end - PAGE_SIZE;
-        }
     }
     return best;
 }
@@ -154,9 +148,8 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
 {
     struct cpu *c = &cpus[cpu];
     struct page *stack = alloc_hv_pages(STACK_ORDER, MEMF_ZERO);
-    if (!stack) {
+    if (!stack)
         return false;
-    }
     c->id = cpu;
     c->apic_id = apic_id;
     c->stack = page_to_virt(stack);

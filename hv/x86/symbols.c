@@ -12,9 +12,8 @@ extern const char symbol_text[];
 
 bool symbol_get(unsigned idx, u64 *addr, const char **name)
 {
-    if (idx >= symbol_count) {
+    if (idx >= symbol_count)
         return false;
-    }
     idx = (unsigned)index_nospec(idx, symbol_count);
     *addr = (u64)image_start + symbol_offsets[idx];
     *name = symbol_text + symbol_names[idx];
@@ -26,16 +25,14 @@ const char *symbol_lookup(u64 addr, u64 *offset)
     u64 at = addr - (u64)image_start;
     unsigned low = 0, high = symbol_count;
 
-    if (at >= (u64)(text_end - image_start) || !high || at < symbol_offsets[0]) {
+    if (at >= (u64)(text_end - image_start) || !high || at < symbol_offsets[0])
         return NULL;
-    }
     while (high - low > 1) {
         unsigned mid = (low + high) / 2;
-        if (symbol_offsets[mid] <= at) {
+        if (symbol_offsets[mid] <= at)
             low = mid;
-        } else {
+        else
             high = mid;
-        }
     }
     *offset = at - symbol_offsets[low];
     return symbol_text + symbol_names[low];

@@ -113,14 +113,12 @@ static void start_pit(void)
 
 static bool hpet_usable(struct reference *r)
 {
-    if (!acpi.hpet_addr) {
+    if (!acpi.hpet_addr)
         return false;
-    }
     hpet = ioremap(acpi.hpet_addr, 0x400, PTE_CACHE_UC);
     u32 period = hpet ? hpet[1] : 0;    /* femtoseconds */
-    if (period < 100000 || period > 100000000) {
+    if (period < 100000 || period > 100000000)
         return false;
-    }
     hpet[0x10 / 4] |= 1;                /* the counter runs */
     *r = (struct reference){ "HPET", 1000000000000000ULL / period, ~0u, read_hpet };
     return true;
@@ -129,13 +127,11 @@ static bool hpet_usable(struct reference *r)
 static bool pm_usable(struct reference *r)
 {
     *r = (struct reference){ "PM timer", PM_HZ, 0xffffff, read_pm };
-    if (!acpi.pm_timer_port) {
+    if (!acpi.pm_timer_port)
         return false;
-    }
     for (unsigned i = 0, first = read_pm(); i < 100; i++) {
-        if (read_pm() != first) {
+        if (read_pm() != first)
             return true;
-        }
     }
     return false;
 }
@@ -166,9 +162,8 @@ static u64 measure(const struct reference *r, u64 *apic_hz)
     apic_timer_measure_start();
     u32 c0 = read_with_tsc(r->read, &t0);
     u32 a0 = read_with_tsc(apic_timer_measure_count, &u0);
-    while (((r->read() - c0) & r->mask) < want) {
+    while (((r->read() - c0) & r->mask) < want)
         cpu_relax();
-    }
     u32 c1 = read_with_tsc(r->read, &t1);
     u32 a1 = read_with_tsc(apic_timer_measure_count, &u1);
     u64 hz = (t1 - t0) * r->hz / ((c1 - c0) & r->mask);
@@ -181,9 +176,8 @@ static u64 tsc_hz_by_cpuid(void)
 {
     u32 r[4];
     cpuid(0, 0, r);
-    if (r[0] < 0x15 || !cpu_has.intel) {
+    if (r[0] < 0x15 || !cpu_has.intel)
         return 0;
-    }
     cpuid(0x15, 0, r);
     return r[0] && r[1] && r[2] ? (u64)r[2] * r[1] / r[0] : 0;
 }
@@ -197,12 +191,10 @@ static void find_frequency(void)
         start_pit();
     }
     u64 hz = measure(&r, &apic_hz), said = tsc_hz_by_cpuid();
-    if (said && said - said / 100 < hz && hz < said + said / 100) {
+    if (said && said - said / 100 < hz && hz < said + said / 100)
         hz = said;
-    }
-    if (hz < 1000000) {
+    if (hz < 1000000)
         panic("time: the TSC does not run (%llu Hz by the %s)", (unsigned long long)hz, r.name);
-    }
     set_frequency(hz);
     apic_timer_set_hz(apic_hz);
     printk(LOG_INFO, "time: TSC runs at %llu kHz by the %s\n", (unsigned long long)(hz / 1000), r.name);
@@ -222,9 +214,8 @@ static void rtc_sample(u8 t[7])
     for (unsigned i = 0; i < 2000 && (rtc_read(0x0a) & 0x80); i++) {
         cpu_relax();                    /* an update is under way: at most 2 ms */
     }
-    for (unsigned i = 0; i < 7; i++) {
+    for (unsigned i = 0; i < 7; i++)
         t[i] = rtc_read(regs[i]);
-    }
 }
 
 /* Days from 1970 to a day of the Gregorian calendar. */
@@ -244,9 +235,8 @@ static u64 rtc_unix_time(void)
     rtc_sample(a);
     for (unsigned i = 0; i < 5; i++) {
         rtc_sample(b);
-        if (memcmp(a, b, sizeof(a)) == 0) {
+        if (memcmp(a, b, sizeof(a)) == 0)
             break;
-        }
         memcpy(a, b, sizeof(a));
     }
     u8 format = rtc_read(0x0b);
@@ -278,9 +268,8 @@ u64 wallclock_sec(void)
 void wallclock_to_guest(struct domain *d)
 {
     struct shared_info *si = d->shared_info;
-    if (!si) {
+    if (!si)
         return;
-    }
     with_lock (&time_lock) {
         u64 sec = wall_base / NS_PER_SEC + (u64)d->time_offset;
         u32 version = READ_ONCE(si->wc_version) | 1;
@@ -332,9 +321,8 @@ static bool write_guest_record(struct vcpu *v, struct vcpu_time_info *t)
     u64 to = v->time_guest;
     u32 version = t->version;
     t->version = version - 1;
-    if (guest_write(v, to, &t->version, sizeof(t->version)) || guest_write(v, to, t, sizeof(*t))) {
+    if (guest_write(v, to, &t->version, sizeof(t->version)) || guest_write(v, to, t, sizeof(*t)))
         return false;
-    }
     t->version = version;
     return guest_write(v, to, &t->version, sizeof(t->version)) == 0;
 }
@@ -343,9 +331,8 @@ void vcpu_time_update(struct vcpu *v)
 {
     struct x86_vcpu *x = xv(v);
     u64 base = tsc_base_of[cpu_id()];
-    if (x->time_info == v->info && x->time_base == base && x->time_guest == v->time_guest) {
+    if (x->time_info == v->info && x->time_base == base && x->time_guest == v->time_guest)
         return;
-    }
     struct vcpu_time_info t = {
         .version = x->time_version += 2,
         .tsc_timestamp = base,
@@ -392,9 +379,8 @@ void time_init_cpu(void)
         u64 before = rdtsc();
         u32 q = tsc_sync.question + 1;
         __atomic_store_n(&tsc_sync.question, q, __ATOMIC_RELEASE);
-        while (__atomic_load_n(&tsc_sync.answered, __ATOMIC_ACQUIRE) != q) {
+        while (__atomic_load_n(&tsc_sync.answered, __ATOMIC_ACQUIRE) != q)
             cpu_relax();
-        }
         u64 theirs = tsc_sync.tsc, after = rdtsc();
         in_step &= before <= theirs && theirs <= after;
         if (after - before < best) {
@@ -417,9 +403,8 @@ void time_init(void)
     u32 r[4];
     find_frequency();
     tsc_base = rdtsc();
-    for (unsigned i = 0; i < NR_CPUS; i++) {
+    for (unsigned i = 0; i < NR_CPUS; i++)
         tsc_base_of[i] = tsc_base;
-    }
     cpuid(1, 0, r);
     tsc_stable = cpu_has.tsc_invariant || (r[2] >> 31);     /* an emulator's TSC never stops */
     u64 t = rtc_unix_time();

@@ -47,15 +47,13 @@ void tlb_answer(void)
 {
     struct mailbox *m = &mailbox[cpu_id()];
     u32 asked = __atomic_load_n(&m->asked, __ATOMIC_ACQUIRE);
-    if (asked == m->served) {
+    if (asked == m->served)
         return;
-    }
     u64 what = __atomic_exchange_n(&m->what, WHAT_NONE, __ATOMIC_SEQ_CST);
-    if (what == WHAT_ALL) {
+    if (what == WHAT_ALL)
         tlb_flush_local();
-    } else if (what != WHAT_NONE) {
+    else if (what != WHAT_NONE)
         invlpg(what);
-    }
     __atomic_store_n(&m->served, asked, __ATOMIC_RELEASE);
 }
 
@@ -73,9 +71,8 @@ static void post(unsigned cpu, u64 what)
 static u64 online_set(void)
 {
     u64 set = 0;
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         set |= (u64)READ_ONCE(cpus[i].online) << i;
-    }
     return set;
 }
 
@@ -91,9 +88,8 @@ static __attribute__((noinline)) void flush_others(u64 set, u64 what)
     }
     for (; set; set &= set - 1) {
         unsigned cpu = ffs64(set);
-        while ((s32)(__atomic_load_n(&mailbox[cpu].served, __ATOMIC_ACQUIRE) - ticket[cpu]) < 0) {
+        while ((s32)(__atomic_load_n(&mailbox[cpu].served, __ATOMIC_ACQUIRE) - ticket[cpu]) < 0)
             arch_spin_poll();
-        }
     }
 }
 
@@ -101,27 +97,23 @@ static void flush_set(u64 set, u64 what)
 {
     u64 self = 1UL << cpu_id();
     if (set & self) {
-        if (what == WHAT_ALL) {
+        if (what == WHAT_ALL)
             tlb_flush_local();
-        } else {
+        else
             invlpg(what);
-        }
     }
     set &= ~self;
-    if (set) {
+    if (set)
         flush_others(set, what);
-    }
 }
 
 void tlb_flush_stale(u64 stamp)
 {
     u64 set = 0;
-    for (unsigned i = 0; i < nr_cpus; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++)
         set |= (u64)(READ_ONCE(cpus[i].tlb_stamp) <= stamp) << i;
-    }
-    if (unlikely(set)) {
+    if (unlikely(set))
         flush_set(set, WHAT_ALL);
-    }
 }
 
 void tlb_flush_mask(cpumask_t mask)

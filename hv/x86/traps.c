@@ -20,9 +20,8 @@ extern const struct extable_entry extable_start[], extable_end[];
 u64 extable_lookup(u64 rip)
 {
     for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
-        if ((u64)&e->at + (s64)e->at == rip) {
+        if ((u64)&e->at + (s64)e->at == rip)
             return (u64)&e->to + (s64)e->to;
-        }
     }
     return 0;
 }
@@ -32,12 +31,10 @@ void trap_from_hv(struct cpu_user_regs *regs)
     u64 to = extable_lookup(regs->rip);
 
     /* A selector of the guest's LDT, loaded for it, may want a page that is not shown yet. */
-    if (to && regs->entry_vector == TRAP_PF && pv_ldt_fault(current_vcpu(), regs, read_cr2())) {
+    if (to && regs->entry_vector == TRAP_PF && pv_ldt_fault(current_vcpu(), regs, read_cr2()))
         return;
-    }
-    if (!to) {
+    if (!to)
         fatal_trap(regs);
-    }
     regs->rip = to;
 }
 
@@ -48,9 +45,8 @@ void trap_on_ist(struct cpu_user_regs *regs)
         __asm__ volatile("mov %0, %%db6" :: "r"(0xffff0ff0UL));
         return;
     case TRAP_NMI:
-        if (panic_nmi(regs)) {
+        if (panic_nmi(regs))
             return;
-        }
         return;         /* somebody else's; no word of it: the log's lock may be held here */
     default:
         fatal_trap(regs);
@@ -72,9 +68,8 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     u32 ec = regs->error_code;
 
     if (addr >= HYPERVISOR_VIRT_START && addr < HYPERVISOR_VIRT_END) {
-        if (pv_ldt_fault(v, regs, addr)) {
+        if (pv_ldt_fault(v, regs, addr))
             return;
-        }
     } else if ((ec & 0xb) == 3 && (ec & 0x10) == 0 && xv(v)->pv.kernel_mode &&
                pv_page_table_write(v, regs, addr)) {
         return;
@@ -98,9 +93,8 @@ void trap_from_guest(struct cpu_user_regs *regs)
         pv_general_protection(v, regs);
         break;
     case TRAP_UD:
-        if (!pv_forced_cpuid(v, regs)) {
+        if (!pv_forced_cpuid(v, regs))
             pv_inject(v, regs, TRAP_UD, 0);
-        }
         break;
     case TRAP_NM:
         pv_device_not_available(v, regs);

@@ -32,9 +32,8 @@ static void expect_mapping(void *arg, mfn_t mfn, bool write)
 
 static void expect_page(struct audit *a, const struct page *pg, bool use)
 {
-    if (pg) {
+    if (pg)
         expect(a, page_to_mfn(pg), 1, use);
-    }
 }
 
 static void count_table(struct audit *a, const struct page *pg)
@@ -45,9 +44,8 @@ static void count_table(struct audit *a, const struct page *pg)
     const pte_t *t = page_to_virt(pg);
 
     for (unsigned i = 0; i < n; i++) {
-        if ((t[i] & PTE_P) && !(level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST)) {
+        if ((t[i] & PTE_P) && !(level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST))
             expect(a, pte_mfn(t[i]), 1, level > 1 || (t[i] & PTE_RW));
-        }
     }
 }
 
@@ -59,15 +57,12 @@ static void count_vcpu(struct audit *a, struct vcpu *v)
     expect_page(a, pv->user_cr3, true);
     expect_page(a, pv->partial, true);
     expect_page(a, v->info_page, true);
-    for (unsigned i = 0; i < pv->nr_deferred; i++) {
+    for (unsigned i = 0; i < pv->nr_deferred; i++)
         expect_page(a, pv->deferred[i], true);
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_page); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_page); i++)
         expect_page(a, pv->ldt_page[i], true);
-    }
-    for (unsigned i = 0; i * 512 < pv->gdt_entries; i++) {
+    for (unsigned i = 0; i * 512 < pv->gdt_entries; i++)
         expect(a, pv->gdt_frame[i], 1, 1);
-    }
 }
 
 static void count_domain(struct audit *a, struct domain *d)
@@ -89,16 +84,14 @@ static void compare(struct audit *a, mfn_t mfn)
     bool table = pt_level(pg->type) || (pg->type & PT_TYPE_MASK) == PT_DESC ||
                  (pg->type & PT_TYPE_MASK) == PT_WRITABLE;
 
-    if (pg->flags & PG_ALLOCATED) {
+    if (pg->flags & PG_ALLOCATED)
         want.refs++;
-    }
     if (pg->flags & PG_XENHEAP) {
         want.refs++;
         want.uses++;
     }
-    if (pg->refs == want.refs && (!table || (u32)(pg->type & PT_COUNT_MASK) == want.uses)) {
+    if (pg->refs == want.refs && (!table || (u32)(pg->type & PT_COUNT_MASK) == want.uses))
         return;
-    }
     if (++a->differences <= 20) {
         printk(LOG_ERR, "audit: frame %lx owner d%u flags %x type %lx: %u references, %u counted; "
                "%u uses, %u counted\n", mfn, pg->owner, pg->flags, pg->type, pg->refs, want.refs,
@@ -113,9 +106,8 @@ static void for_each_other_vcpu(void (*fn)(struct vcpu *v))
 
     for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
         for_each_vcpu (d, v) {
-            if (v != current_vcpu()) {
+            if (v != current_vcpu())
                 fn(v);
-            }
         }
     }
 }
@@ -128,9 +120,8 @@ unsigned long audit_frames(void)
     struct domain *d;
     u64 frames = 0;
 
-    while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect)) {
+    while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect))
         order++;
-    }
     pages = alloc_hv_pages(order, MEMF_ZERO);
     if (!pages) {
         printk(LOG_ERR, "audit: not done, needs %lu KiB of free memory in one piece\n",
@@ -145,16 +136,14 @@ unsigned long audit_frames(void)
         return ~0UL;
     }
     for_each_other_vcpu(vcpu_pause);
-    for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
+    for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d))
         count_domain(&a, d);
-    }
     for (mfn_t mfn = 0; mfn < max_mfn; mfn++) {
         const struct page *pg = mfn_to_page(mfn);
         if (mfn_valid(mfn) && pt_level(pg->type) && (pg->type & PT_COUNT_MASK)) {
             count_table(&a, pg);
-            if (pg->type & PT_PINNED) {
+            if (pg->type & PT_PINNED)
                 expect(&a, mfn, 1, 1);
-            }
         }
     }
     for (mfn_t mfn = 0; mfn < max_mfn; mfn++) {

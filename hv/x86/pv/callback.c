@@ -38,13 +38,11 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
     u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
     u64 *f;
 
-    if (!from_kernel) {
+    if (!from_kernel)
         pv_toggle_mode(x);
-    }
     f = (u64 *)((from_kernel ? r->rsp : x->pv.kernel_sp) & ~15UL) - 7 - extra;
-    if (!guest_range_ok((u64)f, 8 * (7 + extra))) {
+    if (!guest_range_ok((u64)f, 8 * (7 + extra)))
         goto bad;
-    }
     user_access_begin();
     user_put64(&f[0], r->rcx, fault);
     user_put64(&f[1], r->r11, fault);
@@ -68,9 +66,8 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
                      r->entry_vector, (unsigned long)r->rip, error_code);
         return;
     }
-    if (mask_events) {
+    if (mask_events)
         v->info->evtchn_upcall_mask = 1;
-    }
     r->rip = to;
     r->rsp = (u64)(f - extra);
     r->cs = FLAT_KERNEL_CS;
@@ -182,9 +179,8 @@ void pv_iret(struct vcpu *v)
     const struct iret_context *p = (const struct iret_context *)r->rsp;
     u64 rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
 
-    if (!guest_range_ok(r->rsp, sizeof(*p))) {
+    if (!guest_range_ok(r->rsp, sizeof(*p)))
         goto bad;
-    }
     user_access_begin();
     user_get64(&p->rax, rax, fault);
     user_get64(&p->r11, r11, fault);
@@ -232,9 +228,8 @@ static void deliver_nmi(void)
     struct x86_vcpu *x = xv(v);
     const struct trap_info *t;
 
-    if (v->is_idle || !__atomic_exchange_n(&x->pv.nmi_pending, false, __ATOMIC_SEQ_CST)) {
+    if (v->is_idle || !__atomic_exchange_n(&x->pv.nmi_pending, false, __ATOMIC_SEQ_CST))
         return;
-    }
     t = &x->pv.traps[TRAP_NMI];
     if (x->pv.nmi.address || t->address) {
         bounce(v, &cpu_top()->regs, x->pv.nmi.address ? x->pv.nmi.address : t->address,
@@ -264,15 +259,12 @@ long do_set_trap_table(struct vcpu *v, unsigned long *a)
         return 0;
     }
     for (unsigned i = 0; i <= 256; i++, a[0] += sizeof(t)) {
-        if (arg_read(v, &t, a[0])) {
+        if (arg_read(v, &t, a[0]))
             return -EFAULT;
-        }
-        if (!t.address) {
+        if (!t.address)
             return 0;
-        }
-        if (!va_canonical(t.address)) {
+        if (!va_canonical(t.address))
             return -EINVAL;
-        }
         t.cs |= 3;
         table[t.vector] = t;
     }
@@ -284,9 +276,8 @@ static long callback_set(struct vcpu *v, u16 type, u16 flags, u64 address)
     struct pv_vcpu *pv = &xv(v)->pv;
     struct pv_callback cb = { address, flags & CALLBACKF_mask_events };
 
-    if (!va_canonical(address)) {
+    if (!va_canonical(address))
         return -EINVAL;
-    }
     switch (type) {
     case CALLBACKTYPE_event:     pv->event = cb;     return 0;
     case CALLBACKTYPE_failsafe:  pv->failsafe = cb;  return 0;
@@ -302,9 +293,8 @@ long do_set_callbacks(struct vcpu *v, unsigned long *a)
 {
     long rc = callback_set(v, CALLBACKTYPE_event, 0, a[0]);
 
-    if (!rc) {
+    if (!rc)
         rc = callback_set(v, CALLBACKTYPE_failsafe, 0, a[1]);
-    }
     return rc ? rc : callback_set(v, CALLBACKTYPE_syscall, 0, a[2]);
 }
 
@@ -319,9 +309,8 @@ long do_callback_op(struct vcpu *v, unsigned long *a)
         return arg_read(v, &reg, a[1]) ? -EFAULT
                                        : callback_set(v, reg.type, reg.flags, reg.address);
     case CALLBACKOP_unregister:
-        if (arg_read(v, &unreg, a[1])) {
+        if (arg_read(v, &unreg, a[1]))
             return -EFAULT;
-        }
         return unreg.type == CALLBACKTYPE_event || unreg.type == CALLBACKTYPE_failsafe ||
                unreg.type == CALLBACKTYPE_syscall ? -EINVAL : callback_set(v, unreg.type, 0, 0);
     }
@@ -335,9 +324,8 @@ long do_nmi_op(struct vcpu *v, unsigned long *a)
 
     switch (a[0]) {
     case XENNMI_register_callback:
-        if (v->id != 0) {
+        if (v->id != 0)
             return -EINVAL;
-        }
         return arg_read(v, &cb, a[1]) ? -EFAULT
                                       : callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
     case XENNMI_unregister_callback:

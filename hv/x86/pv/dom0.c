@@ -83,9 +83,8 @@ static u64 memory_wanted(u64 avail, u64 *max)
 {
     u64 modules = 0, size = 0, min = 0;
     bool all_but = false;
-    for (unsigned i = 0; i < boot_info.nr_modules; i++) {
+    for (unsigned i = 0; i < boot_info.nr_modules; i++)
         modules += boot_info.module[i].len >> PAGE_SHIFT;
-    }
     *max = 0xffffffff;
     for (const char *s = opt_mem; *s;) {
         u64 *to = &size;
@@ -108,9 +107,8 @@ static u64 memory_wanted(u64 avail, u64 *max)
     u64 keep = MIN(avail / 16, MIB(128) >> PAGE_SHIFT);
     keep = MAX(keep - MIN(keep, modules), MIB(4) >> PAGE_SHIFT);
     u64 most = avail - MIN(avail, keep);
-    if (all_but) {
+    if (all_but)
         size = avail - MIN(avail, size);
-    }
     u64 want = MIN(MAX(size ? size : most, min), *max);
     if (want > most) {
         printk(LOG_WARN, "dom0: %lu MiB asked for, %lu MiB given\n", want >> 8, most >> 8);
@@ -128,9 +126,8 @@ static void populate(u64 want)
         order = MIN(order, fls64(want - pfn));
         struct page *pg = alloc_domain_pages(b.d, order, MEMF_CONTENT);
         if (!pg) {
-            if (order-- == 0) {
+            if (order-- == 0)
                 break;
-            }
             continue;
         }
         u64 mfn = page_to_mfn(pg);
@@ -141,26 +138,23 @@ static void populate(u64 want)
             chunks[b.nr_chunks++] = (struct chunk){ pfn, mfn, 1UL << order };
         } else {
             /* Scattered beyond sense: what dom0 does not know of it gets back. */
-            for (u64 i = 0; i < 1UL << order; i++) {
+            for (u64 i = 0; i < 1UL << order; i++)
                 domain_free_page(b.d, pg + i);
-            }
             break;
         }
         pfn += 1UL << order;
     }
     b.nr_pages = pfn;
-    if (pfn < MIN_PAGES) {
+    if (pfn < MIN_PAGES)
         panic("dom0: only %lu KiB of memory: too little (dom0_mem=%s)", pfn << 2, opt_mem);
-    }
 }
 
 static const struct chunk *chunk_of(u64 pfn)
 {
     static const struct chunk *last = chunks;
     if (pfn - last->pfn >= last->nr) {
-        for (last = chunks; pfn - last->pfn >= last->nr; last++) {
+        for (last = chunks; pfn - last->pfn >= last->nr; last++)
             BUG_ON(last + 1 == chunks + b.nr_chunks);
-        }
     }
     return last;
 }
@@ -213,23 +207,20 @@ static void read_kernel(void)
     const u8 *file = (const u8 *)mfn_to_virt(m->start >> PAGE_SHIFT) + (m->start & ~PAGE_MASK);
     struct kernel_payload p;
     const char *why;
-    if (kernel_find_payload(file, m->len, &p, &why)) {
+    if (kernel_find_payload(file, m->len, &p, &why))
         refuse("kernel", why);
-    }
     const u8 *elf = p.data;
     size_t len = p.len;
     b.buffer_pfn = b.nr_pages;
     if (p.kind == KERNEL_XZ) {
         u8 *to = take_buffer(p.unpacked_len);
-        if (xz_unpack(p.data, p.len, to, p.unpacked_len, &len, &why)) {
+        if (xz_unpack(p.data, p.len, to, p.unpacked_len, &len, &why))
             refuse("kernel", why);
-        }
         elf = to;
     }
     printk(LOG_INFO, "dom0: kernel of %lu KiB, %lu KiB unpacked\n", m->len >> 10, len >> 10);
-    if (elf_parse(elf, len, &b.elf, &why) || elf_xen_notes(&b.elf, &b.notes, &why)) {
+    if (elf_parse(elf, len, &b.elf, &why) || elf_xen_notes(&b.elf, &b.notes, &why))
         refuse("kernel", why);
-    }
     const struct xen_elf_notes *n = &b.notes;
     if (has_note(n, XEN_ELFNOTE_SUPPORTED_FEATURES) &&
         !(n->features_supported & (1u << XENFEAT_dom0))) {
@@ -249,9 +240,8 @@ static void read_kernel(void)
 static u64 tables_for(u64 start, u64 end)
 {
     u64 n = 0;
-    for (unsigned shift = 21; shift <= 39; shift += 9) {
+    for (unsigned shift = 21; shift <= 39; shift += 9)
         n += ((end - 1) >> shift) - (start >> shift) + 1;
-    }
     return n;
 }
 
@@ -284,9 +274,8 @@ static void place(void)
     }
     b.start_info = at;
     b.tables = at + PAGE_SIZE;
-    if (b.tables <= b.v_start || !guest_range_ok(b.v_start, b.tables - b.v_start + GIB(1))) {
+    if (b.tables <= b.v_start || !guest_range_ok(b.v_start, b.tables - b.v_start + GIB(1)))
         refuse("kernel", "it wants to be at an impossible address");
-    }
     do {
         b.nr_tables++;
         b.stack = b.tables + b.nr_tables * PAGE_SIZE;
@@ -308,9 +297,8 @@ static void place(void)
             refuse("kernel", "it wants the p2m list at an impossible address");
         }
     }
-    if (b.v_end <= b.v_start || !guest_range_ok(b.v_start, b.v_end - b.v_start)) {
+    if (b.v_end <= b.v_start || !guest_range_ok(b.v_start, b.v_end - b.v_start))
         refuse("kernel", "it wants to be at an impossible address");
-    }
     if (!inside_image(n->entry) ||
         (has_note(n, XEN_ELFNOTE_HYPERCALL_PAGE) &&
          ((n->hypercall_page & ~PAGE_MASK) || !inside_image(n->hypercall_page) ||
@@ -350,12 +338,10 @@ static void load_image(void)
         put(pa, b.elf.data + s->offset, s->filesz);
         put(pa + s->filesz, NULL, s->memsz - s->filesz);
     }
-    if (b.initrd_len) {
+    if (b.initrd_len)
         put(b.initrd_pfn << PAGE_SHIFT, b.initrd, b.initrd_len);
-    }
-    if (has_note(&b.notes, XEN_ELFNOTE_HYPERCALL_PAGE)) {
+    if (has_note(&b.notes, XEN_ELFNOTE_HYPERCALL_PAGE))
         pv_fill_hypercall_page(pfn_to_virt(va_to_pfn(b.notes.hypercall_page)));
-    }
 }
 
 /* Both directions: dom0's list, and the machine-to-physical table. */
@@ -365,16 +351,14 @@ static void fill_p2m(void)
     for (unsigned i = 0; i < b.nr_chunks; i++) {
         u64 pfn = chunks[i].pfn, end = pfn + chunks[i].nr, mfn = chunks[i].mfn;
         for (; pfn < end; pfn++, mfn++) {
-            if (!p2m || pfn % 512 == 0) {
+            if (!p2m || pfn % 512 == 0)
                 p2m = pfn_to_virt(b.p2m_pfn + pfn / 512);
-            }
             p2m[pfn % 512] = mfn;
             m2p[mfn] = pfn;
         }
     }
-    for (u64 pfn = b.nr_pages; pfn % 512; pfn++) {
+    for (u64 pfn = b.nr_pages; pfn % 512; pfn++)
         p2m[pfn % 512] = INVALID_MFN;
-    }
 }
 
 static pte_t *new_table(struct pool *from, u64 *pfn)
@@ -409,9 +393,8 @@ static void map_frames(u64 va, u64 pfn, u64 n, struct pool *from)
     u64 first = va_to_pfn(b.tables);
     pte_t *l1 = NULL;
     for (u64 i = 0; i < n; i++, va += PAGE_SIZE, pfn++) {
-        if (!l1 || pt_index(va, 1) == 0) {
+        if (!l1 || pt_index(va, 1) == 0)
             l1 = table_for(va, from);
-        }
         bool table = pfn - first < b.nr_tables;
         l1[pt_index(va, 1)] = pte_make(pfn_to_mfn(pfn), table ? PTE_GUEST_RW & ~PTE_RW : PTE_GUEST_RW);
     }
@@ -506,22 +489,18 @@ static void create_domain(void)
     b.d = domain_create(0, &config, &pv_ops,
                         RIGHT_CONTROL | RIGHT_PLATFORM | RIGHT_HARDWARE | RIGHT_CONSOLE | RIGHT_FOREIGN,
                         &err);
-    if (!b.d) {
+    if (!b.d)
         panic("dom0: cannot be created (error %d)", err);
-    }
     for (unsigned i = 0; i < config.max_vcpus; i++) {
         struct vcpu *v = vcpu_create(b.d, i);
-        if (!v) {
+        if (!v)
             panic("dom0: no memory for vCPU %u", i);
-        }
         cpumask_t own = { 1UL << i % nr_cpus }, any = { ~0UL };
-        if (opt_pin && vcpu_set_affinity(v, &own, &any)) {
+        if (opt_pin && vcpu_set_affinity(v, &own, &any))
             printk(LOG_WARN, "dom0: vCPU %u cannot be pinned\n", i);
-        }
     }
-    if (dom0_grant_hardware(b.d)) {
+    if (dom0_grant_hardware(b.d))
         panic("dom0: no memory for its permissions");
-    }
 }
 
 /* The tables become a guest's like any other: validated, and pinned as the ABI has it
@@ -532,14 +511,12 @@ static void pin_tables(struct vcpu *v, mfn_t l4)
     int rc;
     do {
         rc = mmu_begin(&m, v, b.d, b.d);
-        if (!rc) {
+        if (!rc)
             rc = mmu_pin(&m, l4, 4);
-        }
         mmu_end(&m);
     } while (rc == -ERESTART);
-    if (rc) {
+    if (rc)
         panic("dom0: its first page tables are refused (error %d)", rc);
-    }
 }
 
 static void start_vcpu(struct vcpu *v)
@@ -561,9 +538,8 @@ static void start_vcpu(struct vcpu *v)
     do {
         rc = b.d->ops->set_context(v, &c);
     } while (rc == -ERESTART);
-    if (rc) {
+    if (rc)
         panic("dom0: its first registers are refused (error %d)", rc);
-    }
     v->initialised = true;
     __atomic_fetch_and(&v->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST);
 }

@@ -19,9 +19,8 @@ unsigned pv_fetch(u64 rip, u8 *buf)
 {
     for (unsigned n = INSN_MAX; n; n = n > 8 ? 8 : n - 1) {
         /* Code lies in the tables that are loaded, kernel's or user's. */
-        if (guest_range_ok(rip, n) && !pv_copy_raw(buf, (const void *)rip, n)) {
+        if (guest_range_ok(rip, n) && !pv_copy_raw(buf, (const void *)rip, n))
             return n;
-        }
     }
     return 0;
 }
@@ -32,9 +31,8 @@ static bool io_allowed(struct vcpu *v, u16 port, unsigned size)
     struct pv_vcpu *pv = &xv(v)->pv;
     u8 bits[2] = { 0 };
 
-    if (pv->iopl >= (pv->kernel_mode ? 1 : 3)) {
+    if (pv->iopl >= (pv->kernel_mode ? 1 : 3))
         return true;
-    }
     if (!pv->iobmp || (u32)port + size > pv->iobmp_limit ||
         guest_read(v, bits, pv->iobmp + port / 8, (port & 7) + size > 8 ? 2 : 1)) {
         return false;
@@ -77,9 +75,8 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn
             pv_inject_page_fault(v, r, out ? 4 : 6, addr);
             return false;
         }
-        if (!in->rep) {
+        if (!in->rep)
             break;
-        }
         r->rcx--;
     }
     return true;
@@ -90,14 +87,12 @@ static bool port_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn *
     unsigned size = in->opcode & 1 ? (in->opsize16 ? 2 : 4) : 1;
     u16 port = in->opcode & 8 ? (u16)r->rdx : (u8)in->imm;
 
-    if (!io_allowed(v, port, size)) {
+    if (!io_allowed(v, port, size))
         return false;
-    }
-    if (in->opcode & 2) {
+    if (in->opcode & 2)
         guest_port_out(v, port, size, (u32)insn_reg_read(in, r, 0, size));
-    } else {
+    else
         insn_reg_write(in, r, 0, size, guest_port_in(v, port, size));
-    }
     return true;
 }
 
@@ -154,9 +149,8 @@ static bool do_rdmsr(struct vcpu *v, struct cpu_user_regs *r)
         val = rdmsr((u32)r->rcx);
         break;
     default:
-        if (guest_rdmsr(v, (u32)r->rcx, &val)) {
+        if (guest_rdmsr(v, (u32)r->rcx, &val))
             return false;
-        }
     }
     r->rax = (u32)val;
     r->rdx = val >> 32;
@@ -171,9 +165,8 @@ static bool do_wrmsr(struct vcpu *v, struct cpu_user_regs *r)
     case MSR_FS_BASE:
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
-        if (!va_canonical(val)) {
+        if (!va_canonical(val))
             return false;
-        }
         wrmsr((u32)r->rcx, val);
         return true;
     }
@@ -184,12 +177,10 @@ static bool debug_register(struct vcpu *v, struct cpu_user_regs *r, const struct
 {
     u64 *gpr = insn_reg(r, in->rm);
 
-    if (in->reg > 7) {
+    if (in->reg > 7)
         return false;
-    }
-    if (in->opcode == 0x0f23) {
+    if (in->opcode == 0x0f23)
         return pv_set_debugreg(v, in->reg, *gpr) == 0;
-    }
     *gpr = xv(v)->pv.debugreg[in->reg];
     return true;
 }
@@ -221,9 +212,8 @@ static bool privileged(struct vcpu *v, struct cpu_user_regs *r, const struct ins
         return true;
     case 0x0f08:
     case 0x0f09:
-        if (domain_has(v->domain, RIGHT_HARDWARE)) {
+        if (domain_has(v->domain, RIGHT_HARDWARE))
             __asm__ volatile("wbinvd" ::: "memory");
-        }
         return true;
     case 0x0f20: return read_cr(v, r, in);
     case 0x0f22: return write_cr(v, r, in);
@@ -241,17 +231,15 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *r, const struct insn *
     bool fault;
 
     *done = true;
-    if (in->lock) {
+    if (in->lock)
         return false;
-    }
     switch (in->opcode) {
     case 0xe4 ... 0xe7:
     case 0xec ... 0xef:
         return port_io(v, r, in);
     case 0x6c ... 0x6f:
-        if (!io_allowed(v, (u16)r->rdx, in->opcode & 1 ? (in->opsize16 ? 2 : 4) : 1)) {
+        if (!io_allowed(v, (u16)r->rdx, in->opcode & 1 ? (in->opsize16 ? 2 : 4) : 1))
             return false;
-        }
         *done = string_io(v, r, in, &fault);
         return true;
     }
@@ -307,9 +295,8 @@ bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *r)
 {
     struct cpuid_regs c;
 
-    if (!is_forced_cpuid(r->rip)) {
+    if (!is_forced_cpuid(r->rip))
         return false;
-    }
     guest_cpuid(v, (u32)r->rax, (u32)r->rcx, &c);
     r->rax = c.a;
     r->rbx = c.b;

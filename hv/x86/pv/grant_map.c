@@ -14,12 +14,10 @@
  * (contains_pte) or a virtual one. NULL: not an entry of this guest. */
 static pte_t *find_slot(struct mmu *m, u64 addr, u32 flags, struct page **table)
 {
-    if (!(flags & GNTMAP_contains_pte)) {
+    if (!(flags & GNTMAP_contains_pte))
         return guest_range_ok(addr, 1) ? mmu_walk(xv(m->v)->pv.cr3, addr, table) : NULL;
-    }
-    if ((addr & 7) || !mfn_valid(addr >> PAGE_SHIFT)) {
+    if ((addr & 7) || !mfn_valid(addr >> PAGE_SHIFT))
         return NULL;
-    }
     *table = mfn_to_page(addr >> PAGE_SHIFT);
     if (!mmu_owner(m, *table) || pt_level((*table)->type) != 1 ||
         !((*table)->type & PT_VALIDATED)) {
@@ -32,9 +30,8 @@ static pte_t grant_pte(mfn_t mfn, u32 flags)
 {
     pte_t e = pte_make(mfn, PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX);
 
-    if (!(flags & GNTMAP_readonly)) {
+    if (!(flags & GNTMAP_readonly))
         e |= PTE_RW;
-    }
     return e | (pte_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
 }
 
@@ -47,9 +44,8 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     pte_t *slot;
     int rc;
 
-    if (!owner) {
+    if (!owner)
         return GNTST_general_error;
-    }
     if (mmu_begin(&m, v, v->domain, owner)) {
         return GNTST_eagain;    /* page-table work of its own that it left has to end first */
     }
@@ -78,9 +74,8 @@ int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     struct mmu m;
     int rc;
 
-    if (mmu_begin(&m, v, v->domain, v->domain)) {
+    if (mmu_begin(&m, v, v->domain, v->domain))
         return GNTST_eagain;
-    }
     rc = replace(&m, addr, mfn, flags, 0);
     mmu_end(&m);
     return rc;
@@ -94,20 +89,17 @@ int pv_grant_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flag
     pte_t *from = NULL, e;
     int rc = GNTST_general_error;
 
-    if ((flags & GNTMAP_contains_pte) && new_addr) {
+    if ((flags & GNTMAP_contains_pte) && new_addr)
         return GNTST_general_error;
-    }
-    if (mmu_begin(&m, v, v->domain, v->domain)) {
+    if (mmu_begin(&m, v, v->domain, v->domain))
         return GNTST_eagain;
-    }
     if (!new_addr) {
         rc = replace(&m, addr, mfn, flags, 0);
     } else if (guest_range_ok(new_addr, 1) && (from = mmu_walk(xv(v)->pv.cr3, new_addr, &table))) {
         e = READ_ONCE(*from);
         rc = replace(&m, addr, mfn, flags, e);
-        if (rc == GNTST_okay) {
+        if (rc == GNTST_okay)
             (void)mmu_write_entry(&m, table, from, 1, 0, false);
-        }
     }
     mmu_end(&m);
     return rc;

@@ -29,9 +29,8 @@ static u64 size_mask(unsigned size)
 
 u64 insn_reg_read(const struct insn *in, struct cpu_user_regs *r, unsigned nr, unsigned size)
 {
-    if (size == 1 && !in->rex && nr >= 4 && nr < 8) {
+    if (size == 1 && !in->rex && nr >= 4 && nr < 8)
         return (*insn_reg(r, nr - 4) >> 8) & 0xff;
-    }
     return *insn_reg(r, nr) & size_mask(size);
 }
 
@@ -110,27 +109,23 @@ bool insn_decode(struct insn *in, const u8 *buf, unsigned n)
     memset(in, 0, sizeof(*in));
     n = MIN(n, (unsigned)INSN_MAX);
     at = prefixes(in, buf, n);
-    if (at >= n) {
+    if (at >= n)
         return false;
-    }
     in->opcode = buf[at++];
     if (in->opcode == 0x0f) {
-        if (at >= n) {
+        if (at >= n)
             return false;
-        }
         in->opcode = 0x0f00 | buf[at++];
     }
     opsize = in->rex & 8 ? 8 : in->opsize16 ? 2 : 4;
     imm = shape(in->opcode, opsize, &modrm);
-    if (imm < 0) {
+    if (imm < 0)
         return false;
-    }
     /* Odd opcodes of the pairs work on words; bit tests on words always. */
     in->size = (in->opcode & 1) || in->opcode == 0x0fba ? (u8)opsize : 1;
     if (modrm) {
-        if (at >= n) {
+        if (at >= n)
             return false;
-        }
         in->has_modrm = true;
         in->mod = buf[at] >> 6;
         in->reg = (u8)(((buf[at] >> 3) & 7) | (in->rex & 4) << 1);
@@ -139,12 +134,10 @@ bool insn_decode(struct insn *in, const u8 *buf, unsigned n)
         if (in->mod != 3) {
             unsigned disp = in->mod == 1 ? 1 : in->mod == 2 ? 4 : 0;
             if ((in->rm & 7) == 4) {
-                if (at >= n) {
+                if (at >= n)
                     return false;
-                }
-                if (in->mod == 0 && (buf[at] & 7) == 5) {
+                if (in->mod == 0 && (buf[at] & 7) == 5)
                     disp = 4;
-                }
                 at++;
             } else if (in->mod == 0 && (in->rm & 7) == 5) {
                 disp = 4;
@@ -152,12 +145,10 @@ bool insn_decode(struct insn *in, const u8 *buf, unsigned n)
             at += disp;
         }
     }
-    if (at + (unsigned)imm > n) {
+    if (at + (unsigned)imm > n)
         return false;
-    }
-    for (int i = 0; i < imm; i++) {
+    for (int i = 0; i < imm; i++)
         in->imm |= (s64)((u64)buf[at + i] << (8 * i));
-    }
     if (imm && imm < 8) {
         unsigned sh = 64 - 8 * (unsigned)imm;
         in->imm = (s64)((u64)in->imm << sh) >> sh;

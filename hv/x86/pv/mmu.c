@@ -22,9 +22,8 @@ static int page_domain(struct vcpu *v, struct domain *d, u32 id, struct domain *
     }
     id--;
     if (id == DOMID_IO || id == DOMID_XEN) {
-        if (!domain_has(v->domain, RIGHT_HARDWARE)) {
+        if (!domain_has(v->domain, RIGHT_HARDWARE))
             return -EPERM;
-        }
         *out = id == DOMID_IO ? domain_io : domain_xen;
         domain_ref(*out);
         return 0;
@@ -36,9 +35,8 @@ static int page_domain(struct vcpu *v, struct domain *d, u32 id, struct domain *
 /* A frame that is no page table in use: write the word as any data. */
 static int write_plain(struct mmu *m, struct page *pg, pte_t *slot, u64 val)
 {
-    if (!get_page(pg, m->d)) {
+    if (!get_page(pg, m->d))
         return -EINVAL;
-    }
     if (get_page_writable(pg)) {
         put_page(pg);
         return -EINVAL;
@@ -62,12 +60,10 @@ static int update_pte(struct mmu *m, u64 ptr, u64 val, bool preserve_ad)
     }
     slot = (pte_t *)((char *)mfn_to_virt(mfn) + (ptr & ~PAGE_MASK & ~7UL));
     level = pt_level(pg->type);
-    if (!level || !(pg->type & PT_COUNT_MASK)) {
+    if (!level || !(pg->type & PT_COUNT_MASK))
         return write_plain(m, pg, slot, val);
-    }
-    if (!(pg->type & PT_VALIDATED)) {
+    if (!(pg->type & PT_VALIDATED))
         return -EINVAL;
-    }
     return mmu_write_entry(m, pg, slot, level, val, preserve_ad);
 }
 
@@ -76,9 +72,8 @@ static int update_m2p(struct vcpu *v, struct domain *d, u64 ptr, u64 val)
     mfn_t mfn = ptr >> PAGE_SHIFT;
 
     (void)v;
-    if (!mfn_valid(mfn) || !get_page(mfn_to_page(mfn), d)) {
+    if (!mfn_valid(mfn) || !get_page(mfn_to_page(mfn), d))
         return -EINVAL;
-    }
     m2p_set(mfn, val);
     put_page(mfn_to_page(mfn));
     return 0;
@@ -108,14 +103,12 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
     struct mmu m;
     int rc, err = 0;
 
-    if (mmu_drain(v)) {
+    if (mmu_drain(v))
         return -ERESTART;
-    }
     if ((u32)foreign >> 16) {
         d = domain_get_for(v, (domid_t)((foreign >> 16) - 1), &err);
-        if (!d) {
+        if (!d)
             return err;
-        }
     } else {
         domain_ref(d);
     }
@@ -132,9 +125,8 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
             break;
         }
         rc = one_update(&m, &req);
-        if (rc) {
+        if (rc)
             break;
-        }
         a[0] += sizeof(req);
         count--;
         done++;
@@ -145,9 +137,8 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
         } else if (unlikely(xv(v)->pv.nr_deferred)) {
             mmu_end(&m);
             rc = mmu_drain(v);
-            if (!rc && count) {
+            if (!rc && count)
                 rc = mmu_begin(&m, v, d, pg_dom);
-            }
         }
     }
     mmu_end(&m);
@@ -155,12 +146,10 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
     domain_put(d);
     if (a[2] && done) {
         u32 total = done;
-        if (a[1] >> 32) {
+        if (a[1] >> 32)
             total += (u32)(a[1] >> 32) - 1;
-        }
-        if (arg_write(v, a[2], &total)) {
+        if (arg_write(v, a[2], &total))
             return -EFAULT;
-        }
         /* What is done so far travels in the unused half of the count. */
         a[1] = (u64)(total + 1) << 32 | count;
     } else {
@@ -175,21 +164,18 @@ static long flush_target(struct vcpu *v, u64 flags, cpumask_t *cpus)
     u64 kind = flags & UVMF_FLUSHTYPE_MASK, who = flags & ~(u64)UVMF_FLUSHTYPE_MASK, vcpus;
 
     cpus->bits = 0;
-    if (kind == UVMF_NONE) {
+    if (kind == UVMF_NONE)
         return 0;
-    }
-    if (kind != UVMF_TLB_FLUSH && kind != UVMF_INVLPG) {
+    if (kind != UVMF_TLB_FLUSH && kind != UVMF_INVLPG)
         return -EINVAL;
-    }
-    if (who == UVMF_LOCAL) {
+    if (who == UVMF_LOCAL)
         cpus->bits = 1UL << cpu_id();
-    } else if (who == UVMF_ALL) {
+    else if (who == UVMF_ALL)
         *cpus = xd(v->domain)->pv.active;
-    } else if (guest_read(v, &vcpus, who, sizeof(vcpus))) {
+    else if (guest_read(v, &vcpus, who, sizeof(vcpus)))
         return -EFAULT;
-    } else {
+    else
         *cpus = pv_vcpu_cpus(v->domain, vcpus, 0);
-    }
     return 0;
 }
 
@@ -217,18 +203,16 @@ static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain 
         flush_ahead(val);
         rc = mmu_begin(&m, v, v->domain, pg_dom);
     }
-    if (rc) {
+    if (rc)
         return rc;
-    }
     slot = guest_range_ok(va, 1) ? mmu_walk(xv(v)->pv.cr3, va, &table) : NULL;
     rc = slot ? mmu_write_entry(&m, table, slot, 1, val, false) : -EINVAL;
     mmu_end(&m);
     if (!rc && cpus.bits) {
-        if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG) {
+        if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
             tlb_flush_page_mask(cpus, va);
-        } else {
+        else
             tlb_flush_mask(cpus);
-        }
     }
     return rc;
 }
@@ -245,9 +229,8 @@ long do_update_va_mapping_otherdomain(struct vcpu *v, unsigned long *a)
     struct domain *pg_dom;
     long rc = page_domain(v, v->domain, (u32)(u16)a[3] + 1, &pg_dom);
 
-    if (rc) {
+    if (rc)
         return rc;
-    }
     rc = update_va(v, a[0], a[1], a[2], pg_dom);
     domain_put(pg_dom);
     return rc;

@@ -16,9 +16,8 @@ cpumask_t pv_vcpu_cpus(struct domain *d, u64 vcpus, unsigned first)
 
     for (; vcpus; vcpus &= vcpus - 1) {
         struct vcpu *t = domain_vcpu(d, first + ffs64(vcpus));
-        if (t && READ_ONCE(t->is_running)) {
+        if (t && READ_ONCE(t->is_running))
             m.bits |= 1UL << t->cpu;
-        }
     }
     return m;
 }
@@ -33,9 +32,8 @@ static int read_vcpu_mask(struct vcpu *v, u64 addr, cpumask_t *m)
     for (unsigned i = 0; i < n; i++) {
         u64 w = 0;
         size_t bytes = MIN(8u, (d->max_vcpus - i * 64 + 7) / 8);
-        if (guest_read(v, &w, addr + i * 8, bytes)) {
+        if (guest_read(v, &w, addr + i * 8, bytes))
             return -EFAULT;
-        }
         m->bits |= pv_vcpu_cpus(d, w, i * 64).bits;
     }
     return 0;
@@ -51,20 +49,17 @@ static int set_base(struct mmu *m, struct x86_vcpu *x, mfn_t mfn, bool user)
 
     if (mfn || !user) {
         rc = mmu_get_table(m, mfn, 4, &pg);
-        if (rc) {
+        if (rc)
             return rc;
-        }
         /* User mode is not to see the machine-to-physical table. */
         l4 = page_to_virt(pg);
         WRITE_ONCE(l4[HV_SLOT_FIRST], user ? 0 : hv_l4[HV_SLOT_FIRST]);
     }
     *slot = pg;
-    if (&x->v == current_vcpu() && !user) {
+    if (&x->v == current_vcpu() && !user)
         tlb_write_cr3(pv_cr3(x));
-    }
-    if (old) {
+    if (old)
         mmu_put_table(m, old);
-    }
     return 0;
 }
 
@@ -73,9 +68,8 @@ int pv_load_cr3(struct vcpu *v, mfn_t mfn, bool user)
     struct mmu m;
     int rc = mmu_begin(&m, v, v->domain, v->domain);
 
-    if (!rc) {
+    if (!rc)
         rc = set_base(&m, xv(v), mfn, user);
-    }
     mmu_end(&m);
     return rc;
 }
@@ -84,9 +78,8 @@ static int clear_frame(struct domain *d, mfn_t mfn)
 {
     struct page *pg = d->ops->get_gfn(d, mfn, true);
 
-    if (!pg) {
+    if (!pg)
         return -EINVAL;
-    }
     memset(page_to_virt(pg), 0, PAGE_SIZE);
     d->ops->put_gfn(pg, true);
     return 0;
@@ -97,9 +90,8 @@ static int copy_frame(struct domain *d, mfn_t dst, mfn_t src)
     struct page *from = d->ops->get_gfn(d, src, false), *to;
     int rc = -EINVAL;
 
-    if (!from) {
+    if (!from)
         return -EINVAL;
-    }
     to = d->ops->get_gfn(d, dst, true);
     if (to) {
         memcpy(page_to_virt(to), page_to_virt(from), PAGE_SIZE);
@@ -114,12 +106,10 @@ static int set_ldt(struct vcpu *v, u64 base, u64 entries)
 {
     struct x86_vcpu *x = xv(v);
 
-    if (entries > 8192 || (entries && (base & ~PAGE_MASK || !guest_range_ok(base, entries * 8)))) {
+    if (entries > 8192 || (entries && (base & ~PAGE_MASK || !guest_range_ok(base, entries * 8))))
         return -EINVAL;
-    }
-    if (x->pv.ldt_base == base && x->pv.ldt_entries == entries) {
+    if (x->pv.ldt_base == base && x->pv.ldt_entries == entries)
         return 0;
-    }
     pv_drop_ldt(x);
     x->pv.ldt_base = base;
     x->pv.ldt_entries = (u32)entries;
@@ -135,9 +125,8 @@ static int flush_op(struct vcpu *v, const struct mmuext_op *op)
     switch (op->cmd) {
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI:
-        if (read_vcpu_mask(v, (u64)op->arg2.vcpumask.p, &mask)) {
+        if (read_vcpu_mask(v, (u64)op->arg2.vcpumask.p, &mask))
             return -EFAULT;
-        }
         break;
     case MMUEXT_TLB_FLUSH_ALL:
     case MMUEXT_INVLPG_ALL:
@@ -146,15 +135,13 @@ static int flush_op(struct vcpu *v, const struct mmuext_op *op)
     }
     switch (op->cmd) {
     case MMUEXT_INVLPG_LOCAL:
-        if (guest_range_ok(va, 1)) {
+        if (guest_range_ok(va, 1))
             invlpg(va);
-        }
         break;
     case MMUEXT_INVLPG_MULTI:
     case MMUEXT_INVLPG_ALL:
-        if (guest_range_ok(va, 1)) {
+        if (guest_range_ok(va, 1))
             tlb_flush_page_mask(mask, va);
-        }
         break;
     default:
         tlb_flush_mask(mask);
@@ -168,9 +155,8 @@ static void flush_ahead(mfn_t mfn, bool leaf)
 {
     const struct page *pg = mfn_to_page(mfn);
 
-    if (mfn_valid(mfn) && !(READ_ONCE(pg->type) & PT_COUNT_MASK)) {
+    if (mfn_valid(mfn) && !(READ_ONCE(pg->type) & PT_COUNT_MASK))
         tlb_flush_stale(leaf ? READ_ONCE(pg->stamp) : READ_ONCE(tlb_clock));
-    }
 }
 
 /* Operations on d's tables: under its lock. */
@@ -179,13 +165,11 @@ static int table_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op
     struct mmu m;
     int rc;
 
-    if (op->cmd <= MMUEXT_PIN_L4_TABLE) {
+    if (op->cmd <= MMUEXT_PIN_L4_TABLE)
         flush_ahead(op->arg1.mfn, op->cmd == MMUEXT_PIN_L1_TABLE);
-    }
     rc = mmu_begin(&m, v, d, d);
-    if (rc) {
+    if (rc)
         return rc;
-    }
     switch (op->cmd) {
     case MMUEXT_PIN_L1_TABLE:
     case MMUEXT_PIN_L2_TABLE:
@@ -230,9 +214,8 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
         return self ? flush_op(v, op) : -EPERM;
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
-        if (!domain_has(v->domain, RIGHT_HARDWARE)) {
+        if (!domain_has(v->domain, RIGHT_HARDWARE))
             return -EACCES;
-        }
         __asm__ volatile("wbinvd" ::: "memory");
         return 0;
     case MMUEXT_SET_LDT:
@@ -255,13 +238,11 @@ long do_mmuext_op(struct vcpu *v, unsigned long *a)
     struct domain *d;
     int rc = 0, err = 0;
 
-    if (mmu_drain(v)) {
+    if (mmu_drain(v))
         return -ERESTART;
-    }
     d = domain_get_for(v, (domid_t)a[3], &err);
-    if (!d) {
+    if (!d)
         return err;
-    }
     while (count) {
         struct mmuext_op op;
         if (arg_read(v, &op, a[0])) {
@@ -272,9 +253,8 @@ long do_mmuext_op(struct vcpu *v, unsigned long *a)
         if (rc == -ERESTART && !hypercall_preempt(v)) {
             continue;           /* only the budget was used up */
         }
-        if (rc) {
+        if (rc)
             break;
-        }
         a[0] += sizeof(op);
         count--;
         done++;
@@ -289,9 +269,8 @@ long do_mmuext_op(struct vcpu *v, unsigned long *a)
     domain_put(d);
     if (a[2] && done) {
         u32 total = done + (a[1] >> 32 ? (u32)(a[1] >> 32) - 1 : 0);
-        if (arg_write(v, a[2], &total)) {
+        if (arg_write(v, a[2], &total))
             return -EFAULT;
-        }
         a[1] = (u64)(total + 1) << 32 | count;
     } else {
         a[1] = (a[1] & ~0xffffffffUL) | count;

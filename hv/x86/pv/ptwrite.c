@@ -71,11 +71,10 @@ static bool result(const struct insn *in, struct cpu_user_regs *r, u64 old, u64 
 /* Registers that receive the old value. */
 static void write_back(const struct insn *in, struct cpu_user_regs *r, u64 old, u64 flags)
 {
-    if (in->opcode == 0x86 || in->opcode == 0x87) {
+    if (in->opcode == 0x86 || in->opcode == 0x87)
         insn_reg_write(in, r, in->reg, in->size, old);
-    } else if ((in->opcode == 0x0fb0 || in->opcode == 0x0fb1) && !(flags & EFLAGS_ZF)) {
+    else if ((in->opcode == 0x0fb0 || in->opcode == 0x0fb1) && !(flags & EFLAGS_ZF))
         insn_reg_write(in, r, 0, in->size, old);
-    }
     r->rflags = flags;
     r->rip += in->len;
 }
@@ -88,15 +87,13 @@ static int write_once(struct mmu *m, struct page *table, pte_t *slot, unsigned s
     u64 mem = (old >> shift) & part;
     int rc;
 
-    if (!result(in, r, mem, &new, &flags)) {
+    if (!result(in, r, mem, &new, &flags))
         return -EINVAL;
-    }
     m->compare = true;
     m->expect = old;
     rc = mmu_write_entry(m, table, slot, 1, (old & ~(part << shift)) | (new & part) << shift, false);
-    if (!rc) {
+    if (!rc)
         write_back(in, r, mem, flags);
-    }
     return rc;
 }
 

@@ -30,9 +30,8 @@ static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
     struct x86_vcpu *x = xv(v);
     int rc;
 
-    if (likely(x->pv.kernel_mode)) {
+    if (likely(x->pv.kernel_mode))
         return pv_copy_raw(dst, src, n);
-    }
     tlb_write_cr3(page_to_mfn(x->pv.cr3) << PAGE_SHIFT);
     rc = pv_copy_raw(dst, src, n);
     tlb_write_cr3(pv_cr3(x));
@@ -43,9 +42,8 @@ static int pv_copy_from(struct vcpu *v, void *dst, u64 src, size_t n)
 {
     u32 word;
 
-    if (!guest_range_ok(src, n)) {
+    if (!guest_range_ok(src, n))
         return -EFAULT;
-    }
     if (n == 4 && likely(xv(v)->pv.kernel_mode)) {      /* ports, domain ids: most of the small ones */
         user_access_begin();
         user_get32(src, word, fault);
@@ -61,9 +59,8 @@ fault:
 
 static int pv_copy_to(struct vcpu *v, u64 dst, const void *src, size_t n)
 {
-    if (!guest_range_ok(dst, n)) {
+    if (!guest_range_ok(dst, n))
         return -EFAULT;
-    }
     if (n == 8 && likely(xv(v)->pv.kernel_mode)) {      /* results, counts */
         user_access_begin();
         user_put64(dst, *(const u64 *)src, fault);
@@ -80,9 +77,8 @@ static struct page *pv_get_gfn(struct domain *d, u64 gfn, bool write)
 {
     struct page *pg = mfn_to_page(gfn);
 
-    if (!mfn_valid(gfn) || !get_page(pg, d)) {
+    if (!mfn_valid(gfn) || !get_page(pg, d))
         return NULL;
-    }
     if (write && get_page_writable(pg)) {
         put_page(pg);
         return NULL;
@@ -92,9 +88,8 @@ static struct page *pv_get_gfn(struct domain *d, u64 gfn, bool write)
 
 static void pv_put_gfn(struct page *pg, bool write)
 {
-    if (write) {
+    if (write)
         put_page_writable(pg);
-    }
     put_page(pg);
 }
 
@@ -114,9 +109,8 @@ static void pv_physmap_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned ord
 {
     (void)d;
     (void)gfn;
-    for (u64 i = 0; i < 1UL << order; i++) {
+    for (u64 i = 0; i < 1UL << order; i++)
         m2p_set(mfn + i, INVALID_M2P);
-    }
 }
 
 static void pv_grant_flush(struct domain *d)
@@ -133,9 +127,8 @@ static int check_context(const struct vcpu_guest_context *c)
         return -EINVAL;
     }
     for (unsigned i = 0; i < 256; i++) {
-        if (!va_canonical(c->trap_ctxt[i].address)) {
+        if (!va_canonical(c->trap_ctxt[i].address))
             return -EINVAL;
-        }
     }
     return 0;
 }
@@ -182,33 +175,26 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     mfn_t user = xen_cr3_to_pfn(c->ctrlreg[1]);
     int rc = check_context(c);
 
-    if (rc) {
+    if (rc)
         return rc;
-    }
-    if (!(c->flags & VGCF_in_kernel) && !user) {
+    if (!(c->flags & VGCF_in_kernel) && !user)
         return -EINVAL;
-    }
     rc = pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false);
-    if (!rc && user) {
+    if (!rc && user)
         rc = pv_load_cr3(v, user, true);
-    }
-    if (!rc) {
+    if (!rc)
         rc = pv_set_gdt(x, c->gdt_frames, (unsigned)MIN(c->gdt_ents, 0xffffUL));
-    }
-    if (rc) {
+    if (rc)
         return rc;
-    }
     pv_drop_ldt(x);
     x->pv.ldt_base = c->ldt_base & PAGE_MASK;
     x->pv.ldt_entries = c->ldt_ents <= 8192 && guest_range_ok(c->ldt_base, c->ldt_ents * 8)
                             ? (u32)c->ldt_ents : 0;
     set_registers(x, c);
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 8; i++)
         (void)pv_set_debugreg(v, i, c->debugreg[i]);
-    }
-    if (v->id == 0 && !v->initialised) {
+    if (v->id == 0 && !v->initialised)
         v->domain->vm_assist |= (u32)c->vm_assist;
-    }
     return 0;
 }
 
@@ -223,14 +209,12 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
                (x->pv.failsafe.mask ? VGCF_failsafe_disables_events : 0) |
                (x->pv.syscall.mask ? VGCF_syscall_disables_events : 0);
     c->user_regs = x->regs;
-    for (unsigned i = 0; i < 256; i++) {
+    for (unsigned i = 0; i < 256; i++)
         c->trap_ctxt[i] = x->pv.traps[i];
-    }
     c->ldt_base = x->pv.ldt_base;
     c->ldt_ents = x->pv.ldt_entries;
-    for (unsigned i = 0; i * 512 < x->pv.gdt_entries; i++) {
+    for (unsigned i = 0; i * 512 < x->pv.gdt_entries; i++)
         c->gdt_frames[i] = x->pv.gdt_frame[i];
-    }
     c->gdt_ents = x->pv.gdt_entries;
     c->kernel_ss = x->pv.kernel_ss;
     c->kernel_sp = x->pv.kernel_sp;
@@ -246,9 +230,8 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     c->gs_base_kernel = x->pv.gs_base_kernel;
     c->gs_base_user = x->pv.gs_base_user;
     c->user_regs.rflags &= ~(u64)X86_IF;
-    if (!v->info->evtchn_upcall_mask) {
+    if (!v->info->evtchn_upcall_mask)
         c->user_regs.rflags |= X86_IF;
-    }
 }
 
 static void pv_vcpu_reset(struct vcpu *v)

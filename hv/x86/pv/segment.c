@@ -18,9 +18,8 @@
 
 bool pv_descriptor_fix(u64 *desc)
 {
-    if (!(*desc & DESC_P)) {
+    if (!(*desc & DESC_P))
         return true;
-    }
     if (!(*desc & DESC_S)) {
         return false;           /* gates, TSS, LDT: would lead into ring 0 */
     }
@@ -102,9 +101,8 @@ int pv_set_gdt(struct x86_vcpu *x, const u64 *frames, unsigned entries)
     unsigned n = (entries + 511) / 512, i;
     int rc = 0;
 
-    if (entries > FIRST_RESERVED_GDT_ENTRY) {
+    if (entries > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
-    }
     with_lock (&xd(d)->pv.mmu_lock) {
         for (i = 0; i < n; i++) {
             struct page *pg = mfn_to_page(frames[i]);
@@ -119,20 +117,17 @@ int pv_set_gdt(struct x86_vcpu *x, const u64 *frames, unsigned entries)
             }
         }
         if (rc) {
-            while (i--) {
+            while (i--)
                 desc_page_put(mfn_to_page(frames[i]));
-            }
         } else {
             drop_gdt(x);
-            for (i = 0; i < n; i++) {
+            for (i = 0; i < n; i++)
                 x->pv.gdt_frame[i] = frames[i];
-            }
             x->pv.gdt_entries = entries;
         }
     }
-    if (!rc && &x->v == current_vcpu()) {
+    if (!rc && &x->v == current_vcpu())
         desc_load_gdt(x);
-    }
     return rc;
 }
 
@@ -142,12 +137,10 @@ long do_set_gdt(struct vcpu *v, unsigned long *a)
     u64 frames[14];
     u64 n = (a[1] + 511) / 512;
 
-    if (a[1] > FIRST_RESERVED_GDT_ENTRY) {
+    if (a[1] > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
-    }
-    if (guest_read(v, frames, a[0], n * 8)) {
+    if (guest_read(v, frames, a[0], n * 8))
         return -EFAULT;
-    }
     return pv_set_gdt(xv(v), frames, (unsigned)a[1]);
 }
 
@@ -160,9 +153,8 @@ long do_update_descriptor(struct vcpu *v, unsigned long *a)
     u64 desc = a[1];
     long rc = -EINVAL;
 
-    if ((a[0] & 7) || !mfn_valid(mfn) || !pv_descriptor_fix(&desc) || !get_page(pg, d)) {
+    if ((a[0] & 7) || !mfn_valid(mfn) || !pv_descriptor_fix(&desc) || !get_page(pg, d))
         return -EINVAL;
-    }
     with_lock (&xd(d)->pv.mmu_lock) {
         u64 *slot = (u64 *)((char *)page_to_virt(pg) + (a[0] & ~PAGE_MASK));
         if ((pg->type & PT_TYPE_MASK) == PT_DESC && (pg->type & PT_COUNT_MASK)) {
@@ -189,9 +181,8 @@ bool pv_ldt_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
     bool ok = false;
 
     (void)regs;
-    if (off >= 0x10000 || off >= (u64)x->pv.ldt_entries * 8 || x->pv.ldt_page[i]) {
+    if (off >= 0x10000 || off >= (u64)x->pv.ldt_entries * 8 || x->pv.ldt_page[i])
         return false;
-    }
     with_lock (&xd(d)->pv.mmu_lock) {
         pte_t *slot = mmu_walk(x->pv.cr3, x->pv.ldt_base + i * PAGE_SIZE, &table);
         pte_t e = slot ? READ_ONCE(*slot) : 0;
@@ -205,9 +196,8 @@ bool pv_ldt_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
             }
         }
     }
-    if (ok) {
+    if (ok)
         desc_load_ldt(x);
-    }
     return ok;
 }
 
@@ -215,9 +205,8 @@ bool pv_ldt_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
 long do_set_segment_base(struct vcpu *v, unsigned long *a)
 {
     (void)v;
-    if (a[0] != SEGBASE_GS_USER_SEL && !va_canonical(a[1])) {
+    if (a[0] != SEGBASE_GS_USER_SEL && !va_canonical(a[1]))
         return -EINVAL;
-    }
     switch (a[0]) {
     case SEGBASE_FS:
         wrmsr(MSR_FS_BASE, a[1]);
@@ -243,9 +232,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 
     switch (reg) {
     case 0 ... 3:
-        if (!guest_range_ok(value, 8)) {
+        if (!guest_range_ok(value, 8))
             return -EPERM;
-        }
         break;
     case 6:
         value = (value & 0xe00f) | 0xffff0ff0;
@@ -254,9 +242,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
         /* Neither I/O breakpoints nor GD; reserved bits as the CPU wants them. */
         value = (value & 0xffff03ff & ~0xdc00UL) | 0x400;
         for (unsigned i = 0; i < 4; i++) {
-            if (((value >> (16 + 4 * i)) & 3) == 2) {
+            if (((value >> (16 + 4 * i)) & 3) == 2)
                 return -EPERM;
-            }
         }
         break;
     default:
@@ -265,9 +252,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
     pv->debugreg[reg] = value;
     if (v == current_vcpu()) {
         pv_load_debugregs(xv(v));
-        if (reg == 7 && !(value & 0xff)) {
+        if (reg == 7 && !(value & 0xff))
             __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));
-        }
     }
     return 0;
 }
@@ -295,8 +281,7 @@ long do_set_debugreg(struct vcpu *v, unsigned long *a)
 /* a: register. The value, or -EINVAL. */
 long do_get_debugreg(struct vcpu *v, unsigned long *a)
 {
-    if (a[0] > 7 || a[0] == 4 || a[0] == 5) {
+    if (a[0] > 7 || a[0] == 4 || a[0] == 5)
         return -EINVAL;
-    }
     return (long)xv(v)->pv.debugreg[index_nospec(a[0], 8)];
 }

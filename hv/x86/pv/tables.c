@@ -59,9 +59,8 @@ static void set_partial(struct page *pg, unsigned done, bool child)
  * Bulkhead caches it, unless the domain drives hardware (which may want it otherwise). */
 static pte_t entry_fixed(const struct mmu *m, pte_t e, unsigned level)
 {
-    if (!(e & PTE_P)) {
+    if (!(e & PTE_P))
         return e;
-    }
     e = (e | PTE_US) & ~PTE_G;
     if (level == 1 && (e & (PTE_PAT | PTE_PCD | PTE_PWT)) && mfn_valid(pte_mfn(e)) &&
         !domain_has(m->d, RIGHT_HARDWARE)) {
@@ -79,9 +78,8 @@ static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte
         return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
                guest_iomem_permitted(m->d, mfn) ? 0 : -EINVAL;
     }
-    if (!get_page(pg, m->pg_dom)) {
+    if (!get_page(pg, m->pg_dom))
         return -EINVAL;
-    }
     if ((e & PTE_RW) && get_page_writable(pg)) {
         put_page(pg);
         return -EINVAL;
@@ -95,9 +93,8 @@ static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
 
     if (mfn_valid(mfn)) {
         struct page *pg = mfn_to_page(mfn);
-        if (e & PTE_RW) {
+        if (e & PTE_RW)
             put_page_writable(pg);
-        }
         put_page(pg);
     }
 }
@@ -108,16 +105,14 @@ static int validate_l1(struct mmu *m, struct page *pg)
 
     for (pte_t *p = t; p < t + 512; p++) {
         pte_t e = *p;
-        if (!(e & PTE_P)) {
+        if (!(e & PTE_P))
             continue;
-        }
         if (get_l1_entry(m, e)) {
             gprintk(m->d, LOG_INFO, "L1 table %lx entry %u: %lx cannot be mapped\n",
                     page_to_mfn(pg), (unsigned)(p - t), e);
             while (p-- > t) {
-                if (*p & PTE_P) {
+                if (*p & PTE_P)
                     put_l1_entry(*p);
-                }
             }
             return -EINVAL;
         }
@@ -131,9 +126,8 @@ static void invalidate_l1(struct page *pg)
     const pte_t *t = page_to_virt(pg);
 
     for (unsigned i = 0; i < 512; i++) {
-        if (t[i] & PTE_P) {
+        if (t[i] & PTE_P)
             put_l1_entry(t[i]);
-        }
     }
 }
 
@@ -166,9 +160,8 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
     for (; i < 512; i++, held = false) {
         pte_t e = t[i];
         int rc;
-        if (slot_is_hv(level, i) || !(e & PTE_P)) {
+        if (slot_is_hv(level, i) || !(e & PTE_P))
             continue;
-        }
         rc = held || upper_entry_ok(e) ? get_entry(m, e, level, held) : -EINVAL;
         if (rc) {
             set_partial(pg, i, rc == -ERESTART);
@@ -180,9 +173,8 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
         }
         t[i] = e | PTE_US;
     }
-    if (level == 4) {
+    if (level == 4)
         install_hv_slots(t);
-    }
     return 0;
 }
 
@@ -194,9 +186,8 @@ static int invalidate_upper(struct mmu *m, struct page *pg, unsigned level)
     bool child = pg->type & PT_CHILD;
 
     if (!child) {
-        if (i == 0) {
+        if (i == 0)
             return 0;
-        }
         i--;
     }
     for (;; i--) {
@@ -206,9 +197,8 @@ static int invalidate_upper(struct mmu *m, struct page *pg, unsigned level)
                 return -ERESTART;
             }
         }
-        if (i == 0) {
+        if (i == 0)
             return 0;
-        }
     }
 }
 
@@ -252,15 +242,13 @@ static int type_put(struct mmu *m, struct page *pg)
         return 0;
     }
     if (m->budget <= 0 && (level > 1 || (pg->type & PT_VALIDATED))) {
-        if (level > 1 && (pg->type & PT_VALIDATED)) {
+        if (level > 1 && (pg->type & PT_VALIDATED))
             set_partial(pg, 512, false);
-        }
         return -ERESTART;       /* a level 1 table just stays validated */
     }
     if (level == 1) {
-        if (pg->type & PT_VALIDATED) {
+        if (pg->type & PT_VALIDATED)
             invalidate_l1(pg);
-        }
     } else if (invalidate_upper(m, pg, level)) {
         return -ERESTART;
     }
@@ -289,14 +277,12 @@ static inline int table_get(struct mmu *m, struct page *pg, unsigned level, bool
     bool fresh;
     int rc = held ? 0 : type_get(m, pg, level, &fresh);
 
-    if (rc || (pg->type & PT_VALIDATED)) {
+    if (rc || (pg->type & PT_VALIDATED))
         return rc;
-    }
     if (m->budget <= 0) {
         rc = -ERESTART;
-        if (level > 1 && !(pg->type & PT_PARTIAL)) {
+        if (level > 1 && !(pg->type & PT_PARTIAL))
             set_partial(pg, 0, false);
-        }
     } else {
         rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
         m->budget -= rc != -ERESTART;
@@ -305,9 +291,8 @@ static inline int table_get(struct mmu *m, struct page *pg, unsigned level, bool
         type_update(pg, PT_PARTIAL | PT_CHILD | PT_DONE_MASK, PT_VALIDATED);
     } else if (rc != -ERESTART && type_put(m, pg)) {
         /* Taking the failed table apart is long itself: the vCPU's next call does it. */
-        if (get_page(pg, m->d)) {
+        if (get_page(pg, m->d))
             defer(m, pg);
-        }
     }
     return rc;
 }
@@ -319,13 +304,11 @@ static int get_entry(struct mmu *m, pte_t e, unsigned level, bool held)
     struct page *pg = mfn_to_page(mfn);
     int rc;
 
-    if (!held && (!mfn_valid(mfn) || !get_page(pg, m->d))) {
+    if (!held && (!mfn_valid(mfn) || !get_page(pg, m->d)))
         return -EINVAL;
-    }
     rc = table_get(m, pg, level - 1, held);
-    if (rc && rc != -ERESTART) {
+    if (rc && rc != -ERESTART)
         put_page(pg);
-    }
     return rc;
 }
 
@@ -334,9 +317,8 @@ static int put_entry(struct mmu *m, pte_t e, unsigned level)
     struct page *pg = mfn_to_page(pte_mfn(e));
 
     ASSERT(pt_level(pg->type) == level - 1);
-    if (type_put(m, pg)) {
+    if (type_put(m, pg))
         return -ERESTART;
-    }
     put_page(pg);
     return 0;
 }
@@ -364,9 +346,8 @@ static int finish(struct mmu *m, domid_t owner)
 
     while (pv->nr_deferred) {
         struct page *pg = pv->deferred[pv->nr_deferred - 1];
-        if (pg->owner != owner || type_put(m, pg)) {
+        if (pg->owner != owner || type_put(m, pg))
             return -ERESTART;
-        }
         pv->nr_deferred--;
         put_page(pg);
     }
@@ -389,9 +370,8 @@ static void finish_elsewhere(struct vcpu *v)
     with_lock (&xd(m.d)->pv.mmu_lock) {
         (void)finish(&m, owner);
     }
-    if (o) {
+    if (o)
         domain_put(o);
-    }
 }
 
 int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
@@ -419,9 +399,8 @@ int mmu_drain(struct vcpu *v)
     while (xv(v)->pv.nr_deferred) {
         (void)mmu_begin(&m, v, v->domain, v->domain);
         mmu_end(&m);
-        if (xv(v)->pv.nr_deferred && hypercall_preempt(v)) {
+        if (xv(v)->pv.nr_deferred && hypercall_preempt(v))
             return -ERESTART;
-        }
     }
     return 0;
 }
@@ -441,9 +420,8 @@ int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level, struct page **out)
     bool held = false;
     int rc;
 
-    if (!mfn_valid(mfn)) {
+    if (!mfn_valid(mfn))
         return -EINVAL;
-    }
     if (unlikely(pv->partial)) {
         struct page *was = pv->partial;
         pv->partial = NULL;
@@ -454,9 +432,8 @@ int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level, struct page **out)
             return -ERESTART;
         }
     }
-    if (!held && !get_page(pg, m->d)) {
+    if (!held && !get_page(pg, m->d))
         return -EINVAL;
-    }
     rc = table_get(m, pg, level, held);
     if (rc == -ERESTART) {
         pv->partial = pg;
@@ -480,15 +457,13 @@ int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned lev
     if (level == 1) {
         /* Same frame and rights: nothing to count. */
         bool same = (old & PTE_P) && !((old ^ val) & (PTE_ADDR | PTE_RW | PTE_P));
-        if (!same && (val & PTE_P) && get_l1_entry(m, val)) {
+        if (!same && (val & PTE_P) && get_l1_entry(m, val))
             return -EINVAL;
-        }
         if (m->compare) {
             if (!__atomic_compare_exchange_n(slot, &m->expect, val, false, __ATOMIC_SEQ_CST,
                                              __ATOMIC_RELAXED)) {
-                if (!same && (val & PTE_P)) {
+                if (!same && (val & PTE_P))
                     put_l1_entry(val);
-                }
                 return -EAGAIN;
             }
             old = m->expect;
@@ -500,33 +475,28 @@ int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned lev
         } else {
             old = __atomic_exchange_n(slot, val, __ATOMIC_SEQ_CST);
         }
-        if (!same && (old & PTE_P)) {
+        if (!same && (old & PTE_P))
             put_l1_entry(old);
-        }
         return 0;
     }
 
-    if (slot_is_hv(level, (unsigned)(((u64)slot & ~PAGE_MASK) / sizeof(pte_t)))) {
+    if (slot_is_hv(level, (unsigned)(((u64)slot & ~PAGE_MASK) / sizeof(pte_t))))
         return -EINVAL;
-    }
     (void)table;
     if (val & PTE_P) {
-        if (!upper_entry_ok(val)) {
+        if (!upper_entry_ok(val))
             return -EINVAL;
-        }
         if ((old & PTE_P) && pte_mfn(old) == pte_mfn(val)) {
             WRITE_ONCE(*slot, preserve_ad ? val | (old & PTE_A) : val);
             return 0;
         }
         rc = mmu_get_table(m, pte_mfn(val), level - 1, &child);
-        if (rc) {
+        if (rc)
             return rc;
-        }
     }
     old = __atomic_exchange_n(slot, val, __ATOMIC_SEQ_CST);
-    if (old & PTE_P) {
+    if (old & PTE_P)
         mmu_put_table(m, mfn_to_page(pte_mfn(old)));
-    }
     return 0;
 }
 
@@ -534,15 +504,13 @@ pte_t *mmu_walk(struct page *l4, u64 va, struct page **table)
 {
     pte_t *t = page_to_virt(l4), e = t[pt_index(va, 4)];
 
-    if (!(e & PTE_P) || slot_is_hv(4, pt_index(va, 4))) {
+    if (!(e & PTE_P) || slot_is_hv(4, pt_index(va, 4)))
         return NULL;
-    }
     for (unsigned level = 3; level > 1; level--) {
         t = mfn_to_virt(pte_mfn(e));
         e = t[pt_index(va, level)];
-        if (!(e & PTE_P)) {
+        if (!(e & PTE_P))
             return NULL;
-        }
     }
     *table = mfn_to_page(pte_mfn(e));
     return (pte_t *)mfn_to_virt(pte_mfn(e)) + pt_index(va, 1);
@@ -557,9 +525,8 @@ int mmu_pin(struct mmu *m, mfn_t mfn, unsigned level)
         return -EINVAL;         /* unpin_all may have been here already */
     }
     rc = mmu_get_table(m, mfn, level, &pg);
-    if (rc) {
+    if (rc)
         return rc;
-    }
     if (pg->type & PT_PINNED) {
         mmu_put_table(m, pg);
         gprintk(m->d, LOG_INFO, "frame %lx is pinned already\n", mfn);
@@ -589,9 +556,8 @@ static int relinquish_vcpu(struct mmu *m, struct x86_vcpu *x)
 {
     struct page **held[] = { &x->pv.partial, &x->pv.cr3, &x->pv.user_cr3 };
 
-    if (mmu_finish(m)) {
+    if (mmu_finish(m))
         return -ERESTART;
-    }
     for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
         struct page *pg = *held[i];
         if (pg && !mmu_owner(m, pg)) {      /* only `partial` can be another domain's */
@@ -602,9 +568,8 @@ static int relinquish_vcpu(struct mmu *m, struct x86_vcpu *x)
         if (pg) {
             *held[i] = NULL;
             mmu_put_table(m, pg);
-            if (x->pv.nr_deferred) {
+            if (x->pv.nr_deferred)
                 return -ERESTART;
-            }
         }
     }
     return 0;
@@ -617,19 +582,16 @@ static int unpin_all(struct mmu *m)
     unsigned n = 0;
 
     /* A place that has left the list meanwhile says nothing: start over. */
-    if (at == PAGE_NONE || !mmu_owner(m, &frame_table[at])) {
+    if (at == PAGE_NONE || !mmu_owner(m, &frame_table[at]))
         at = m->d->page_first;
-    }
 
     while (at != PAGE_NONE) {
         struct page *pg = &frame_table[at];
         pd->relinquish_at = at;
-        if (pg->type & PT_PINNED) {
+        if (pg->type & PT_PINNED)
             mmu_unpin(m, at);
-        }
-        if (xv(m->v)->pv.nr_deferred || m->budget <= 0 || ++n > 4096) {
+        if (xv(m->v)->pv.nr_deferred || m->budget <= 0 || ++n > 4096)
             return -ERESTART;
-        }
         at = pg->next;
     }
     return 0;
@@ -644,18 +606,15 @@ int pv_relinquish(struct domain *d)
     for_each_vcpu (d, v) {
         pv_drop_descriptors(xv(v));
         rc = mmu_begin(&m, v, d, d);
-        if (!rc) {
+        if (!rc)
             rc = relinquish_vcpu(&m, xv(v));
-        }
         mmu_end(&m);
-        if (rc) {
+        if (rc)
             return rc;
-        }
     }
     rc = mmu_begin(&m, current_vcpu(), d, d);   /* who ends the domain carries what is cut */
-    if (!rc) {
+    if (!rc)
         rc = unpin_all(&m);
-    }
     mmu_end(&m);
     return rc;
 }
