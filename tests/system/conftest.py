@@ -84,8 +84,8 @@ def machine():
     """Makes machines of one's own: machine("name", MACHINE="pc", ...)."""
     made = []
 
-    def make(name, **options):
-        made.append(Machine(name, **options))
+    def make(name, *arguments, **options):
+        made.append(Machine(name, *arguments, **options))
         return made[-1]
 
     yield make

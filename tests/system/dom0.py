@@ -34,12 +34,12 @@ class Result:
 
 
 class Machine:
-    def __init__(self, name, **options):
-        """options: the environment of tools/run (MACHINE, DISK, SMP, HV_ARGS, ...)."""
+    def __init__(self, name, *arguments, **options):
+        """arguments: for QEMU; options: the environment of tools/run (MACHINE, DISK, SMP, HV_ARGS, ...)."""
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log = LOGS / f"{name}.log"
-        env = dict(os.environ, HV=HV, **{k: str(v) for k, v in options.items()})
-        self.child = pexpect.spawn(str(REPO / "tools/run"), env=env, encoding="utf-8",
+        env = dict(os.environ, HV=HV) | {k: str(v) for k, v in options.items()}
+        self.child = pexpect.spawn(str(REPO / "tools/run"), list(arguments), env=env, encoding="utf-8",
                                    codec_errors="replace", timeout=BOOT, maxread=65536)
         self.child.logfile_read = open(self.log, "w", encoding="utf-8")
         self.child.delaybeforesend = None
