@@ -82,7 +82,6 @@ mfn_t virt_to_mfn(const void *va);  /* of direct-map addresses only */
 static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page_to_mfn(p)); }
 
 /* --- x86/heap.c: frames --- */
-#define MEMF_BELOW_4G   1           /* machine addresses below 4 GiB */
 #define MEMF_ZERO       2
 #define MEMF_BITS(n)    ((u32)(n) << 8)   /* machine addresses below 2^n; 0: no limit */
 #define MEMF_GET_BITS(f) (((f) >> 8) & 0xff)
