@@ -55,24 +55,24 @@ boot_start:                             /* the loader's segments are flat */
         cli
         cld
         mov     %eax, %ebp              /* the loader's magic number and information */
-        mov     %ebx, %esi
+        mov     %ebx, %edi
+        mov     $PHYS(text_no_long_mode), %esi
         mov     $0x80000000, %eax
         cpuid
         cmp     $0x80000001, %eax
-        jb      no_long_mode
+        jb      complain
         mov     $0x80000001, %eax
         cpuid
         bt      $29, %edx
-        jnc     no_long_mode
+        jnc     complain
+        mov     $PHYS(text_no_nx), %esi
         bt      $20, %edx
-        jnc     no_nx
+        jnc     complain
         lgdt    PHYS(gdt_pointer)
 
 /* Every CPU, with boot_gdt loaded. */
 enter_long_mode:
         mov     $BOOT_DS, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
         mov     %eax, %ss
         mov     $0x20, %eax             /* PAE */
         mov     %eax, %cr4
@@ -88,8 +88,8 @@ enter_long_mode:
         .code64
 1:      movabs  $1f, %rax
         jmp     *%rax
-1:      mov     %ebp, %edi
-        mov     %esi, %esi
+1:      mov     %edi, %esi
+        mov     %ebp, %edi
         xor     %ebp, %ebp
         mov     hv_cr3(%rip), %rax
         test    %rax, %rax
@@ -104,10 +104,6 @@ enter_long_mode:
         call    cpu_startup_ap
 
         .code32
-no_long_mode:
-        mov     $PHYS(text_no_long_mode), %esi
-        jmp     complain
-no_nx:  mov     $PHYS(text_no_nx), %esi
 complain:
         mov     $0xb8000, %edi
 1:      lodsb

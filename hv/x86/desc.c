@@ -103,16 +103,6 @@ static void window_init(unsigned cpu)
     show(cpu, 14, pte_make(virt_to_mfn(page), PTE_HV_RW));
 }
 
-static void syscall_init(unsigned cpu)
-{
-    wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)HV_CS << 32);
-    wrmsr(MSR_LSTAR, (u64)syscall_stubs + 32 * cpu);
-    wrmsr(MSR_CSTAR, (u64)syscall32_stubs + 32 * cpu);
-    for (u32 msr = 0x174; msr <= 0x176; msr++)
-        wrmsr(msr, 0);          /* sysenter faults, whatever ran here before */
-    wrmsr(MSR_SFMASK, X86_IF | X86_TF | X86_NT | X86_AC | X86_RF | X86_VM | 0x400 | X86_IOPL);
-}
-
 void desc_init_cpu(unsigned cpu)
 {
     struct desc_ptr gdtr = { 15 * PAGE_SIZE - 1, GDT_WINDOW(cpu) };
@@ -126,15 +116,18 @@ void desc_init_cpu(unsigned cpu)
     for (unsigned i = 0; i < 4; i++)    /* NMI, #DF, #MC, #DB */
         tss[cpu].ist[i] = (u64)this_cpu()->stack + (i + 1) * PAGE_SIZE;
     tss[cpu].iomap_base = sizeof(struct tss);
-    __asm__ volatile("lgdt %0" :: "m"(gdtr));
-    __asm__ volatile("lidt %0" :: "m"(idtr));
+    __asm__ volatile("lgdt %0\n\tlidt %1" :: "m"(gdtr), "m"(idtr));
     __asm__ volatile("pushq %0\n\tlea 1f(%%rip), %%rax\n\tpush %%rax\n\tlretq\n1:"
                      :: "i"(HV_CS) : "rax", "memory");
     __asm__ volatile("mov %0, %%ss\n\tmov %1, %%ds\n\tmov %1, %%es\n\tmov %1, %%fs\n\tmov %1, %%gs"
                      :: "r"(HV_DS), "r"(0));
-    __asm__ volatile("ltr %w0" :: "r"(HV_TSS));
-    __asm__ volatile("lldt %w0" :: "r"(0));
-    syscall_init(cpu);
+    __asm__ volatile("ltr %w0\n\tlldt %w1" :: "r"(HV_TSS), "r"(0));
+    wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)HV_CS << 32);
+    wrmsr(MSR_LSTAR, (u64)syscall_stubs + 32 * cpu);
+    wrmsr(MSR_CSTAR, (u64)syscall32_stubs + 32 * cpu);
+    for (u32 msr = 0x174; msr <= 0x176; msr++)
+        wrmsr(msr, 0);          /* sysenter faults, whatever ran here before */
+    wrmsr(MSR_SFMASK, X86_IF | X86_TF | X86_NT | X86_AC | X86_RF | X86_VM | 0x400 | X86_IOPL);
 }
 
 void desc_load_gdt(struct x86_vcpu *x)

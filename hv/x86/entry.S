@@ -98,22 +98,16 @@ ist_entry:
 debug_entry:
         testb   $3, 16(%rsp)
         jz      ist_entry
-        push    %rax
-        push    %rcx
-        lea     16(%rsp), %rax          /* error/vector, rip, cs, rflags, rsp, ss */
-        mov     %rsp, %rcx
-        or      $(STACK_SIZE_asm - 1), %rcx
-        sub     $(TOP_SIZE - 1 - REGS_es), %rcx
-        .irp    n, 40, 32, 24, 16, 8, 0
-        pushq   \n(%rax)
-        popq    \n - 48(%rcx)
-        .endr
-        lea     -48(%rcx), %rax
-        mov     (%rsp), %rcx
-        push    %rax
-        mov     16(%rsp), %rax
-        pop     %rsp
-        jmp     exception_entry
+        SAVE_GPRS
+        cld
+        mov     %rsp, %rsi
+        GET_TOP %rsp
+        mov     %rsp, %rdi
+        mov     $(REGS_es / 8), %ecx
+        rep movsq
+        mov     %rsp, %rdi
+        call    trap_from_guest
+        jmp     ret_to_guest
 
 /* ---- syscall: a stub per CPU finds that CPU's stack without a free register ---- */
 .macro SYSCALL_STUBS name, entry
@@ -156,11 +150,8 @@ syscall_entry:
         push    %r8
         push    %r10
         push    %rdx
-        push    %r12                    /* replaced below: keeps the order of a[] */
-        push    %r12
-        mov     REGS_rdi+48(%rsp), %rcx
-        mov     %rcx, (%rsp)
-        mov     %rsi, 8(%rsp)
+        push    %rsi
+        pushq   REGS_rdi + 40(%rsp)
         mov     %rsp, %rsi
         cmp     $NR_HYPERCALLS_asm, %rax
         jae     1f

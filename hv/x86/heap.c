@@ -33,12 +33,13 @@ u64 total_page_count(void)
     return total_frames;
 }
 
-static void list_push(u32 mfn, unsigned order)
+static void list_push(u32 mfn, unsigned order, u64 stamp)
 {
     unsigned z = fls64(mfn);
     struct page *pg = mfn_to_page(mfn);
     pg->word = NO_OWNER(PG_FREE, 0);
     pg->type = order;
+    pg->stamp = stamp;
     pg->prev = 0;
     pg->next = free_head[z][order];
     if (pg->next)
@@ -63,26 +64,20 @@ static void list_remove(u32 mfn, unsigned order)
     pg->word = NO_OWNER(0, 0);
 }
 
-static bool is_free_block(u64 mfn, unsigned order)
-{
-    const struct page *pg = mfn_to_page(mfn);
-    return mfn_valid(mfn) && (pg->flags & PG_FREE) && pg->type == order;
-}
-
 static void free_block(u64 mfn, unsigned order, u64 stamp)
 {
     with_lock (&heap_lock) {
         free_frames += 1UL << order;
         for (; order < ORDERS - 1; order++) {
-            u64 buddy = mfn ^ (1UL << order);
-            if (!buddy || fls64(buddy) != fls64(mfn) || !is_free_block(buddy, order))
+            u64 buddy = mfn ^ (1UL << order);       /* of the same zone, or 0 */
+            const struct page *pg = mfn_to_page(buddy);
+            if (!mfn_valid(buddy) || !(pg->flags & PG_FREE) || pg->type != order)
                 break;
             list_remove((u32)buddy, order);
-            stamp = MAX(stamp, mfn_to_page(buddy)->stamp);
+            stamp = MAX(stamp, pg->stamp);
             mfn = MIN(mfn, buddy);
         }
-        mfn_to_page(mfn)->stamp = stamp;
-        list_push((u32)mfn, order);
+        list_push((u32)mfn, order, stamp);
     }
 }
 
@@ -107,12 +102,8 @@ static u64 take_block(unsigned order, unsigned zones)
         u32 mfn = free_head[z][have];
         u64 stamp = mfn_to_page(mfn)->stamp;
         list_remove(mfn, have);
-        while (have > order) {
-            have--;
-            u32 half = mfn + (1u << have);
-            mfn_to_page(half)->stamp = stamp;
-            list_push(half, have);
-        }
+        while (have-- > order)
+            list_push(mfn + (1u << have), have, stamp);
         return mfn;
     }
     return 0;
@@ -137,11 +128,6 @@ static struct page *alloc_block(unsigned order, u32 memf)
     return pg;
 }
 
-static void clear_frames(struct page *pg, unsigned order)
-{
-    memset(page_to_virt(pg), 0, PAGE_SIZE << order);
-}
-
 static void set_words(struct page *pg, unsigned order, u64 word)
 {
     for (struct page *end = pg + (1UL << order); pg < end; pg++) {
@@ -157,7 +143,7 @@ struct page *alloc_hv_pages(unsigned order, u32 memf)
         return NULL;
     set_words(pg, order, NO_OWNER(PG_HV, 1));
     if (memf & MEMF_ZERO)
-        clear_frames(pg, order);
+        memset(page_to_virt(pg), 0, PAGE_SIZE << order);
     return pg;
 }
 
@@ -238,7 +224,7 @@ struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf)
     if (!pg)
         return NULL;
     if (!(memf & MEMF_CONTENT))
-        clear_frames(pg, order);
+        memset(page_to_virt(pg), 0, PAGE_SIZE << order);
     if (give_frames(d, pg, order)) {
         free_frames_stamped(pg, order, 0);
         return NULL;

@@ -16,8 +16,9 @@
 #include "x86/boot.h"
 #include "x86/machine.h"
 
-#define SECOND_STARTUP_NS 200000            /* SDM vol. 3, 9.4.4.1 */
-#define GIVE_UP_NS 5000000000LL             /* an emulator may not run it at once */
+/* How long to wait for a CPU after the first STARTUP (SDM vol. 3, 9.4.4.1) and after the
+ * second: an emulator may not run it at once. */
+static const s_time_t startup_ns[] = { 200000, 5000000000LL };
 
 struct cpu cpus[NR_CPUS];
 unsigned nr_cpus = 1;
@@ -57,11 +58,6 @@ void arch_kick_cpu(unsigned cpu)
 {
     if (cpu != cpu_id() && cpumask_test(cpus_online, cpu))
         apic_send_ipi(cpus[cpu].apic_id, VEC_KICK);
-}
-
-static void kick_interrupt(void)
-{
-    /* Having come into Bulkhead is all. */
 }
 
 static void call_answer(void)
@@ -143,12 +139,11 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
     ((struct cpu_top *)(c->stack + STACK_SIZE) - 1)->cpu = c;
     __atomic_store_n(&ap_stack, c->stack, __ATOMIC_SEQ_CST);
     apic_send_init(apic_id);
-    apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
-    if (wait_online(cpu, SECOND_STARTUP_NS))
-        return true;
-    apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
-    if (wait_online(cpu, GIVE_UP_NS))
-        return true;
+    for (unsigned i = 0; i < ARRAY_SIZE(startup_ns); i++) {
+        apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
+        if (wait_online(cpu, startup_ns[i]))
+            return true;
+    }
     /* Its stack stays: it might still come. */
     __atomic_store_n(&ap_stack, NULL, __ATOMIC_SEQ_CST);
     printk(LOG_WARN, "CPU: the one with APIC id %u does not answer and is left out\n", apic_id);
@@ -161,7 +156,6 @@ void smp_init(void)
     paddr_t page = low_page();
 
     irq_set_handler(VEC_FLUSH, tlb_answer);
-    irq_set_handler(VEC_KICK, kick_interrupt);
     irq_set_handler(VEC_CALL, call_answer);
     if (!page) {
         printk(LOG_WARN, "CPU: no memory below 640 KiB, other CPUs cannot start\n");

@@ -37,15 +37,10 @@ void tlb_write_cr3(u64 cr3)
         WRITE_ONCE(c->tlb_stamp, TLB_CLEAN);
 }
 
-void tlb_flush_local(void)
-{
-    tlb_write_cr3(read_cr3());
-}
-
 static void flush_here(u64 what)
 {
     if (what == WHAT_ALL)
-        tlb_flush_local();
+        tlb_write_cr3(read_cr3());
     else if (what != WHAT_NONE)
         invlpg(what);
 }
@@ -116,9 +111,4 @@ void tlb_flush_mask(cpumask_t mask)
 void tlb_flush_page_mask(cpumask_t mask, u64 va)
 {
     flush_set(mask.bits, va & PAGE_MASK);
-}
-
-void tlb_flush_all(void)
-{
-    flush_set(READ_ONCE(cpus_online.bits), WHAT_ALL);
 }

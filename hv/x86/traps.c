@@ -70,33 +70,21 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 void trap_from_guest(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current_vcpu();
+    u32 vec = regs->entry_vector;
 
     if (cpu_has.smap)
         clac();         /* the guest's AC flag came along */
-    trace(TRACE_EXCEPTION, regs->entry_vector, regs->rip);
-    switch (regs->entry_vector) {
-    case TRAP_PF:
+    trace(TRACE_EXCEPTION, vec, regs->rip);
+    if (vec == TRAP_PF)
         guest_page_fault(v, regs);
-        break;
-    case TRAP_GP:
+    else if (vec == TRAP_GP)
         pv_general_protection(v, regs);
-        break;
-    case TRAP_UD:
-        if (!pv_forced_cpuid(v, regs))
-            pv_inject(v, regs, TRAP_UD, 0);
-        break;
-    case TRAP_NM:
+    else if (vec == TRAP_NM)
         pv_device_not_available(v, regs);
-        break;
-    case TRAP_DB:
+    else if (vec == TRAP_DB)
         guest_debug(v, regs);
-        break;
-    case TRAP_BP:
-    case TRAP_OF:
-    case 0x80:
-        pv_inject_soft(v, regs, regs->entry_vector);
-        break;
-    default:
-        pv_inject(v, regs, regs->entry_vector, regs->error_code);
-    }
+    else if (vec == TRAP_BP || vec == TRAP_OF || vec == 0x80)
+        pv_inject_soft(v, regs, vec);
+    else if (vec != TRAP_UD || !pv_forced_cpuid(v, regs))
+        pv_inject(v, regs, vec, regs->error_code);
 }

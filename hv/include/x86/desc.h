@@ -9,17 +9,10 @@
 
 struct x86_vcpu;
 
-#define TRAP_DB 1
-#define TRAP_NMI 2
-#define TRAP_BP 3
-#define TRAP_OF 4
-#define TRAP_UD 6
-#define TRAP_NM 7
-#define TRAP_DF 8
-#define TRAP_GP 13
-#define TRAP_PF 14
-#define TRAP_MC 18
-#define TRAP_SYSCALL 0x100
+enum {
+    TRAP_DB = 1, TRAP_NMI, TRAP_BP, TRAP_OF, TRAP_UD = 6, TRAP_NM, TRAP_DF, TRAP_GP = 13, TRAP_PF,
+    TRAP_MC = 18, TRAP_SYSCALL = 0x100
+};
 
 /* Points this CPU's GDT window at a vCPU's descriptor frames (NULL: none), and its LDT. */
 void desc_load_gdt(struct x86_vcpu *x);

@@ -123,8 +123,7 @@ long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);
 
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */
-void tlb_flush_local(void);         /* whole flush of guests' entries on this CPU */
-void tlb_write_cr3(u64 cr3);        /* the same by a new CR3; for every change of it */
+void tlb_write_cr3(u64 cr3);        /* for every change of it: flushes guests' entries on this CPU */
 void cpu_startup_ap(void);  /* the C entry of another CPU */
 
 /* --- x86/desc.c, entry.S (PV's and everybody's way in and out) --- */
