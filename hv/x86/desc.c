@@ -127,7 +127,7 @@ void desc_init_cpu(unsigned cpu)
     wrmsr(MSR_CSTAR, (u64)syscall32_stubs + 32 * cpu);
     for (u32 msr = 0x174; msr <= 0x176; msr++)
         wrmsr(msr, 0);          /* sysenter faults, whatever ran here before */
-    wrmsr(MSR_SFMASK, X86_IF | X86_TF | X86_NT | X86_AC | X86_RF | X86_VM | 0x400 | X86_IOPL);
+    wrmsr(MSR_SFMASK, X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | X86_AC);
 }
 
 void desc_load_gdt(struct x86_vcpu *x)

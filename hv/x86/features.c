@@ -41,7 +41,7 @@ static bool under_tcg(void)
     return !memcmp(&r[1], "TCGTCGTCGTCG", 12);
 }
 
-static void read_basic(void)
+static void read_features(void)
 {
     u32 r[4];
     leaf(0, r);
@@ -66,11 +66,7 @@ static void read_basic(void)
     leaf(7, r);
     cpu_has.smep = r[1] >> 7 & 1;
     cpu_has.smap = r[1] >> 20 & 1;
-}
 
-static void read_extended(void)
-{
-    u32 r[4];
     leaf(0x80000001, r);
     cpu_has.page1g = r[3] >> 26 & 1;
     for (u32 i = 0; i < 3; i++) {
@@ -106,8 +102,7 @@ static void choose_smap(void)
 
 void cpu_features_init(void)
 {
-    read_basic();
-    read_extended();
+    read_features();
     choose_smap();
     if (!cpu_has.pat)
         panic("this CPU has no page attribute table");

@@ -97,17 +97,10 @@ mfn_t boot_back_2m(u64 va, int fill)
 
 /* --- start --- */
 
-static void map_image(void)
+static void map_image(const char *from, const char *to, u64 flags)
 {
-    const struct { char *from, *to; u64 flags; } part[] = {
-        { image_start, text_end, PTE_HV_RX },
-        { text_end, rodata_end, PTE_HV_RO },
-        { rodata_end, image_end, PTE_HV_RW },
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(part); i++) {
-        map_pages((u64)part[i].from, image_to_phys(part[i].from) >> PAGE_SHIFT,
-                  (u64)(part[i].to - part[i].from) >> PAGE_SHIFT, part[i].flags | PTE_G);
-    }
+    map_pages((u64)from, image_to_phys(from) >> PAGE_SHIFT, (u64)(to - from) >> PAGE_SHIFT,
+              flags | PTE_G);
 }
 
 static void map_direct(paddr_t pa, paddr_t end)
@@ -157,7 +150,9 @@ void paging_init(void)
         if (slot != pt_index(M2P_RO, 4))
             hv_l4[slot] &= ~PTE_US;
     }
-    map_image();
+    map_image(image_start, text_end, PTE_HV_RX);
+    map_image(text_end, rodata_end, PTE_HV_RO);
+    map_image(rodata_end, image_end, PTE_HV_RW);
     for_each_ram (r) {
         map_direct(r.start, r.end);
         max_mfn = r.end >> PAGE_SHIFT;

@@ -46,23 +46,15 @@ static inline void clac(void) { __asm__ volatile("clac" ::: "memory"); }
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 
-#define EFER_SCE (1u << 0)
-#define EFER_NXE (1u << 11)
-
-#define CR0_TS (1u << 3)
-#define CR4_PGE (1u << 7)
-#define CR4_OSFXSR (1u << 9)
-#define CR4_OSXMMEXCPT (1u << 10)
-#define CR4_OSXSAVE (1u << 18)
-#define CR4_SMEP (1u << 20)
-#define CR4_SMAP (1u << 21)
-
-#define X86_IF (1u << 9)
-#define X86_TF (1u << 8)
-#define X86_IOPL (3u << 12)
-#define X86_NT (1u << 14)
-#define X86_RF (1u << 16)
-#define X86_VM (1u << 17)
-#define X86_AC (1u << 18)
+enum { EFER_SCE = 1 << 0, EFER_NXE = 1 << 11 };
+enum { CR0_TS = 1 << 3 };
+enum {
+    CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_OSXSAVE = 1 << 18,
+    CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21
+};
+enum {
+    X86_TF = 1 << 8, X86_IF = 1 << 9, X86_DF = 1 << 10, X86_IOPL = 3 << 12, X86_NT = 1 << 14,
+    X86_RF = 1 << 16, X86_VM = 1 << 17, X86_AC = 1 << 18
+};
 
 #endif
