@@ -44,9 +44,10 @@ static pte_t *table_at(pte_t e)
  * type that is never given up keeps every mapping of them read-only. */
 static void share(struct page *pg)
 {
+    const struct page shared = { .refs = 1, .owner = DOMID_XEN, .flags = PG_XENHEAP,
+                                 .type = PT_DESC | PT_VALIDATED | 1 };
     for (unsigned i = 0; i < CHUNK / PAGE_SIZE; i++)
-        pg[i] = (struct page){ .refs = 1, .owner = DOMID_XEN, .flags = PG_XENHEAP,
-                               .type = PT_DESC | PT_VALIDATED | 1 };
+        pg[i] = shared;
 }
 
 /* Holes everywhere, then chunks over them where there is RAM. */

@@ -135,8 +135,11 @@ static void ram_bitmap_init(void)
 {
     ram_bitmap = boot_mem_filled(ROUND_UP(max_mfn / 8 + 8, PAGE_SIZE), 0);
     for_each_ram (r) {
-        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT; m < r.end >> PAGE_SHIFT; m++)
-            ram_bitmap[m / 64] |= 1UL << m % 64;
+        mfn_t end = r.end >> PAGE_SHIFT;
+        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT, step; m < end; m += step) {
+            step = m % 64 || end - m < 64 ? 1 : 64;
+            ram_bitmap[m / 64] |= step == 64 ? ~0UL : 1UL << m % 64;
+        }
     }
 }
 

@@ -37,8 +37,8 @@ void trap_from_hv(struct cpu_user_regs *regs)
 
 void trap_on_ist(struct cpu_user_regs *regs)
 {
-    if (regs->entry_vector == TRAP_DB)  /* a guest's breakpoint that hit our entry code: not ours to take */
-        clear_dr6();
+    if (regs->entry_vector == TRAP_DB)
+        clear_dr6();    /* a guest's breakpoint that hit our entry code: not ours to take */
     else if (regs->entry_vector == TRAP_NMI)
         panic_poll();   /* if not for a panic: no word of it, the log's lock may be held here */
     else
@@ -50,6 +50,12 @@ static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs)
     __asm__ volatile("mov %%db6, %0" : "=r"(xv(v)->pv.debugreg[6]));
     clear_dr6();
     pv_inject(v, regs, TRAP_DB, 0);
+}
+
+static void guest_undefined(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (!pv_forced_cpuid(v, regs))
+        pv_inject(v, regs, TRAP_UD, 0);
 }
 
 static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
@@ -79,12 +85,14 @@ void trap_from_guest(struct cpu_user_regs *regs)
         guest_page_fault(v, regs);
     else if (vec == TRAP_GP)
         pv_general_protection(v, regs);
+    else if (vec == TRAP_UD)
+        guest_undefined(v, regs);
+    else if (vec == 0x80 || vec == TRAP_BP || vec == TRAP_OF)
+        pv_inject_soft(v, regs, vec);
     else if (vec == TRAP_NM)
         pv_device_not_available(v, regs);
     else if (vec == TRAP_DB)
         guest_debug(v, regs);
-    else if (vec == TRAP_BP || vec == TRAP_OF || vec == 0x80)
-        pv_inject_soft(v, regs, vec);
-    else if (vec != TRAP_UD || !pv_forced_cpuid(v, regs))
+    else
         pv_inject(v, regs, vec, regs->error_code);
 }
