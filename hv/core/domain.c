@@ -402,10 +402,7 @@ static void nothing(void *arg)
 
 void domains_grace_period(void)
 {
-    cpumask_t online = { 0 };
-    for (unsigned i = 0; i < nr_cpus; i++)
-        online.bits |= cpus[i].online ? 1UL << i : 0;
-    arch_call_cpus(online, nothing, NULL);
+    arch_call_cpus(cpus_online, nothing, NULL);
 }
 
 void domains_tell_change(void)

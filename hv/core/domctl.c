@@ -55,14 +55,6 @@ static int bitmap_write(struct vcpu *v, const struct xenctl_bitmap *b, u64 bits)
     return 0;
 }
 
-static u64 online_cpus(void)
-{
-    u64 online = 0;
-    for (unsigned i = 0; i < nr_cpus; i++)
-        online |= cpus[i].online ? 1UL << i : 0;
-    return online;
-}
-
 /* --- life --- */
 
 static long op_create(struct xen_domctl *op)
@@ -140,7 +132,7 @@ static long op_set_affinity(struct vcpu *caller, struct domain *d, struct xen_do
     err = vcpu_set_affinity(v, set_hard ? &hard : NULL, set_soft ? &soft : NULL);
     if (err)
         return err;
-    hard.bits &= online_cpus();
+    hard.bits &= cpus_online.bits;
     soft.bits &= hard.bits;
     err = set_hard ? bitmap_write(caller, &a->cpumap_hard, hard.bits) : 0;
     return err || !set_soft ? err : bitmap_write(caller, &a->cpumap_soft, soft.bits);

@@ -123,7 +123,7 @@ static void flush(struct domain *d)
     if (d->ops->grant_flush)
         d->ops->grant_flush(d);
     else
-        tlb_flush_all();
+        tlb_flush_mask(cpus_online);
 }
 
 /* Pins entry op->ref of rd and takes its frame for m. GNTST_*. */

@@ -44,7 +44,7 @@ static void cpu_info(struct xenpf_pcpuinfo *p)
     p->flags = XEN_PCPU_FLAGS_INVALID;
     if (id < nr_cpus) {
         const struct cpu *c = &cpus[index_nospec(id, NR_CPUS)];
-        p->flags = c->online ? XEN_PCPU_FLAGS_ONLINE : 0;
+        p->flags = cpumask_test(cpus_online, c->id) ? XEN_PCPU_FLAGS_ONLINE : 0;
         p->apic_id = c->apic_id;
         p->acpi_id = c->id;
     }

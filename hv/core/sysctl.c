@@ -190,17 +190,13 @@ static u32 count_domains(void)
 
 static long cpupool_op(struct vcpu *v, struct xen_sysctl_cpupool_op *c)
 {
-    u64 online = 0;
-
     switch (c->op) {
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
         if (c->cpupool_id != 0)
             return -ENOENT;
-        for (unsigned i = 0; i < nr_cpus; i++)
-            online |= (u64)cpus[i].online << i;
         c->sched_id = XEN_SCHEDULER_CREDIT2;
         c->n_dom = count_domains();
-        return put_cpumap(v, &c->cpumap, online);
+        return put_cpumap(v, &c->cpumap, cpus_online.bits);
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
         return put_cpumap(v, &c->cpumap, 0);
     case XEN_SYSCTL_CPUPOOL_OP_CREATE:

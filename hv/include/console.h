@@ -58,9 +58,7 @@ void dump_regs(const struct cpu_user_regs *regs);
 void arch_keyhandlers(void);        /* registers the machine's debug keys */
 /* An exception of our own that has no fix-up. */
 NORETURN void fatal_trap(struct cpu_user_regs *regs);
-/* An NMI came: does not return if another CPU panics; false: it was not for us. */
-bool panic_nmi(struct cpu_user_regs *regs);
-/* For CPUs that spin with interrupts off: stops here if another CPU panics. */
+/* For CPUs that spin with interrupts off, and for an NMI: stops here if another CPU panics. */
 void panic_poll(void);
 
 #endif

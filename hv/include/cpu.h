@@ -13,6 +13,10 @@
 #define STACK_ORDER 3
 #define STACK_SIZE  (PAGE_SIZE << STACK_ORDER)
 
+/* A set of physical CPUs. */
+typedef struct { u64 bits; } cpumask_t;
+static inline bool cpumask_test(cpumask_t m, unsigned cpu) { return (m.bits >> cpu) & 1; }
+
 struct vcpu;
 struct cpu;
 
@@ -37,13 +41,11 @@ struct cpu {
     u32 softirq;                /* pending bits; set by anyone (atomic), cleared by this CPU */
     u32 id;                     /* 0..nr_cpus-1, dense */
     u32 apic_id;
-    bool online;
     struct vcpu *idle;          /* this CPU's idle vCPU (domain DOMID_IDLE) */
     char *stack;                /* base of the stack block */
     u64 idle_ns;                /* time spent idle so far, excluding a current idle period */
     s_time_t idle_since;        /* nonzero: idle now, since then */
     u64 tlb_stamp;              /* tlb_clock at this CPU's last whole flush (x86/tlb.c) */
-    u32 flush_request;          /* x86/tlb.c: a flush that others wait for */
     u64 nr_irqs;
 #ifdef DEBUG
     u32 lock_depth;
@@ -53,6 +55,7 @@ struct cpu {
 
 extern struct cpu cpus[NR_CPUS];
 extern unsigned nr_cpus;        /* CPUs found; ids 0..nr_cpus-1; fixed after SMP bring-up */
+extern cpumask_t cpus_online;   /* of them, those that run; set during bring-up (atomic) */
 
 #ifdef UNIT_TEST
 extern _Thread_local struct cpu_top test_cpu_top;   /* a thread can play a CPU */
@@ -69,10 +72,6 @@ static inline struct cpu_top *cpu_top(void)
 static inline struct cpu *this_cpu(void) { return cpu_top()->cpu; }
 static inline unsigned cpu_id(void) { return this_cpu()->id; }
 static inline struct vcpu *current_vcpu(void) { return cpu_top()->curr; }
-
-/* A set of physical CPUs. */
-typedef struct { u64 bits; } cpumask_t;
-static inline bool cpumask_test(cpumask_t m, unsigned cpu) { return (m.bits >> cpu) & 1; }
 
 /* Marks work for another CPU and makes it leave its guest or its sleep. */
 void softirq_raise_on(unsigned cpu, enum softirq nr);

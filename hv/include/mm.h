@@ -62,27 +62,23 @@ extern unsigned long *ram_bitmap;   /* a bit for each frame below max_mfn that i
 /* Is it RAM with a struct page? False for the first MiB, which is the firmware's. */
 #ifdef UNIT_TEST
 bool mfn_valid(mfn_t mfn);
+void *mfn_to_virt(mfn_t mfn);
 #else
 static inline bool mfn_valid(mfn_t mfn)
 {
     return mfn < max_mfn && test_bit(index_nospec(mfn, max_mfn), ram_bitmap);
 }
+/* All RAM is mapped, writable and not executable, at DIRECT_MAP (x86/layout.h). */
+#define DIRECT_MAP_BASE 0xffff830000000000UL    /* DIRECT_MAP of x86/layout.h, which checks it */
+static inline void *mfn_to_virt(mfn_t mfn) { return (void *)(DIRECT_MAP_BASE + (mfn << PAGE_SHIFT)); }
 #endif
 static inline struct page *mfn_to_page(mfn_t mfn) { return &frame_table[mfn]; }
 static inline mfn_t page_to_mfn(const struct page *p) { return (mfn_t)(p - frame_table); }
 
-/* All RAM is mapped, writable and not executable, at DIRECT_MAP (x86/layout.h). */
-#ifdef UNIT_TEST
-void *mfn_to_virt(mfn_t mfn);
-#else
-#define DIRECT_MAP_BASE 0xffff830000000000UL    /* DIRECT_MAP of x86/layout.h, which checks it */
-static inline void *mfn_to_virt(mfn_t mfn) { return (void *)(DIRECT_MAP_BASE + (mfn << PAGE_SHIFT)); }
-#endif
 mfn_t virt_to_mfn(const void *va);  /* of direct-map addresses only */
 static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page_to_mfn(p)); }
 
 /* --- x86/heap.c: frames --- */
-#define MEMF_BELOW_4G   1           /* machine addresses below 4 GiB */
 #define MEMF_ZERO       2
 #define MEMF_BITS(n)    ((u32)(n) << 8)   /* machine addresses below 2^n; 0: no limit */
 #define MEMF_GET_BITS(f) (((f) >> 8) & 0xff)
@@ -137,7 +133,6 @@ void tlb_flush_stale(u64 stamp);
 /* Whole flush / one page on the CPUs of mask. */
 void tlb_flush_mask(cpumask_t mask);
 void tlb_flush_page_mask(cpumask_t mask, u64 va);
-void tlb_flush_all(void);
 
 /* --- M2P: x86/m2p.c --- */
 #define INVALID_M2P (~0UL)

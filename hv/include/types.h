@@ -47,7 +47,6 @@ typedef s64 s_time_t;         /* nanoseconds since Bulkhead's start */
 #define PRINTF(f, a)  __attribute__((format(printf, f, a)))
 #define SECTION(s)    __attribute__((section(s)))
 #define USED          __attribute__((used))
-#define MUST_CHECK    __attribute__((warn_unused_result))
 #define UNUSED        __attribute__((unused))
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)

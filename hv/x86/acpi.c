@@ -229,14 +229,11 @@ static const u8 *scan_rsdp(paddr_t from, size_t len)
 
 static const u8 *find_rsdp(void)
 {
-    if (boot_info.has_rsdp_copy && rsdp_ok(boot_info.rsdp_copy, sizeof(boot_info.rsdp_copy)))
-        return boot_info.rsdp_copy;
-    const u8 *p = boot_info.rsdp ? map_firmware(boot_info.rsdp, 36) : NULL;
-    if (p && rsdp_ok(p, 36))
-        return p;
+    if (rsdp_ok(boot_info.rsdp, sizeof(boot_info.rsdp)))
+        return boot_info.rsdp;
     const u8 *bda = map_firmware(0x400, 0x100);     /* 0x40e: segment of the EBDA */
     paddr_t ebda = bda ? (paddr_t)field(bda, 0x100, 0xe, 2) << 4 : 0;
-    p = ebda >= 0x80000 && ebda < 0xa0000 ? scan_rsdp(ebda, 1024) : NULL;
+    const u8 *p = ebda >= 0x80000 && ebda < 0xa0000 ? scan_rsdp(ebda, 1024) : NULL;
     return p ?: scan_rsdp(0xe0000, 0x20000);
 }
 

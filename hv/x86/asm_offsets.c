@@ -15,12 +15,8 @@ void asm_offsets(void)
     DEFINE(TOP_SIZE, sizeof(struct cpu_top));
     OFFSET(TOP_cpu, struct cpu_top, cpu);
     OFFSET(TOP_curr, struct cpu_top, curr);
-    DEFINE(REGS_SIZE, sizeof(struct cpu_user_regs));
-    OFFSET(REGS_r15, struct cpu_user_regs, r15);
     OFFSET(REGS_rax, struct cpu_user_regs, rax);
     OFFSET(REGS_rdi, struct cpu_user_regs, rdi);
-    OFFSET(REGS_error_code, struct cpu_user_regs, error_code);
-    OFFSET(REGS_entry_vector, struct cpu_user_regs, entry_vector);
     OFFSET(REGS_rip, struct cpu_user_regs, rip);
     OFFSET(REGS_cs, struct cpu_user_regs, cs);
     OFFSET(REGS_es, struct cpu_user_regs, es);
@@ -30,8 +26,6 @@ void asm_offsets(void)
     OFFSET(VCPU_kernel_mode, struct x86_vcpu, pv.kernel_mode);
     OFFSET(INFO_pending, struct vcpu_info, evtchn_upcall_pending);
     DEFINE(STACK_SIZE_asm, STACK_SIZE);
-    DEFINE(HV_CS_asm, HV_CS);
-    DEFINE(HV_DS_asm, HV_DS);
     DEFINE(ERESTART_asm, ERESTART);
     DEFINE(NR_HYPERCALLS_asm, 64);
 }

@@ -18,9 +18,7 @@ struct mb1_info {
     u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
     u32 mmap_length, mmap_addr, drives[2], config_table, boot_loader_name, apm_table;
     u32 vbe[4];
-    u64 fb_addr;
-    u32 fb_pitch, fb_width, fb_height;
-    u8 fb_bpp, fb_type;
+    struct framebuffer fb;
 } PACKED;
 enum { MB1_MEMORY = 1, MB1_CMDLINE = 4, MB1_MODS = 8, MB1_MMAP = 0x40, MB1_LOADER = 0x200, MB1_FB = 0x1000 };
 struct mb1_mod { u32 start, end, string, reserved; };
@@ -31,7 +29,7 @@ struct mb2_tag { u32 type, size; };
 struct mb2_mod { struct mb2_tag tag; u32 start, end; char string[]; };
 struct mb2_mmap_entry { u64 addr, len; u32 type, reserved; };
 struct mb2_mmap { struct mb2_tag tag; u32 entry_size, version; };
-struct mb2_fb { struct mb2_tag tag; u64 addr; u32 pitch, width, height; u8 bpp, type; } PACKED;
+struct mb2_fb { struct mb2_tag tag; struct framebuffer fb; } PACKED;
 enum { MB2_END, MB2_CMDLINE, MB2_LOADER, MB2_MODULE, MB2_MMAP = 6, MB2_FB = 8, MB2_RSDP_OLD = 14, MB2_RSDP = 15 };
 
 /* GRUB gives the arguments alone (and Debian's scripts a word "placeholder" before
@@ -63,62 +61,41 @@ static void add_module(u32 start, u32 end, const char *string)
 
 static void add_memory(u64 start, u64 len, u32 type)
 {
-    if (!len || start + len < start)
+    unsigned n = boot_info.nr_e820;
+    struct e820_range *e = boot_info.e820, *last = n ? &e[n - 1] : NULL;
+    if (!type || !len || start + len < start)
         return;
-    if (boot_info.nr_e820 == E820_MAX) {
+    if (last && last->type == type && last->start + last->len == start) {
+        last->len += len;
+    } else if (n == E820_MAX) {
         printk(LOG_WARN, "boot: too many memory ranges, %#lx+%#lx is left out\n", start, len);
-        return;
-    }
-    boot_info.e820[boot_info.nr_e820++] = (struct e820_range){ start, len, type };
-}
-
-static void sort(u64 *v, unsigned n)
-{
-    for (unsigned i = 1; i < n; i++) {
-        for (unsigned k = i; k && v[k] < v[k - 1]; k--) {
-            u64 t = v[k];
-            v[k] = v[k - 1];
-            v[k - 1] = t;
-        }
+    } else {
+        e[n] = (struct e820_range){ start, len, type };
+        boot_info.nr_e820++;
     }
 }
 
-/* The worst (highest) type that the n ranges give to [start, end); 0: none. */
-static u32 worst_type(const struct e820_range *e, unsigned n, u64 start, u64 end)
-{
-    u32 type = 0;
-    for (; n; n--, e++) {
-        if (e->start < end && e->start + e->len > start)
-            type = MAX(type, e->type);
-    }
-    return type;
-}
-
-/* Sorted and without overlaps: where ranges overlap the less usable type counts. */
+/* Sorted and without overlaps: where ranges overlap the less usable (higher) type counts. */
 static void tidy_memory(void)
 {
     static struct e820_range in[E820_MAX];
-    static u64 edge[2 * E820_MAX];
-    unsigned n = boot_info.nr_e820, out = 0;
-    struct e820_range *e = boot_info.e820;
-
-    for (unsigned i = 0; i < n; i++) {
-        in[i] = e[i];
-        edge[2 * i] = e[i].start;
-        edge[2 * i + 1] = e[i].start + e[i].len;
+    const struct e820_range *in_end = in + boot_info.nr_e820;
+    memcpy(in, boot_info.e820, sizeof(in));
+    boot_info.nr_e820 = 0;
+    for (u64 at = 0, next; at != ~0UL; at = next) {
+        u32 type = 0;
+        next = ~0UL;            /* where something starts or ends */
+        for (const struct e820_range *e = in; e < in_end; e++) {
+            u64 end = e->start + e->len;
+            if (e->start > at) {
+                next = MIN(next, e->start);
+            } else if (end > at) {
+                next = MIN(next, end);
+                type = MAX(type, e->type);
+            }
+        }
+        add_memory(at, next - at, type);
     }
-    sort(edge, 2 * n);
-    for (unsigned i = 0; i + 1 < 2 * n; i++) {
-        u64 start = edge[i], end = edge[i + 1];
-        u32 type = start < end ? worst_type(in, n, start, end) : 0;
-        if (!type)
-            continue;
-        if (out && e[out - 1].type == type && e[out - 1].start + e[out - 1].len == start)
-            e[out - 1].len += end - start;
-        else if (out < E820_MAX)
-            e[out++] = (struct e820_range){ start, end - start, type };
-    }
-    boot_info.nr_e820 = out;
 }
 
 static void read_mb1(const struct mb1_info *b)
@@ -131,21 +108,14 @@ static void read_mb1(const struct mb1_info *b)
         const struct mb1_mod *m = (const struct mb1_mod *)phys_to_virt(b->mods_addr) + i;
         add_module(m->start, m->end, m->string ? skip_name(phys_to_virt(m->string)) : "");
     }
-    if (!(b->flags & MB1_MMAP))
-        panic("the boot loader gives no memory map");
-    for (u32 at = 0; at + sizeof(struct mb1_mmap) <= b->mmap_length;) {
+    u32 length = b->flags & MB1_MMAP ? b->mmap_length : 0;
+    for (u32 at = 0; at + sizeof(struct mb1_mmap) <= length;) {
         const struct mb1_mmap *m = phys_to_virt(b->mmap_addr + at);
         add_memory(m->addr, m->len, m->type);
         at += m->size + 4;
     }
-    if (b->flags & MB1_FB) {
-        boot_info.fb_addr = b->fb_addr;
-        boot_info.fb_width = b->fb_width;
-        boot_info.fb_height = b->fb_height;
-        boot_info.fb_pitch = b->fb_pitch;
-        boot_info.fb_bpp = b->fb_bpp;
-        boot_info.video_mode = b->fb_type;
-    }
+    if (b->flags & MB1_FB)
+        boot_info.fb = b->fb;
 }
 
 /* The text at `from` bytes into the tag, empty when it does not end there. */
@@ -160,7 +130,7 @@ static void read_mb2_memory(const struct mb2_mmap *m)
     u32 step = m->entry_size;
     if (m->tag.size < sizeof(*m) || step < sizeof(struct mb2_mmap_entry))
         return;
-    for (u32 left = m->tag.size - (u32)sizeof(*m), at = sizeof(*m); left >= step; left -= step, at += step) {
+    for (u32 at = sizeof(*m); m->tag.size - at >= step; at += step) {
         const struct mb2_mmap_entry *e = (const void *)((const char *)m + at);
         add_memory(e->addr, e->len, e->type);
     }
@@ -168,38 +138,29 @@ static void read_mb2_memory(const struct mb2_mmap *m)
 
 static void read_mb2_tag(const struct mb2_tag *t)
 {
+    const struct mb2_mod *m = (const void *)t;
     switch (t->type) {
-    case MB2_MODULE: {
-        const struct mb2_mod *m = (const struct mb2_mod *)t;
-        if (t->size >= sizeof(*m))
-            add_module(m->start, m->end, skip_name(tag_text(t, sizeof(*m))));
+    case MB2_LOADER:
+        strlcpy(boot_info.loader, tag_text(t, sizeof(*t)), sizeof(boot_info.loader));
         break;
-    }
     case MB2_CMDLINE:
         strlcpy(boot_info.cmdline, skip_name(tag_text(t, sizeof(*t))), sizeof(boot_info.cmdline));
         break;
+    case MB2_MODULE:
+        if (t->size >= sizeof(*m))
+            add_module(m->start, m->end, skip_name(tag_text(t, sizeof(*m))));
+        break;
     case MB2_MMAP:
-        read_mb2_memory((const struct mb2_mmap *)t);
+        read_mb2_memory((const void *)t);
         break;
-    case MB2_FB: {
-        const struct mb2_fb *f = (const struct mb2_fb *)t;
-        if (t->size < sizeof(*f))
-            break;
-        boot_info.fb_addr = f->addr;
-        boot_info.fb_width = f->width;
-        boot_info.fb_height = f->height;
-        boot_info.fb_pitch = f->pitch;
-        boot_info.fb_bpp = f->bpp;
-        boot_info.video_mode = f->type;
+    case MB2_FB:
+        if (t->size >= sizeof(struct mb2_fb))
+            boot_info.fb = ((const struct mb2_fb *)t)->fb;
         break;
-    }
     case MB2_RSDP_OLD:
     case MB2_RSDP:
-        if (t->type == MB2_RSDP || !boot_info.has_rsdp_copy) {
-            memset(boot_info.rsdp_copy, 0, sizeof(boot_info.rsdp_copy));
-            memcpy(boot_info.rsdp_copy, t + 1, MIN(t->size - sizeof(*t), sizeof(boot_info.rsdp_copy)));
-            boot_info.has_rsdp_copy = true;
-        }
+        if (t->type == MB2_RSDP || !boot_info.rsdp[0])
+            memcpy(boot_info.rsdp, t + 1, MIN(t->size - sizeof(*t), sizeof(boot_info.rsdp)));
         break;
     }
 }
@@ -214,15 +175,14 @@ static const struct mb2_tag *tag_at(const u32 *b, u64 at)
 
 static void read_mb2(const u32 *b)
 {
-    const struct mb2_tag *t;
-
     /* The loader's name first: the others are read by it. */
-    for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8)) {
-        if (t->type == MB2_LOADER)
-            strlcpy(boot_info.loader, tag_text(t, sizeof(*t)), sizeof(boot_info.loader));
+    for (unsigned round = 0; round < 2; round++) {
+        const struct mb2_tag *t;
+        for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8)) {
+            if ((t->type == MB2_LOADER) == (round == 0))
+                read_mb2_tag(t);
+        }
     }
-    for (u64 at = 8; (t = tag_at(b, at)) != NULL; at += ROUND_UP((u64)t->size, 8))
-        read_mb2_tag(t);
 }
 
 void boot_info_init(u32 magic, paddr_t mbi)

@@ -11,16 +11,18 @@
 #define LOW_END MIB(1)
 #define RAM_END (DIRECT_MAP_END - DIRECT_MAP)
 
+paddr_t boot_mem_limit = GIB(4);            /* what the early tables reach */
+
 static struct boot_range ranges[E820_MAX + 64];
 static unsigned nr_ranges;
 
-bool boot_ram_range(unsigned i, struct boot_range *r)
+bool boot_next_ram(struct boot_range *r)
 {
-    for (unsigned k = 0; k < boot_info.nr_e820; k++) {
-        const struct e820_range *e = &boot_info.e820[k];
+    const struct e820_range *e = boot_info.e820, *end = e + boot_info.nr_e820;
+    for (paddr_t from = r->end; e < end; e++) {
         r->start = ROUND_UP(e->start, PAGE_SIZE);
         r->end = MIN(ROUND_DOWN(e->start + e->len, PAGE_SIZE), RAM_END);
-        if (e->type == 1 && r->start < r->end && i-- == 0)
+        if (e->type == 1 && r->start >= from && r->start < r->end)
             return true;
     }
     return false;
@@ -53,8 +55,7 @@ static void reserve(paddr_t start, paddr_t end)
 
 void boot_mem_init(void)
 {
-    struct boot_range r;
-    for (unsigned i = 0; boot_ram_range(i, &r); i++)
+    for_each_ram (r)
         add(MAX(r.start, LOW_END), r.end);
     reserve(IMAGE_PHYS, image_to_phys(image_end));
     for (unsigned i = 0; i < boot_info.nr_modules; i++) {
@@ -63,28 +64,33 @@ void boot_mem_init(void)
     }
 }
 
-paddr_t boot_mem_alloc(u64 size, u64 align, paddr_t limit)
+/* From the highest range that fits; align is a power of two. */
+static paddr_t take(u64 size, u64 align)
 {
-    unsigned best = nr_ranges;
+    struct boot_range *best = NULL;
     paddr_t at = 0;
-    for (unsigned i = 0; i < nr_ranges; i++) {
-        paddr_t end = limit ? MIN(ranges[i].end, limit) : ranges[i].end;
-        if (end < size)
-            continue;
-        paddr_t p = ROUND_DOWN(end - size, align);
-        if (p >= ranges[i].start && p > at) {
-            best = i;
+    for (struct boot_range *r = ranges; r < ranges + nr_ranges; r++) {
+        paddr_t end = MIN(r->end, boot_mem_limit);
+        paddr_t p = end < size ? 0 : ROUND_DOWN(end - size, align);
+        if (p >= r->start && p > at) {
+            best = r;
             at = p;
         }
     }
-    if (best == nr_ranges)
+    if (!best)
         panic("not enough memory to start: %lu KiB wanted", size >> 10);
-    add(at + size, ranges[best].end);
-    ranges[best].end = at;
+    add(at + size, best->end);
+    best->end = at;
     return at;
 }
 
-const struct boot_range *boot_mem_range(unsigned i)
+void *boot_mem_filled(u64 size, int fill)
 {
-    return i < nr_ranges ? &ranges[i] : NULL;
+    return memset(phys_to_virt(take(size, MIN(size & -size, MIB(2)))), fill, size);
+}
+
+void heap_init(void)
+{
+    for (unsigned i = 0; i < nr_ranges; i++)
+        heap_add(ranges[i].start >> PAGE_SHIFT, ranges[i].end >> PAGE_SHIFT);
 }

@@ -151,7 +151,7 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         save_state(xv(prev));
     cpu_top()->curr = next;
     if (next->is_idle) {
-        tlb_write_cr3((u64)virt_to_mfn(hv_l4) << PAGE_SHIFT);
+        tlb_write_cr3(hv_cr3);
         desc_load_gdt(NULL);
         desc_load_ldt(NULL);
     } else {
@@ -165,9 +165,4 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 void arch_vcpu_sync(struct vcpu *v)
 {
     (void)v;
-}
-
-int rdmsr_safe(u32 m, u64 *v)
-{
-    return (int)rdmsr_fixup(m, v);
 }

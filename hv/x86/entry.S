@@ -11,39 +11,15 @@
         .section .text.entry, "ax", @progbits
 
 .macro SAVE_GPRS
-        push    %rdi
-        push    %rsi
-        push    %rdx
-        push    %rcx
-        push    %rax
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        .irp    reg, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+        push    %\reg
+        .endr
 .endm
 
 .macro RESTORE_GPRS
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rax
-        pop     %rcx
-        pop     %rdx
-        pop     %rsi
-        pop     %rdi
+        .irp    reg, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+        pop     %\reg
+        .endr
 .endm
 
 /* reg := this CPU's struct cpu_top */
@@ -85,75 +61,59 @@ idt_stubs:
         .set    vec, vec + 1
         .endr
 
-exception_entry:
+/* handler(regs) */
+.macro TRAP handler
         SAVE_GPRS
         cld
         mov     %rsp, %rdi
-        testb   $3, REGS_cs(%rsp)
+        call    \handler
+.endm
+
+exception_entry:
+        testb   $3, 16(%rsp)            /* cs */
         jz      exception_from_hv
-        call    trap_from_guest
+        TRAP    trap_from_guest
         jmp     ret_to_guest
 
-exception_from_hv:
-        call    trap_from_hv
+interrupt_entry:
+        TRAP    irq_dispatch
+        testb   $3, REGS_cs(%rsp)
+        jnz     ret_to_guest
+return_to_hv:
         RESTORE_GPRS
         add     $8, %rsp
         iretq
 
-interrupt_entry:
-        SAVE_GPRS
-        cld
-        movzbl  REGS_entry_vector(%rsp), %edi
-        mov     %rsp, %rsi
-        call    irq_dispatch
-        testb   $3, REGS_cs(%rsp)
-        jnz     ret_to_guest
-        RESTORE_GPRS
-        add     $8, %rsp
-        iretq
+exception_from_hv:
+        TRAP    trap_from_hv
+        jmp     return_to_hv
 
 /* NMI, double fault, machine check: own stacks; nothing of the way out is done. */
 ist_entry:
-        SAVE_GPRS
-        cld
-        mov     %rsp, %rdi
-        call    trap_on_ist
-        RESTORE_GPRS
-        add     $8, %rsp
-        iretq
+        TRAP    trap_on_ist
+        jmp     return_to_hv
 
 /* #DB may hit the first instruction of the syscall entry (mov-ss shadow), so it has
  * a stack of its own; from a guest it moves over to the ordinary one. */
 debug_entry:
         testb   $3, 16(%rsp)
         jz      ist_entry
-        push    %rax
-        push    %rcx
-        lea     16(%rsp), %rax          /* error/vector, rip, cs, rflags, rsp, ss */
-        mov     %rsp, %rcx
-        or      $(STACK_SIZE_asm - 1), %rcx
-        sub     $(TOP_SIZE - 1 - REGS_es), %rcx
-        pushq   40(%rax)
-        popq    -8(%rcx)
-        pushq   32(%rax)
-        popq    -16(%rcx)
-        pushq   24(%rax)
-        popq    -24(%rcx)
-        pushq   16(%rax)
-        popq    -32(%rcx)
-        pushq   8(%rax)
-        popq    -40(%rcx)
-        pushq   (%rax)
-        popq    -48(%rcx)
-        lea     -48(%rcx), %rax
-        mov     (%rsp), %rcx
-        push    %rax
-        mov     16(%rsp), %rax
-        pop     %rsp
-        jmp     exception_entry
+        SAVE_GPRS
+        cld
+        mov     %rsp, %rsi
+        GET_TOP %rsp
+        mov     %rsp, %rdi
+        mov     $(REGS_es / 8), %ecx
+        rep movsq
+        mov     %rsp, %rdi
+        call    trap_from_guest
+        jmp     ret_to_guest
 
 /* ---- syscall: a stub per CPU finds that CPU's stack without a free register ---- */
-.macro SYSCALL_STUBS entry
+.macro SYSCALL_STUBS name, entry
+        .balign 32
+        .globl  \name
+\name:
         .set    n, 0
         .rept   64
         .balign 32
@@ -165,25 +125,23 @@ debug_entry:
         .set    n, n + 1
         .endr
 .endm
+        SYSCALL_STUBS syscall_stubs, syscall_entry
+        SYSCALL_STUBS syscall32_stubs, syscall32_entry  /* from compatibility mode */
 
-        .balign 32
-        .globl  syscall_stubs
-syscall_stubs:
-        SYSCALL_STUBS syscall_entry
-        .balign 32
-        .globl  syscall32_stubs         /* from compatibility mode */
-syscall32_stubs:
-        SYSCALL_STUBS syscall32_entry
-
-        .balign 16
-syscall_entry:
+/* The rest of the frame, the guest's code selector being cs; rdi := the vCPU */
+.macro SYSCALL_FRAME cs
         push    %r11
-        push    $0xe033                 /* FLAT_RING3_CS64 */
+        push    $\cs
         push    %rcx
         push    $0
         movl    $TRAP_SYSCALL, 4(%rsp)
         SAVE_GPRS
-        mov     (TOP_curr)(%rsp), %rdi  /* rsp is cpu_top: regs come first */
+        mov     TOP_curr(%rsp), %rdi    /* rsp is cpu_top: regs come first */
+.endm
+
+        .balign 16
+syscall_entry:
+        SYSCALL_FRAME 0xe033            /* FLAT_RING3_CS64 */
         cmpb    $0, VCPU_kernel_mode(%rdi)
         je      syscall_from_user
         cmp     $23, %eax               /* iret replaces all registers */
@@ -192,11 +150,8 @@ syscall_entry:
         push    %r8
         push    %r10
         push    %rdx
-        push    %r12                    /* replaced below: keeps the order of a[] */
-        push    %r12
-        mov     REGS_rdi+48(%rsp), %rcx
-        mov     %rcx, (%rsp)
-        mov     %rsi, 8(%rsp)
+        push    %rsi
+        pushq   REGS_rdi + 40(%rsp)
         mov     %rsp, %rsi
         cmp     $NR_HYPERCALLS_asm, %rax
         jae     1f
@@ -229,13 +184,7 @@ syscall_entry:
         sysretq
 
 syscall32_entry:
-        push    %r11
-        push    $0xe023                 /* FLAT_RING3_CS32 */
-        push    %rcx
-        push    $0
-        movl    $TRAP_SYSCALL, 4(%rsp)
-        SAVE_GPRS
-        mov     TOP_curr(%rsp), %rdi
+        SYSCALL_FRAME 0xe023            /* FLAT_RING3_CS32 */
         call    pv_syscall32
         jmp     ret_to_guest
 
@@ -321,9 +270,8 @@ copy_fixup:
         EXTABLE 3b, 5b
         EXTABLE 4b, 5b
 
-/* rdi dst or src, 8 bytes */
-        .globl  rdmsr_fixup
-rdmsr_fixup:                            /* edi msr, rsi *value */
+        .globl  rdmsr_safe
+rdmsr_safe:                             /* edi msr, rsi *value */
         mov     %edi, %ecx
 6:      rdmsr
         shl     $32, %rdx
@@ -333,35 +281,22 @@ rdmsr_fixup:                            /* edi msr, rsi *value */
         ret
         EXTABLE 6b, 5b
 
-/* Loads a guest's selector, null when the CPU refuses it. 0 or -EFAULT. */
-.macro LOAD_SEG name, reg
+/* Loads a guest's selector, null when the CPU refuses it. */
+.macro LOAD_SEG name, reg, swap
         .globl  \name
 \name:
-        xor     %eax, %eax
-8:      mov     %edi, %\reg
+        \swap
+7:      mov     %edi, %\reg
+        \swap
         ret
-9:      mov     %eax, %\reg
-        mov     $-14, %rax
-        ret
-        EXTABLE 8b, 9b
+8:      xor     %edi, %edi
+        jmp     7b
+        EXTABLE 7b, 8b
 .endm
         LOAD_SEG load_ds, ds
         LOAD_SEG load_es, es
         LOAD_SEG load_fs, fs
-
-/* The other GS: its selector is loaded with the bases swapped. */
-        .globl  load_gs_swapped
-load_gs_swapped:
-        xor     %eax, %eax
-        swapgs
-10:     mov     %edi, %gs
-        swapgs
-        ret
-11:     mov     %eax, %gs
-        swapgs
-        mov     $-14, %rax
-        ret
-        EXTABLE 10b, 11b
         LOAD_SEG load_gs, gs
+        LOAD_SEG load_gs_swapped, gs, swapgs    /* the other one, with the bases swapped */
 
         .section .note.GNU-stack, "", @progbits

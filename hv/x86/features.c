@@ -21,37 +21,37 @@ OPTION_BOOL(use_smep, "smep", "no execution of guests' pages in Bulkhead");
 static char smap_text[16];
 OPTION_STR(smap_text, "smap", "no access to guests' pages by accident; off under QEMU's TCG unless smap=1");
 
+/* Zeros for a leaf that the CPU does not have. */
+static void leaf(u32 n, u32 r[4])
+{
+    cpuid(n & 0xffff0000, 0, r);
+    if (n > r[0])
+        memset(r, 0, 4 * sizeof(*r));
+    else
+        cpuid(n, 0, r);
+}
+
 static bool under_tcg(void)
 {
     u32 r[4];
-    cpuid(1, 0, r);
+    leaf(1, r);
     if (!(r[2] >> 31))
         return false;
     cpuid(0x40000000, 0, r);
-    return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447;     /* TCGTCGTCGTCG */
+    return !memcmp(&r[1], "TCGTCGTCGTCG", 12);
 }
 
-static void read_brand(void)
+static void read_features(void)
 {
     u32 r[4];
-    for (unsigned i = 0; i < 3; i++) {
-        cpuid(0x80000002 + i, 0, r);
-        memcpy(cpu_has.brand + 16 * i, r, 16);
-    }
-}
-
-static void read_basic(void)
-{
-    u32 r[4];
-    cpuid(0, 0, r);
+    leaf(0, r);
     memcpy(cpu_has.vendor, &r[1], 4);
     memcpy(cpu_has.vendor + 4, &r[3], 4);
     memcpy(cpu_has.vendor + 8, &r[2], 4);
     cpu_has.amd = !strcmp(cpu_has.vendor, "AuthenticAMD") || !strcmp(cpu_has.vendor, "HygonGenuine");
     cpu_has.intel = !strcmp(cpu_has.vendor, "GenuineIntel");
-    u32 max = r[0];
 
-    cpuid(1, 0, r);
+    leaf(1, r);
     cpu_has.stepping = r[0] & 15;
     cpu_has.family = (r[0] >> 8) & 15;
     cpu_has.model = (r[0] >> 4) & 15;
@@ -59,44 +59,24 @@ static void read_basic(void)
         cpu_has.model |= (r[0] >> 12) & 0xf0;
     if (cpu_has.family == 15)
         cpu_has.family += (r[0] >> 20) & 0xff;
-    cpu_has.vmx = r[2] >> 5 & 1;
     cpu_has.x2apic = r[2] >> 21 & 1;
     cpu_has.tsc_deadline = r[2] >> 24 & 1;
     cpu_has.xsave = r[2] >> 26 & 1;
     cpu_has.pat = r[3] >> 16 & 1;
-    if (max >= 6) {
-        cpuid(6, 0, r);
-        cpu_has.arat = r[0] >> 2 & 1;
-    }
-    if (max >= 7) {
-        cpuid(7, 0, r);
-        cpu_has.fsgsbase = r[1] & 1;
-        cpu_has.smep = r[1] >> 7 & 1;
-        cpu_has.smap = r[1] >> 20 & 1;
-    }
-}
+    leaf(7, r);
+    cpu_has.smep = r[1] >> 7 & 1;
+    cpu_has.smap = r[1] >> 20 & 1;
 
-static void read_extended(void)
-{
-    u32 r[4];
-    cpuid(0x80000000, 0, r);
-    u32 max = r[0];
-
-    cpuid(0x80000001, 0, r);
-    cpu_has.svm = r[2] >> 2 & 1;
-    cpu_has.nx = r[3] >> 20 & 1;
+    leaf(0x80000001, r);
     cpu_has.page1g = r[3] >> 26 & 1;
-    if (max >= 0x80000004)
-        read_brand();
-    if (max >= 0x80000007) {
-        cpuid(0x80000007, 0, r);
-        cpu_has.tsc_invariant = r[3] >> 8 & 1;
+    for (u32 i = 0; i < 3; i++) {
+        leaf(0x80000002 + i, r);
+        memcpy(cpu_has.brand + 16 * i, r, 16);
     }
-    cpu_has.phys_bits = 36;
-    if (max >= 0x80000008) {
-        cpuid(0x80000008, 0, r);
-        cpu_has.phys_bits = (u8)r[0];
-    }
+    leaf(0x80000007, r);
+    cpu_has.tsc_invariant = r[3] >> 8 & 1;
+    leaf(0x80000008, r);
+    cpu_has.phys_bits = (u8)r[0] ?: 36;
 }
 
 void cpu_features_apply(void)
@@ -107,7 +87,6 @@ void cpu_features_apply(void)
     wrmsr(MSR_PAT, HV_PAT);
     if (cpu_has.xsave)
         __asm__ volatile("xsetbv" :: "c"(0), "a"((u32)cpu_has.xcr0), "d"((u32)(cpu_has.xcr0 >> 32)));
-    __asm__ volatile("lldt %w0" :: "r"(0));
 }
 
 static void choose_smap(void)
@@ -123,24 +102,16 @@ static void choose_smap(void)
 
 void cpu_features_init(void)
 {
-    read_basic();
-    read_extended();
+    read_features();
     choose_smap();
     if (!cpu_has.pat)
         panic("this CPU has no page attribute table");
     run_cr4 = CR4_RUN | CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_has.smep ? CR4_SMEP : 0) |
               (cpu_has.smap ? CR4_SMAP : 0) | (cpu_has.xsave ? CR4_OSXSAVE : 0);
-    if (cpu_has.xsave) {
-        u32 r[4];
-        cpuid(0xd, 0, r);
-        cpu_has.xcr0 = r[0] & XCR0_KNOWN;
-    }
+    u32 r[4];
+    leaf(0xd, r);
+    cpu_has.xcr0 = cpu_has.xsave ? r[0] & XCR0_KNOWN : 0;
     cpu_features_apply();
-    if (cpu_has.xsave) {
-        u32 r[4];
-        cpuid(0xd, 0, r);           /* for what XCR0 has switched on */
-        cpu_has.xsave_size = r[1];
-    }
     printk(LOG_INFO, "CPU: %s (%s, family %u model %u stepping %u)%s%s%s%s%s\n",
            cpu_has.brand, cpu_has.vendor, cpu_has.family, cpu_has.model, cpu_has.stepping,
            cpu_has.smep ? ", SMEP" : "", cpu_has.smap ? ", SMAP" : "", cpu_has.xsave ? ", XSAVE" : "",

@@ -18,18 +18,12 @@
 
 #define WORD_OWNER(w) ((domid_t)((w) >> 32))
 #define WORD_FLAGS(w) ((u16)((w) >> 48))
-#define WORD(flags, owner, refs) ((u64)(flags) << 48 | (u64)(u16)(owner) << 32 | (u32)(refs))
 #define REFS_MAX 0x7fffffffu
 #define RELINQUISH_BATCH 64
 
-static inline bool word_swap(struct page *pg, u64 *old, u64 new)
+static inline bool swap(u64 *word, u64 *old, u64 new)
 {
-    return __atomic_compare_exchange_n(&pg->word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-static inline bool type_swap(struct page *pg, u64 *old, u64 new)
-{
-    return __atomic_compare_exchange_n(&pg->type, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 bool get_page(struct page *pg, struct domain *d)
@@ -38,7 +32,7 @@ bool get_page(struct page *pg, struct domain *d)
     do {
         if (WORD_OWNER(w) != d->id || !(u32)w || (u32)w >= REFS_MAX)
             return false;
-    } while (!word_swap(pg, &w, w + 1));
+    } while (!swap(&pg->word, &w, w + 1));
     return true;
 }
 
@@ -67,13 +61,6 @@ struct domain *page_owner(const struct page *pg)
 
 /* --- the writable type --- */
 
-/* Nobody may still walk what was a page table: its stamp tells since when not. */
-static void settle_former_table(struct page *pg)
-{
-    tlb_flush_stale(READ_ONCE(pg->stamp));
-    __atomic_fetch_or(&pg->type, PT_VALIDATED, __ATOMIC_SEQ_CST);
-}
-
 int get_page_writable(struct page *pg)
 {
     u64 x = READ_ONCE(pg->type), new, kind;
@@ -88,16 +75,16 @@ int get_page_writable(struct page *pg)
         } else {
             new = PT_WRITABLE | 1 | (kind == PT_NONE || kind == PT_DESC ? PT_VALIDATED : 0);
         }
-    } while (!type_swap(pg, &x, new));
-    if (unlikely(!(new & PT_VALIDATED))) {
-        if (kind != PT_WRITABLE) {
-            settle_former_table(pg);
-        } else {
-            while (!(READ_ONCE(pg->type) & PT_VALIDATED)) {
-                arch_spin_poll();       /* another CPU settles it */
-            }
-        }
+    } while (!swap(&pg->type, &x, new));
+    if (likely(new & PT_VALIDATED))
+        return 0;
+    if (kind != PT_WRITABLE) {
+        /* Nobody may still walk what was a page table: its stamp tells since when not. */
+        tlb_flush_stale(READ_ONCE(pg->stamp));
+        __atomic_fetch_or(&pg->type, PT_VALIDATED, __ATOMIC_SEQ_CST);
     }
+    while (!(READ_ONCE(pg->type) & PT_VALIDATED))
+        arch_spin_poll();       /* another CPU flushes */
     return 0;
 }
 
@@ -111,7 +98,7 @@ void put_page_writable(struct page *pg)
              * be taken again meanwhile, its generation makes the swap fail. */
             WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));
         }
-    } while (!type_swap(pg, &x, x - 1));
+    } while (!swap(&pg->type, &x, x - 1));
 }
 
 /* --- leaving the owner --- */
@@ -131,53 +118,48 @@ static void unlink(struct domain *d, struct page *pg)
         domain_put(d);
 }
 
-/* Takes the owner and its reference off; false when d has no say over pg any more. */
-static bool disown(struct domain *d, struct page *pg, u64 *left)
+/* Takes the owner and its reference off, and pg off the list: the references left; -1: d
+ * has no say over pg any more. page_lock is held. */
+static s64 disown(struct domain *d, struct page *pg)
 {
     u64 w = READ_ONCE(pg->word);
     do {
         if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED) || !(u32)w)
-            return false;
-        *left = (u32)w - 1;
-    } while (!word_swap(pg, &w, WORD(0, DOMID_INVALID, *left)));
-    return true;
+            return -1;
+    } while (!swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1)));
+    unlink(d, pg);
+    return (u32)w - 1;
 }
 
 bool domain_free_page(struct domain *d, struct page *pg)
 {
-    u64 left = 0;
-    bool done = false;
+    s64 left = -1;
     /* The lock keeps the frame from becoming a page table meanwhile: a table in use has
      * to be given up as a table first, under its owner's lock. */
     with_lock (&xd(d)->pv.mmu_lock) {
         u64 t = READ_ONCE(pg->type);
         bool table = (t & PT_COUNT_MASK) && (t & PT_TYPE_MASK) != PT_WRITABLE;
-        with_lock (&d->page_lock) {
-            if (!table && !d->is_dying && disown(d, pg, &left)) {
-                unlink(d, pg);
-                done = true;
-            }
-        }
+        with_lock (&d->page_lock)
+            left = table || d->is_dying ? -1 : disown(d, pg);
     }
-    if (done && !left)
+    if (!left)
         free_last(pg);
-    return done;
+    return left >= 0;
 }
 
 int steal_page(struct domain *d, struct page *pg)
 {
-    int err = -EINVAL;
     with_lock (&d->page_lock) {
-        u64 w = WORD(PG_ALLOCATED, d->id, 1);
-        if (!d->is_dying && !(READ_ONCE(pg->type) & PT_COUNT_MASK) &&
-            word_swap(pg, &w, WORD(0, DOMID_INVALID, 0))) {
-            unlink(d, pg);
-            m2p_set(page_to_mfn(pg), INVALID_M2P);
-            pg->stamp = READ_ONCE(tlb_clock);
-            err = 0;
+        u64 w = PAGE_WORD(PG_ALLOCATED, d->id, 1);
+        if (d->is_dying || (READ_ONCE(pg->type) & PT_COUNT_MASK) ||
+            !swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, 0))) {
+            return -EINVAL;
         }
+        unlink(d, pg);
+        m2p_set(page_to_mfn(pg), INVALID_M2P);
+        pg->stamp = READ_ONCE(tlb_clock);
     }
-    return err;
+    return 0;
 }
 
 void free_stolen_page(struct page *pg)
@@ -188,24 +170,19 @@ void free_stolen_page(struct page *pg)
 
 int relinquish_pages(struct domain *d)
 {
-    for (unsigned n = 0;; n++) {
-        struct page *pg = NULL;
-        u64 left = 0;
+    for (unsigned n = 1;; n++) {
+        struct page *pg;
+        s64 left;
 
-        if (n >= RELINQUISH_BATCH) {
-            n = 0;
-            if (hypercall_preempt(current_vcpu()))
-                return -ERESTART;
-        }
+        if (n % RELINQUISH_BATCH == 0 && hypercall_preempt(current_vcpu()))
+            return -ERESTART;
         with_lock (&d->page_lock) {
-            if (d->page_first != PAGE_NONE) {
-                pg = mfn_to_page(d->page_first);
-                BUG_ON(!disown(d, pg, &left));
-                unlink(d, pg);
-            }
+            if (d->page_first == PAGE_NONE)
+                return 0;
+            pg = mfn_to_page(d->page_first);
+            left = disown(d, pg);
         }
-        if (!pg)
-            return 0;
+        BUG_ON(left < 0);
         if (!left)
             free_last(pg);
     }
@@ -218,7 +195,7 @@ void share_hv_page(struct page *pg, struct domain *d)
     ASSERT((pg->flags & PG_HV) && pg->refs == 1);
     m2p_set(page_to_mfn(pg), INVALID_M2P);
     pg->type = PT_WRITABLE | PT_VALIDATED | 1;      /* never a page table */
-    __atomic_store_n(&pg->word, WORD(PG_HV | PG_XENHEAP, d->id, 1), __ATOMIC_RELEASE);
+    __atomic_store_n(&pg->word, PAGE_WORD(PG_HV | PG_XENHEAP, d->id, 1), __ATOMIC_RELEASE);
 }
 
 void unshare_hv_page(struct page *pg)
@@ -226,7 +203,7 @@ void unshare_hv_page(struct page *pg)
     u64 w = READ_ONCE(pg->word);
     put_page_writable(pg);
     /* What is still mapped after all goes with its last mapping. */
-    while (!word_swap(pg, &w, WORD(0, DOMID_INVALID, (u32)w - 1))) {
+    while (!swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1))) {
     }
     if ((u32)w == 1)
         free_last(pg);

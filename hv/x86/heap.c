@@ -15,8 +15,8 @@
 #include "x86/frames.h"
 
 #define ORDERS 19
-#define ZONES  32
-#define FREE_WORD(flags) ((u64)(flags) << 48 | (u64)DOMID_INVALID << 32)
+#define ZONES  32u
+#define NO_OWNER(flags, refs) PAGE_WORD(flags, DOMID_INVALID, refs)
 
 static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_HEAP);
 static u32 free_head[ZONES][ORDERS];        /* frame, 0: none (frame 0 is never free) */
@@ -33,12 +33,13 @@ u64 total_page_count(void)
     return total_frames;
 }
 
-static void list_push(u32 mfn, unsigned order)
+static void list_push(u32 mfn, unsigned order, u64 stamp)
 {
     unsigned z = fls64(mfn);
     struct page *pg = mfn_to_page(mfn);
-    pg->word = FREE_WORD(PG_FREE);
+    pg->word = NO_OWNER(PG_FREE, 0);
     pg->type = order;
+    pg->stamp = stamp;
     pg->prev = 0;
     pg->next = free_head[z][order];
     if (pg->next)
@@ -60,15 +61,7 @@ static void list_remove(u32 mfn, unsigned order)
         if (!pg->next)
             free_orders[z] &= ~(1u << order);
     }
-    pg->word = FREE_WORD(0);
-}
-
-static bool is_free_block(u64 mfn, unsigned order)
-{
-    if (!mfn_valid(mfn))
-        return false;
-    const struct page *pg = mfn_to_page(mfn);
-    return (pg->flags & PG_FREE) && pg->type == order;
+    pg->word = NO_OWNER(0, 0);
 }
 
 static void free_block(u64 mfn, unsigned order, u64 stamp)
@@ -76,15 +69,15 @@ static void free_block(u64 mfn, unsigned order, u64 stamp)
     with_lock (&heap_lock) {
         free_frames += 1UL << order;
         for (; order < ORDERS - 1; order++) {
-            u64 buddy = mfn ^ (1UL << order);
-            if (!buddy || fls64(buddy) != fls64(mfn) || !is_free_block(buddy, order))
+            u64 buddy = mfn ^ (1UL << order);       /* of the same zone, or 0 */
+            const struct page *pg = mfn_to_page(buddy);
+            if (!mfn_valid(buddy) || !(pg->flags & PG_FREE) || pg->type != order)
                 break;
             list_remove((u32)buddy, order);
-            stamp = MAX(stamp, mfn_to_page(buddy)->stamp);
+            stamp = MAX(stamp, pg->stamp);
             mfn = MIN(mfn, buddy);
         }
-        mfn_to_page(mfn)->stamp = stamp;
-        list_push((u32)mfn, order);
+        list_push((u32)mfn, order, stamp);
     }
 }
 
@@ -92,10 +85,7 @@ void heap_add(mfn_t start, mfn_t end)
 {
     total_frames += end - start;
     while (start < end) {
-        unsigned order = MIN(ffs64(start), fls64(end - start));
-        order = MIN(order, ORDERS - 1u);
-        /* A zone is no larger than its first frame number. */
-        order = MIN(order, fls64(start));
+        unsigned order = MIN(MIN(ffs64(start), fls64(end - start)), ORDERS - 1u);
         free_block(start, order, 0);
         start += 1UL << order;
     }
@@ -112,12 +102,8 @@ static u64 take_block(unsigned order, unsigned zones)
         u32 mfn = free_head[z][have];
         u64 stamp = mfn_to_page(mfn)->stamp;
         list_remove(mfn, have);
-        while (have > order) {
-            have--;
-            u32 half = mfn + (1u << have);
-            mfn_to_page(half)->stamp = stamp;
-            list_push(half, have);
-        }
+        while (have-- > order)
+            list_push(mfn + (1u << have), have, stamp);
         return mfn;
     }
     return 0;
@@ -125,29 +111,29 @@ static u64 take_block(unsigned order, unsigned zones)
 
 static struct page *alloc_block(unsigned order, u32 memf)
 {
-    unsigned bits = MEMF_GET_BITS(memf), zones = ZONES;
-    u64 mfn = 0;
+    unsigned bits = MEMF_GET_BITS(memf);
+    unsigned zones = bits ? MIN(MAX(bits, (unsigned)PAGE_SHIFT) - PAGE_SHIFT, ZONES) : ZONES;
+    u64 mfn;
 
-    if ((memf & MEMF_BELOW_4G) && (!bits || bits > 32))
-        bits = 32;
-    if (bits)
-        zones = bits > PAGE_SHIFT ? MIN(bits - PAGE_SHIFT, (unsigned)ZONES) : 0;
     if (order >= ORDERS)
         return NULL;
     with_lock (&heap_lock) {
         mfn = take_block(order, zones);
-        free_frames -= mfn ? 1UL << order : 0;
+        if (!mfn)
+            return NULL;
+        free_frames -= 1UL << order;
     }
-    if (!mfn)
-        return NULL;
     struct page *pg = mfn_to_page(mfn);
     tlb_flush_stale(pg->stamp);
     return pg;
 }
 
-static void clear_frames(struct page *pg, unsigned order)
+static void set_words(struct page *pg, unsigned order, u64 word)
 {
-    memset(page_to_virt(pg), 0, PAGE_SIZE << order);
+    for (struct page *end = pg + (1UL << order); pg < end; pg++) {
+        pg->type = 0;
+        pg->word = word;
+    }
 }
 
 struct page *alloc_hv_pages(unsigned order, u32 memf)
@@ -155,21 +141,15 @@ struct page *alloc_hv_pages(unsigned order, u32 memf)
     struct page *pg = alloc_block(order, memf);
     if (!pg)
         return NULL;
-    for (unsigned long i = 0; i < 1UL << order; i++) {
-        pg[i].type = 0;
-        pg[i].word = FREE_WORD(PG_HV) | 1;
-    }
+    set_words(pg, order, NO_OWNER(PG_HV, 1));
     if (memf & MEMF_ZERO)
-        clear_frames(pg, order);
+        memset(page_to_virt(pg), 0, PAGE_SIZE << order);
     return pg;
 }
 
 void free_frames_stamped(struct page *pg, unsigned order, u64 stamp)
 {
-    for (unsigned long i = 0; i < 1UL << order; i++) {
-        pg[i].type = 0;
-        pg[i].word = FREE_WORD(0);
-    }
+    set_words(pg, order, NO_OWNER(0, 0));
     free_block(page_to_mfn(pg), order, stamp);
 }
 
@@ -208,9 +188,8 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
         int err = may_have(d, n);
         if (err)
             return err;
-        if (!d->tot_pages) {
+        if (!d->tot_pages)
             domain_ref(d);      /* frames.c drops it with the last frame */
-        }
         d->tot_pages += n;
         u32 mfn = (u32)page_to_mfn(pg), last = d->page_last;
         for (u64 i = 0; i < n; i++, mfn++, pg++) {
@@ -223,7 +202,7 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
                 mfn_to_page(last)->next = mfn;
             last = mfn;
             /* From here on others may find it. */
-            __atomic_store_n(&pg->word, (u64)PG_ALLOCATED << 48 | (u64)d->id << 32 | 1, __ATOMIC_RELEASE);
+            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, 1), __ATOMIC_RELEASE);
         }
         d->page_last = last;
     }
@@ -245,7 +224,7 @@ struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf)
     if (!pg)
         return NULL;
     if (!(memf & MEMF_CONTENT))
-        clear_frames(pg, order);
+        memset(page_to_virt(pg), 0, PAGE_SIZE << order);
     if (give_frames(d, pg, order)) {
         free_frames_stamped(pg, order, 0);
         return NULL;

@@ -138,8 +138,9 @@ static void device_interrupt(u8 vector)
     }
 }
 
-void irq_dispatch(u8 vector, struct cpu_user_regs *regs)
+void irq_dispatch(struct cpu_user_regs *regs)
 {
+    u8 vector = (u8)regs->entry_vector;
     if (cpu_has.smap) {
         clac();         /* a guest's AC flag may have come along */
     }

@@ -6,7 +6,7 @@
  * compare-and-swap and never taken away); who maps at an address owns it.
  *
  * Permanent mappings are global: they survive a change of CR3. Guests' entries and
- * what hv_map makes are not.
+ * what map_physical makes are not.
  */
 #include "lib.h"
 #include "x86/asm.h"
@@ -16,17 +16,14 @@
 
 #define PTE_TABLE (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define SIZE_2M MIB(2)
-#define SIZE_1G GIB(1)
 
 pte_t *hv_l4;
+paddr_t hv_cr3;
 struct page *frame_table = (struct page *)FRAME_TABLE;
 u64 max_mfn;
 unsigned long *ram_bitmap;
 
-static bool tables_live;    /* hv_l4 is in use: all RAM can be reached */
-static bool heap_live;
 static u64 ioremap_next = IOREMAP_BASE;     /* atomic */
-
 
 mfn_t virt_to_mfn(const void *va)
 {
@@ -37,12 +34,7 @@ mfn_t virt_to_mfn(const void *va)
 /* A cleared page for a table; NULL: no memory. */
 static pte_t *table_alloc(void)
 {
-    if (heap_live)
-        return alloc_hv_page();
-    /* The early tables reach 4 GiB only. */
-    pte_t *t = phys_to_virt(boot_mem_alloc(PAGE_SIZE, PAGE_SIZE, tables_live ? 0 : GIB(4)));
-    memset(t, 0, PAGE_SIZE);
-    return t;
+    return total_page_count() ? alloc_hv_page() : boot_mem_filled(PAGE_SIZE, 0);
 }
 
 /* The table below *e, made when it is missing; NULL: no memory. */
@@ -62,8 +54,7 @@ static pte_t *table_below(pte_t *e)
     return mfn_to_virt(pte_mfn(old));
 }
 
-/* The entry for va in the table of `level`, tables made as needed; NULL: no memory. */
-static pte_t *entry_make(u64 va, unsigned level)
+pte_t *hv_pte(u64 va, unsigned level)
 {
     pte_t *t = hv_l4;
     for (unsigned l = 4; t && l > level; l--)
@@ -71,148 +62,89 @@ static pte_t *entry_make(u64 va, unsigned level)
     return t ? &t[pt_index(va, level)] : NULL;
 }
 
-int hv_map(u64 va, mfn_t mfn, u64 n, u64 flags)
+/* Maps n pages at va. 0 or -ENOMEM. */
+static int map_pages(u64 va, mfn_t mfn, u64 n, u64 flags)
 {
-    pte_t *e = NULL;
-    for (u64 i = 0; i < n; i++, va += PAGE_SIZE, e++) {
-        if (!e || !pt_index(va, 1)) {
-            e = entry_make(va, 1);
-            if (!e)
-                return -ENOMEM;
-        }
+    for (u64 i = 0; i < n; i++) {
+        pte_t *e = hv_pte(va + i * PAGE_SIZE, 1);
+        if (!e)
+            return -ENOMEM;
         WRITE_ONCE(*e, pte_make(mfn + i, flags));
     }
     return 0;
 }
 
-pte_t *hv_pte(u64 va)
-{
-    pte_t *t = hv_l4;
-    for (unsigned l = 4; l > 1; l--) {
-        pte_t e = READ_ONCE(t[pt_index(va, l)]);
-        if (!(e & PTE_P) || (e & PTE_PSE))
-            return NULL;
-        t = mfn_to_virt(pte_mfn(e));
-    }
-    return &t[pt_index(va, 1)];
-}
-
-void hv_unmap(u64 va, u64 n)
-{
-    for (u64 i = 0; i < n; i++) {
-        pte_t *e = hv_pte(va + i * PAGE_SIZE);
-        if (e)
-            WRITE_ONCE(*e, 0);
-    }
-}
-
-void map_large(u64 va, paddr_t pa, u64 len, u64 flags)
-{
-    for (u64 at = 0; at < len; at += SIZE_2M)
-        *entry_make(va + at, 2) = (pa + at) | flags | PTE_PSE;
-}
-
-static u64 ioremap_space(u64 pages)
-{
-    u64 va = __atomic_fetch_add(&ioremap_next, pages << PAGE_SHIFT, __ATOMIC_RELAXED);
-    return va + (pages << PAGE_SHIFT) <= IOREMAP_BASE + IOREMAP_SIZE ? va : 0;
-}
-
-static void *map_device(paddr_t pa, size_t len, u64 flags)
+void *map_physical(paddr_t pa, size_t len, u64 flags)
 {
     u64 offset = pa & ~PAGE_MASK;
-    u64 pages = (offset + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
-    u64 va = pa + len >= pa && pages ? ioremap_space(pages) : 0;
-    if (!va || hv_map(va, pa >> PAGE_SHIFT, pages, flags))
+    u64 size = ROUND_UP(offset + len, PAGE_SIZE);
+    if (pa + len < pa || !size)
         return NULL;
+    u64 va = __atomic_fetch_add(&ioremap_next, size, __ATOMIC_RELAXED);
+    if (va + size > IOREMAP_BASE + IOREMAP_SIZE ||
+        map_pages(va, pa >> PAGE_SHIFT, size >> PAGE_SHIFT, flags)) {
+        return NULL;
+    }
     return (void *)(va + offset);
 }
 
-void *ioremap(paddr_t pa, size_t len, u64 cache)
+mfn_t boot_back_2m(u64 va, int fill)
 {
-    return map_device(pa, len, PTE_HV_RW | cache);
-}
-
-const void *map_firmware(paddr_t pa, size_t len)
-{
-    return map_device(pa, len, PTE_HV_RO);
+    mfn_t mfn = virt_to_mfn(boot_mem_filled(SIZE_2M, fill));
+    *hv_pte(va, 2) = pte_make(mfn, PTE_HV_RW | PTE_G | PTE_PSE);
+    return mfn;
 }
 
 /* --- start --- */
 
-static void map_image(void)
+static void map_image(const char *from, const char *to, u64 flags)
 {
-    const struct { char *from, *to; u64 flags; } part[] = {
-        { image_start, text_end, PTE_HV_RX },
-        { text_end, rodata_end, PTE_HV_RO },
-        { rodata_end, image_end, PTE_HV_RW },
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(part); i++) {
-        hv_map((u64)part[i].from, image_to_phys(part[i].from) >> PAGE_SHIFT,
-               (u64)(part[i].to - part[i].from) >> PAGE_SHIFT, part[i].flags | PTE_G);
-    }
+    map_pages((u64)from, image_to_phys(from) >> PAGE_SHIFT, (u64)(to - from) >> PAGE_SHIFT,
+              flags | PTE_G);
 }
 
 static void map_direct(paddr_t pa, paddr_t end)
 {
     while (pa < end) {
-        bool g = cpu_has.page1g && !(pa & (SIZE_1G - 1)) && pa + SIZE_1G <= end;
-        bool m = !(pa & (SIZE_2M - 1)) && pa + SIZE_2M <= end;
-        unsigned level = g ? 3 : m ? 2 : 1;
-        *entry_make(DIRECT_MAP + pa, level) = pa | PTE_HV_RW | PTE_G | (level > 1 ? PTE_PSE : 0);
-        pa += g ? SIZE_1G : m ? SIZE_2M : PAGE_SIZE;
+        u64 size = PAGE_SIZE;
+        unsigned level = 1;
+        for (; level < (cpu_has.page1g ? 3 : 2); level++, size *= 512) {
+            if ((pa & (512 * size - 1)) || pa + 512 * size > end)
+                break;
+        }
+        *hv_pte(DIRECT_MAP + pa, level) = pa | PTE_HV_RW | PTE_G | (level > 1 ? PTE_PSE : 0);
+        pa += size;
     }
-}
-
-/* Tables for every CPU's descriptor windows, so that a switch never allocates. */
-static void make_desc_tables(void)
-{
-    for (u64 va = DESC_WINDOW; va < DESC_WINDOW + NR_CPUS * DESC_WINDOW_SIZE; va += SIZE_2M)
-        entry_make(va, 1);
 }
 
 /* Backs the frame table wherever there is RAM: 2 MiB of it tell of 256 MiB. */
 static void frame_table_init(void)
 {
     const u64 span = SIZE_2M / sizeof(struct page) * PAGE_SIZE;
-    struct boot_range r;
-    for (unsigned i = 0; boot_ram_range(i, &r); i++) {
+    for_each_ram (r) {
         for (paddr_t pa = ROUND_DOWN(r.start, span); pa < r.end; pa += span) {
-            u64 va = FRAME_TABLE + (pa >> PAGE_SHIFT) * sizeof(struct page);
-            if (*entry_make(va, 2) & PTE_P)
-                continue;
-            paddr_t table = boot_mem_alloc(SIZE_2M, SIZE_2M, 0);
-            memset(phys_to_virt(table), 0, SIZE_2M);
-            map_large(va, table, SIZE_2M, PTE_HV_RW | PTE_G);
+            u64 va = (u64)mfn_to_page(pa >> PAGE_SHIFT);
+            if (!(*hv_pte(va, 2) & PTE_P))
+                boot_back_2m(va, 0);
         }
     }
-}
-
-static void bitmap_set(u64 first, u64 end)
-{
-    for (; first < end && first % 64; first++)
-        ram_bitmap[first / 64] |= 1UL << first % 64;
-    for (; first + 64 <= end; first += 64)
-        ram_bitmap[first / 64] = ~0UL;
-    for (; first < end; first++)
-        ram_bitmap[first / 64] |= 1UL << first % 64;
 }
 
 /* The first MiB counts as the firmware's: no frames there. */
 static void ram_bitmap_init(void)
 {
-    u64 size = ROUND_UP(max_mfn / 8 + 8, PAGE_SIZE);
-    struct boot_range r;
-    ram_bitmap = phys_to_virt(boot_mem_alloc(size, PAGE_SIZE, 0));
-    memset(ram_bitmap, 0, size);
-    for (unsigned i = 0; boot_ram_range(i, &r); i++)
-        bitmap_set(MAX(r.start, MIB(1)) >> PAGE_SHIFT, r.end >> PAGE_SHIFT);
+    ram_bitmap = boot_mem_filled(ROUND_UP(max_mfn / 8 + 8, PAGE_SIZE), 0);
+    for_each_ram (r) {
+        mfn_t end = r.end >> PAGE_SHIFT;
+        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT, step; m < end; m += step) {
+            step = m % 64 || end - m < 64 ? 1 : 64;
+            ram_bitmap[m / 64] |= step == 64 ? ~0UL : 1UL << m % 64;
+        }
+    }
 }
 
 void paging_init(void)
 {
-    struct boot_range r;
-
     BUG_ON((u64)image_start != IMAGE_BASE);
     boot_mem_init();
     hv_l4 = table_alloc();
@@ -221,26 +153,20 @@ void paging_init(void)
         if (slot != pt_index(M2P_RO, 4))
             hv_l4[slot] &= ~PTE_US;
     }
-    map_image();
-    for (unsigned i = 0; boot_ram_range(i, &r); i++) {
+    map_image(image_start, text_end, PTE_HV_RX);
+    map_image(text_end, rodata_end, PTE_HV_RO);
+    map_image(rodata_end, image_end, PTE_HV_RW);
+    for_each_ram (r) {
         map_direct(r.start, r.end);
-        max_mfn = MAX(max_mfn, r.end >> PAGE_SHIFT);
+        max_mfn = r.end >> PAGE_SHIFT;
     }
-    tlb_write_cr3((u64)hv_l4 - DIRECT_MAP);
-    tables_live = true;
+    hv_cr3 = virt_to_mfn(hv_l4) << PAGE_SHIFT;
+    tlb_write_cr3(hv_cr3);
+    boot_mem_limit = ~0UL;          /* all RAM can be reached now */
 
-    make_desc_tables();
     ram_bitmap_init();
     frame_table_init();
     m2p_init();
-}
-
-void heap_init(void)
-{
-    const struct boot_range *b;
-    heap_live = true;
-    for (unsigned i = 0; (b = boot_mem_range(i)) != NULL; i++)
-        heap_add(b->start >> PAGE_SHIFT, b->end >> PAGE_SHIFT);
 }
 
 _Static_assert(DIRECT_MAP == DIRECT_MAP_BASE, "mm.h");

@@ -111,13 +111,6 @@ void panic_poll(void)
         halt_forever();
 }
 
-bool panic_nmi(struct cpu_user_regs *regs)
-{
-    (void)regs;
-    panic_poll();
-    return READ_ONCE(panic_owner) != NULL;
-}
-
 static NORETURN void stop_machine(void)
 {
     if (opt_noreboot) {
@@ -144,7 +137,7 @@ static void panic_begin(void)
         stop_machine();
     }
     for (unsigned i = 0; i < nr_cpus; i++) {
-        if (cpus[i].online && &cpus[i] != this_cpu())
+        if (cpumask_test(cpus_online, i) && &cpus[i] != this_cpu())
             apic_send_nmi(cpus[i].apic_id);
     }
     printk_bust_lock();
@@ -222,10 +215,7 @@ static void dump_this_cpu(void *arg)
 
 static void dump_cpus(void)
 {
-    cpumask_t all = { 0 };
-    for (unsigned i = 0; i < nr_cpus; i++)
-        all.bits |= (u64)cpus[i].online << i;
-    arch_call_cpus(all, dump_this_cpu, NULL);
+    arch_call_cpus(cpus_online, dump_this_cpu, NULL);
 }
 
 void arch_keyhandlers(void)

@@ -21,17 +21,16 @@
 
 static void greet(void)
 {
-    u64 ram = 0;
-    for (unsigned i = 0; i < boot_info.nr_e820; i++)
-        ram += boot_info.e820[i].type == 1 ? boot_info.e820[i].len : 0;
     printk(LOG_INFO, "Bulkhead: type-1 hypervisor with Xen's ABI 4.17, built by " BUILT_BY "\n");
     printk(LOG_INFO, "boot: by %s; command line: %s\n",
            boot_info.loader[0] ? boot_info.loader : "a loader without a name", boot_info.cmdline);
-    printk(LOG_INFO, "boot: %lu MiB of RAM, %u modules\n", ram >> 20, boot_info.nr_modules);
+    u64 ram = 0;
     for (unsigned i = 0; i < boot_info.nr_e820; i++) {
         const struct e820_range *e = &boot_info.e820[i];
+        ram += e->type == 1 ? e->len : 0;
         printk(LOG_DEBUG, "boot: memory %#013lx-%#013lx type %u\n", e->start, e->start + e->len, e->type);
     }
+    printk(LOG_INFO, "boot: %lu MiB of RAM, %u modules\n", ram >> 20, boot_info.nr_modules);
 }
 
 /* dom0 has its kernel and initrd: their copies from the loader become free memory. */
@@ -39,9 +38,9 @@ static void free_modules(void)
 {
     for (unsigned i = 0; i < boot_info.nr_modules; i++) {
         const struct boot_module *m = &boot_info.module[i];
-        mfn_t first = m->start >> PAGE_SHIFT, end = (m->start + m->len) >> PAGE_SHIFT;
         /* Frames at the edges may hold something else; below 1 MiB nothing is ours. */
-        first += (m->start & ~PAGE_MASK) != 0;
+        mfn_t first = ROUND_UP(m->start, PAGE_SIZE) >> PAGE_SHIFT;
+        mfn_t end = (m->start + m->len) >> PAGE_SHIFT;
         if (first >= MIB(1) >> PAGE_SHIFT && first < end)
             heap_add(first, end);
     }

@@ -3,7 +3,7 @@
  * The other CPUs: their start, and calls between CPUs.
  *
  * CPUs are started one after the other by INIT and STARTUP; what the next one needs
- * lies in ap_*. cpus[] and nr_cpus change only then. call_lock guards the one call
+ * lies on its stack. cpus[] and nr_cpus change only then. call_lock guards the one call
  * in progress; who waits for it, holding no lock, answers calls meanwhile.
  */
 #include "arch.h"
@@ -16,12 +16,13 @@
 #include "x86/boot.h"
 #include "x86/machine.h"
 
-#define AP_NONE ~0u
-#define SECOND_STARTUP_NS 200000            /* SDM vol. 3, 9.4.4.1 */
-#define GIVE_UP_NS 5000000000LL             /* an emulator may not run it at once */
+/* How long to wait for a CPU after the first STARTUP (SDM vol. 3, 9.4.4.1) and after the
+ * second: an emulator may not run it at once. */
+static const s_time_t startup_ns[] = { 200000, 5000000000LL };
 
-struct cpu cpus[NR_CPUS] = { [0].online = true };
+struct cpu cpus[NR_CPUS];
 unsigned nr_cpus = 1;
+cpumask_t cpus_online = { 1 };
 
 static u32 max_cpus = NR_CPUS;
 OPTION_INT(max_cpus, "maxcpus", "use at most so many CPUs");
@@ -29,11 +30,8 @@ static bool no_smp;
 OPTION_BOOL(no_smp, "nosmp", "use the boot CPU only");
 
 extern const char trampoline[], trampoline_end[];
-/* For boot.S: tables, stack and number of the CPU being started. */
-extern u64 ap_cr3, ap_stack_top;
-extern u32 ap_cpu;
-u64 ap_cr3, ap_stack_top;
-u32 ap_cpu = AP_NONE;
+extern char *ap_stack;
+char *ap_stack;             /* for boot.S: of the CPU being started; NULL: none */
 
 static spinlock_t call_lock = SPINLOCK_INIT(LOCK_SMP);
 static struct {
@@ -58,13 +56,8 @@ void arch_irq_window(void)
 
 void arch_kick_cpu(unsigned cpu)
 {
-    if (cpu != cpu_id() && READ_ONCE(cpus[cpu].online))
+    if (cpu != cpu_id() && cpumask_test(cpus_online, cpu))
         apic_send_ipi(cpus[cpu].apic_id, VEC_KICK);
-}
-
-static void kick_interrupt(void)
-{
-    /* Having come into Bulkhead is all. */
 }
 
 static void call_answer(void)
@@ -78,14 +71,11 @@ static void call_answer(void)
 
 void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg)
 {
-    u64 self = 1UL << cpu_id(), others = 0;
+    u64 self = 1UL << cpu_id(), others = mask.bits & cpus_online.bits & ~self;
     while (!spin_trylock(&call_lock)) {
         call_answer();
         arch_spin_poll();
     }
-    for (unsigned i = 0; i < nr_cpus; i++)
-        others |= cpumask_test(mask, i) && cpus[i].online ? 1UL << i : 0;
-    others &= ~self;
     call.fn = fn;
     call.arg = arg;
     __atomic_store_n(&call.todo, others, __ATOMIC_RELEASE);
@@ -101,23 +91,17 @@ void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg)
 /* --- start --- */
 
 /* The C entry of another CPU: on its own stack, interrupts off. */
-void cpu_startup_ap(unsigned cpu)
+void cpu_startup_ap(void)
 {
-    if (cpu >= NR_CPUS || READ_ONCE(ap_cpu) != cpu) {
-        for (;;) {          /* given up before it came */
-            __asm__ volatile("cli; hlt");
-        }
-    }
-    struct cpu *c = &cpus[cpu];
-    cpu_top()->cpu = c;
+    struct cpu *c = this_cpu();
     cpu_features_apply();
-    desc_init_cpu(cpu);
+    desc_init_cpu(c->id);
     apic_init_cpu();
     time_init_cpu();
-    sched_cpu_init(cpu);
+    sched_cpu_init(c->id);
     cpu_top()->curr = c->idle;
     tlb_write_cr3(read_cr3());
-    __atomic_store_n(&c->online, true, __ATOMIC_SEQ_CST);
+    set_bit(c->id, &cpus_online.bits);
     idle_loop_start();
 }
 
@@ -125,23 +109,22 @@ void cpu_startup_ap(unsigned cpu)
 static paddr_t low_page(void)
 {
     paddr_t best = 0;
-    struct boot_range r;
-    for (unsigned i = 0; boot_ram_range(i, &r); i++) {
+    for_each_ram (r) {
         paddr_t end = MIN(r.end, 0xa0000UL);
-        if (end > r.start && end - PAGE_SIZE > best)
+        if (end > r.start)
             best = end - PAGE_SIZE;
     }
     return best;
 }
 
-static bool wait_online(const struct cpu *c, s_time_t ns)
+static bool wait_online(unsigned cpu, s_time_t ns)
 {
     s_time_t end = now() + ns;
-    while (!READ_ONCE(c->online) && now() < end) {
+    while (!test_bit(cpu, &cpus_online.bits) && now() < end) {
         time_sync_answer();
         arch_spin_poll();
     }
-    return READ_ONCE(c->online);
+    return test_bit(cpu, &cpus_online.bits);
 }
 
 static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
@@ -153,22 +136,18 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
     c->id = cpu;
     c->apic_id = apic_id;
     c->stack = page_to_virt(stack);
-    ap_cr3 = (u64)hv_l4 - DIRECT_MAP;
-    ap_stack_top = (u64)c->stack + STACK_SIZE - ROUND_UP(sizeof(struct cpu_top), 16);
-    __atomic_store_n(&ap_cpu, cpu, __ATOMIC_SEQ_CST);
+    ((struct cpu_top *)(c->stack + STACK_SIZE) - 1)->cpu = c;
+    __atomic_store_n(&ap_stack, c->stack, __ATOMIC_SEQ_CST);
     apic_send_init(apic_id);
-    apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
-    if (!wait_online(c, SECOND_STARTUP_NS)) {
+    for (unsigned i = 0; i < ARRAY_SIZE(startup_ns); i++) {
         apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
-        wait_online(c, GIVE_UP_NS);
+        if (wait_online(cpu, startup_ns[i]))
+            return true;
     }
-    if (!c->online) {
-        /* Its stack stays: it might still come. */
-        __atomic_store_n(&ap_cpu, AP_NONE, __ATOMIC_SEQ_CST);
-        printk(LOG_WARN, "CPU: the one with APIC id %u does not answer and is left out\n", apic_id);
-        return false;
-    }
-    return true;
+    /* Its stack stays: it might still come. */
+    __atomic_store_n(&ap_stack, NULL, __ATOMIC_SEQ_CST);
+    printk(LOG_WARN, "CPU: the one with APIC id %u does not answer and is left out\n", apic_id);
+    return false;
 }
 
 void smp_init(void)
@@ -177,7 +156,6 @@ void smp_init(void)
     paddr_t page = low_page();
 
     irq_set_handler(VEC_FLUSH, tlb_answer);
-    irq_set_handler(VEC_KICK, kick_interrupt);
     irq_set_handler(VEC_CALL, call_answer);
     if (!page) {
         printk(LOG_WARN, "CPU: no memory below 640 KiB, other CPUs cannot start\n");

@@ -29,18 +29,20 @@ u64 tlb_clock = 1;
 void tlb_write_cr3(u64 cr3)
 {
     struct cpu *c = this_cpu();
-    if (cr3 == (u64)hv_l4 - DIRECT_MAP) {
-        write_cr3(cr3);
-        WRITE_ONCE(c->tlb_stamp, TLB_CLEAN);
-        return;
-    }
-    WRITE_ONCE(c->tlb_stamp, __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST));
+    bool own = cr3 == hv_cr3;
+    if (!own)
+        WRITE_ONCE(c->tlb_stamp, __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST));
     write_cr3(cr3);
+    if (own)
+        WRITE_ONCE(c->tlb_stamp, TLB_CLEAN);
 }
 
-void tlb_flush_local(void)
+static void flush_here(u64 what)
 {
-    tlb_write_cr3(read_cr3());
+    if (what == WHAT_ALL)
+        tlb_write_cr3(read_cr3());
+    else if (what != WHAT_NONE)
+        invlpg(what);
 }
 
 void tlb_answer(void)
@@ -49,42 +51,31 @@ void tlb_answer(void)
     u32 asked = __atomic_load_n(&m->asked, __ATOMIC_ACQUIRE);
     if (asked == m->served)
         return;
-    u64 what = __atomic_exchange_n(&m->what, WHAT_NONE, __ATOMIC_SEQ_CST);
-    if (what == WHAT_ALL)
-        tlb_flush_local();
-    else if (what != WHAT_NONE)
-        invlpg(what);
+    flush_here(__atomic_exchange_n(&m->what, WHAT_NONE, __ATOMIC_SEQ_CST));
     __atomic_store_n(&m->served, asked, __ATOMIC_RELEASE);
 }
 
-static void post(unsigned cpu, u64 what)
+/* The value of `served` that will answer it. */
+static u32 post(unsigned cpu, u64 what)
 {
     struct mailbox *m = &mailbox[cpu];
     u64 old = READ_ONCE(m->what), new;
     do {
         new = old == WHAT_NONE || old == what ? what : WHAT_ALL;
     } while (!__atomic_compare_exchange_n(&m->what, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-    __atomic_fetch_add(&m->asked, 1, __ATOMIC_SEQ_CST);
+    u32 ticket = __atomic_add_fetch(&m->asked, 1, __ATOMIC_SEQ_CST);
     apic_send_ipi(cpus[cpu].apic_id, VEC_FLUSH);
-}
-
-static u64 online_set(void)
-{
-    u64 set = 0;
-    for (unsigned i = 0; i < nr_cpus; i++)
-        set |= (u64)READ_ONCE(cpus[i].online) << i;
-    return set;
+    return ticket;
 }
 
 /* Asks all CPUs of the set but this one, then waits for them. */
 static __attribute__((noinline)) void flush_others(u64 set, u64 what)
 {
     u32 ticket[NR_CPUS];
-    set &= online_set();
+    set &= READ_ONCE(cpus_online.bits);
     for (u64 rest = set; rest; rest &= rest - 1) {
         unsigned cpu = ffs64(rest);
-        post(cpu, what);
-        ticket[cpu] = READ_ONCE(mailbox[cpu].asked);
+        ticket[cpu] = post(cpu, what);
     }
     for (; set; set &= set - 1) {
         unsigned cpu = ffs64(set);
@@ -96,12 +87,8 @@ static __attribute__((noinline)) void flush_others(u64 set, u64 what)
 static void flush_set(u64 set, u64 what)
 {
     u64 self = 1UL << cpu_id();
-    if (set & self) {
-        if (what == WHAT_ALL)
-            tlb_flush_local();
-        else
-            invlpg(what);
-    }
+    if (set & self)
+        flush_here(what);
     set &= ~self;
     if (set)
         flush_others(set, what);
@@ -124,9 +111,4 @@ void tlb_flush_mask(cpumask_t mask)
 void tlb_flush_page_mask(cpumask_t mask, u64 va)
 {
     flush_set(mask.bits, va & PAGE_MASK);
-}
-
-void tlb_flush_all(void)
-{
-    flush_set(online_set(), WHAT_ALL);
 }

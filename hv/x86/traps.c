@@ -17,49 +17,45 @@
 struct extable_entry { int32_t at, to; };   /* relative to their own places */
 extern const struct extable_entry extable_start[], extable_end[];
 
-u64 extable_lookup(u64 rip)
+static void clear_dr6(void)
 {
-    for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
-        if ((u64)&e->at + (s64)e->at == rip)
-            return (u64)&e->to + (s64)e->to;
-    }
-    return 0;
+    __asm__ volatile("mov %0, %%db6" :: "r"(0xffff0ff0UL));
 }
 
 void trap_from_hv(struct cpu_user_regs *regs)
 {
-    u64 to = extable_lookup(regs->rip);
-
-    /* A selector of the guest's LDT, loaded for it, may want a page that is not shown yet. */
-    if (to && regs->entry_vector == TRAP_PF && pv_ldt_fault(current_vcpu(), regs, read_cr2()))
+    for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
+        if ((u64)&e->at + (s64)e->at != regs->rip)
+            continue;
+        /* A selector of the guest's LDT, loaded for it, may want a page that is not shown yet. */
+        if (regs->entry_vector != TRAP_PF || !pv_ldt_fault(current_vcpu(), regs, read_cr2()))
+            regs->rip = (u64)&e->to + (s64)e->to;
         return;
-    if (!to)
-        fatal_trap(regs);
-    regs->rip = to;
+    }
+    fatal_trap(regs);
 }
 
 void trap_on_ist(struct cpu_user_regs *regs)
 {
-    switch (regs->entry_vector) {
-    case TRAP_DB:       /* a guest's breakpoint that hit our entry code: not ours to take */
-        __asm__ volatile("mov %0, %%db6" :: "r"(0xffff0ff0UL));
-        return;
-    case TRAP_NMI:
-        if (panic_nmi(regs))
-            return;
-        return;         /* somebody else's; no word of it: the log's lock may be held here */
-    default:
+    if (regs->entry_vector == TRAP_DB)
+        clear_dr6();    /* a guest's breakpoint that hit our entry code: not ours to take */
+    else if (regs->entry_vector == TRAP_NMI)
+        panic_poll();   /* if not for a panic: no word of it, the log's lock may be held here */
+    else
         fatal_trap(regs);
-    }
 }
 
 static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    u64 dr6;
-    __asm__ volatile("mov %%db6, %0" : "=r"(dr6));
-    __asm__ volatile("mov %0, %%db6" :: "r"(0xffff0ff0UL));
-    xv(v)->pv.debugreg[6] = dr6;
+    __asm__ volatile("mov %%db6, %0" : "=r"(xv(v)->pv.debugreg[6]));
+    clear_dr6();
     pv_inject(v, regs, TRAP_DB, 0);
+}
+
+static void guest_undefined(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (!pv_forced_cpuid(v, regs))
+        pv_inject(v, regs, TRAP_UD, 0);
 }
 
 static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
@@ -80,38 +76,23 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 void trap_from_guest(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current_vcpu();
+    u32 vec = regs->entry_vector;
 
-    if (cpu_has.smap) {
+    if (cpu_has.smap)
         clac();         /* the guest's AC flag came along */
-    }
-    trace(TRACE_EXCEPTION, regs->entry_vector, regs->rip);
-    switch (regs->entry_vector) {
-    case TRAP_PF:
+    trace(TRACE_EXCEPTION, vec, regs->rip);
+    if (vec == TRAP_PF)
         guest_page_fault(v, regs);
-        break;
-    case TRAP_GP:
+    else if (vec == TRAP_GP)
         pv_general_protection(v, regs);
-        break;
-    case TRAP_UD:
-        if (!pv_forced_cpuid(v, regs))
-            pv_inject(v, regs, TRAP_UD, 0);
-        break;
-    case TRAP_NM:
+    else if (vec == TRAP_UD)
+        guest_undefined(v, regs);
+    else if (vec == 0x80 || vec == TRAP_BP || vec == TRAP_OF)
+        pv_inject_soft(v, regs, vec);
+    else if (vec == TRAP_NM)
         pv_device_not_available(v, regs);
-        break;
-    case TRAP_DB:
+    else if (vec == TRAP_DB)
         guest_debug(v, regs);
-        break;
-    case TRAP_BP:
-    case 4:
-    case 0x80:
-        pv_inject_soft(v, regs, regs->entry_vector);
-        break;
-    case TRAP_NMI:
-    case TRAP_DF:
-    case TRAP_MC:
-        fatal_trap(regs);
-    default:
-        pv_inject(v, regs, regs->entry_vector, regs->error_code);
-    }
+    else
+        pv_inject(v, regs, vec, regs->error_code);
 }

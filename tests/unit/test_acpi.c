@@ -14,11 +14,12 @@ static u8 memory[0x110000];
 static void *mappings[4096];
 static unsigned nr_mappings;
 
-const void *map_firmware(paddr_t pa, size_t len)
+void *map_physical(paddr_t pa, size_t len, u64 flags)
 {
     if (pa + len < pa || pa + len > sizeof(memory) || nr_mappings == ARRAY_SIZE(mappings)) {
         return NULL;
     }
+    (void)flags;
     void *p = malloc(len);
     memcpy(p, memory + pa, len);
     return mappings[nr_mappings++] = p;
@@ -143,8 +144,7 @@ TEST(rsdt_and_ebda)
 TEST(copy_from_the_loader)
 {
     build();
-    memcpy(boot_info.rsdp_copy, memory + RSDP, 36);
-    boot_info.has_rsdp_copy = true;
+    memcpy(boot_info.rsdp, memory + RSDP, 36);
     memset(memory + RSDP, 0, 36);
     acpi_init();
     CHECK_EQ(acpi.nr_ioapics, 1);

@@ -15,6 +15,9 @@ static char *machine;
 #define image_to_phys(p) 0x280000UL
 #include "../../hv/x86/boot_mem.c"
 
+static u64 handed_over;
+void heap_add(mfn_t start, mfn_t end) { handed_over += (end - start) << PAGE_SHIFT; }
+
 static char *at(u32 pa) { return machine + pa; }
 
 static void start(void)
@@ -103,7 +106,7 @@ TEST(multiboot2)
     CHECK_STR(boot_info.loader, "GRUB 2.06");
     CHECK_STR(boot_info.cmdline, "x=1");
     CHECK_STR(boot_info.module[0].cmdline, "k=v");
-    CHECK(!memcmp(boot_info.rsdp_copy, "RSD PTR new", 11));
+    CHECK(!memcmp(boot_info.rsdp, "RSD PTR new", 11));
     CHECK_EQ(boot_info.nr_e820, 3);             /* the reserved range cuts the RAM */
     CHECK_EQ(boot_info.e820[0].len, 0xa0000);
     CHECK_EQ(boot_info.e820[1].type, 2);
@@ -174,18 +177,26 @@ TEST(memory_before_the_allocator)
     add_memory(GIB(4), MIB(64), 1);
     boot_mem_init();
     u64 free = 0;
-    const struct boot_range *r;
-    for (unsigned i = 0; (r = boot_mem_range(i)) != NULL; i++) {
+    for (const struct boot_range *r = ranges; r < ranges + nr_ranges; r++) {
         free += r->end - r->start;
         CHECK(r->start >= MIB(1));
         CHECK(r->end <= 0x200000 || r->start >= 0x280000);
         CHECK(r->end <= 0x300000 || r->start >= 0x301000);
     }
     CHECK_EQ(free, MIB(15) - 0x80000 - 0x1000 + MIB(64));
-    CHECK_EQ(boot_mem_alloc(0x1000, 0x1000, 0), GIB(4) + MIB(64) - 0x1000);
-    CHECK_EQ(boot_mem_alloc(0x200000, 0x200000, 0), GIB(4) + MIB(60));
-    CHECK_EQ(boot_mem_alloc(0x1000, 0x1000, 0), GIB(4) + MIB(64) - 0x2000);     /* the rest above it */
-    CHECK_EQ(boot_mem_alloc(0x1000, 0x1000, GIB(4)), MIB(16) - 0x1000);
-    CHECK_PANICS(boot_mem_alloc(MIB(64), 0x1000, 0));
-    CHECK_PANICS(boot_mem_alloc(0x1000, 0x1000, MIB(1)));
+    CHECK_EQ(take(0x1000, 0x1000), MIB(16) - 0x1000);       /* what the early tables reach */
+    memset(at(MIB(16) - 0x2000), 0xaa, 0x1000);
+    CHECK(boot_mem_filled(0x1000, 0x55) == at(MIB(16) - 0x2000));
+    CHECK_EQ(*at(MIB(16) - 0x2000), 0x55);
+    CHECK_EQ(*at(MIB(16) - 0x1001), 0x55);
+    CHECK(boot_mem_filled(0x200000, 0) == at(MIB(12)));
+    boot_mem_limit = ~0UL;
+    CHECK_EQ(take(0x1000, 0x1000), GIB(4) + MIB(64) - 0x1000);
+    CHECK_EQ(take(0x200000, 0x200000), GIB(4) + MIB(60));
+    CHECK_EQ(take(0x1000, 0x1000), GIB(4) + MIB(64) - 0x2000);      /* the rest above it */
+    CHECK_PANICS(take(MIB(64), 0x1000));
+    heap_init();
+    CHECK_EQ(handed_over, free - MIB(4) - 4 * 0x1000);
+    boot_mem_limit = MIB(1);
+    CHECK_PANICS(take(0x1000, 0x1000));
 }

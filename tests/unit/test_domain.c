@@ -192,7 +192,6 @@ static void start(void)
     if (me) {
         return;
     }
-    cpus[0].online = true;
     domains_init();
     struct domain *d = domain_create(0, &small, &ops, RIGHT_CONTROL | RIGHT_FOREIGN | RIGHT_HARDWARE, &err);
     me = vcpu_create(d, 0);

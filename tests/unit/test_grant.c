@@ -62,7 +62,7 @@ void *alloc_hv_page(void)
 }
 void share_hv_page(struct page *pg, struct domain *d) { pg->owner = d->id; }
 void unshare_hv_page(struct page *pg) { hv_used[pg - frames] = false; }
-void tlb_flush_all(void) { flushes++; }
+void tlb_flush_mask(cpumask_t mask) { (void)mask; flushes++; }
 int steal_page(struct domain *d, struct page *pg)
 {
     if (pg->owner != d->id || pg->refs || pg - frames >= NDOM * PER_DOM) {

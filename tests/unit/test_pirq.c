@@ -146,7 +146,7 @@ static int map_gsi(struct x86_vcpu *by, struct x86_domain *d, int gsi)
 
 static void interrupt(u8 vector)
 {
-    irq_dispatch(vector, &(struct cpu_user_regs){ 0 });
+    irq_dispatch(&(struct cpu_user_regs){ .entry_vector = vector });
 }
 
 /* --- tests --- */

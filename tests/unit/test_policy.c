@@ -283,7 +283,7 @@ TEST(msrs)
         CHECK_EQ(guest_wrmsr(&v3.v, m, 0), 0);
     }
     CHECK_EQ(guest_rdmsr(&v3.v, 0x48, &x), -EPERM);
-    CHECK_EQ(guest_rdmsr(&v3.v, MSR_TSC_AUX, &x), -EPERM);
+    CHECK_EQ(guest_rdmsr(&v3.v, 0xc0000103, &x), -EPERM);
     CHECK_EQ(guest_wrmsr(&v3.v, MSR_STAR, 0), -EPERM);
     CHECK_EQ(guest_wrmsr(&v3.v, 0x12345678, 0), -EPERM);
 }

@@ -8,7 +8,7 @@ struct cpu_features cpu_has;
 static struct domain dom;
 static struct shared_info shared;
 
-void *ioremap(paddr_t pa, size_t len, u64 cache) { (void)pa; (void)len; (void)cache; return NULL; }
+void *map_physical(paddr_t pa, size_t len, u64 flags) { (void)pa; (void)len; (void)flags; return NULL; }
 void apic_timer_measure_start(void) {}
 u32 apic_timer_measure_count(void) { return 0; }
 void apic_timer_set_hz(u64 hz) { (void)hz; }

@@ -94,6 +94,7 @@ static bool unit_panic_expected UNUSED;
 
 UNIT_WEAK struct cpu cpus[NR_CPUS];
 UNIT_WEAK unsigned nr_cpus = 1;
+UNIT_WEAK cpumask_t cpus_online = { 1 };
 UNIT_WEAK _Thread_local struct cpu_top test_cpu_top = { .cpu = &cpus[0] };
 
 UNIT_WEAK void printk(enum loglevel level, const char *fmt, ...) { (void)level; (void)fmt; }

@@ -25,8 +25,8 @@
 #define IOREMAP_SIZE      0x0000004000000000
 #define DESC_WINDOW       0xffff820000000000
 #define DESC_WINDOW_SIZE  0x20000   /* per CPU: 16 pages GDT, 16 pages LDT */
-#define IMAGE_BASE        0xffff828000000000
-#define IMAGE_PHYS        0x200000  /* the image is loaded at 2 MiB */
+#define IMAGE_BASE        0xffff828000200000
+#define IMAGE_PHYS        0x200000  /* loaded at 2 MiB; as far into its slot (boot.S) */
 #define DIRECT_MAP        0xffff830000000000
 #define DIRECT_MAP_END    0xffff880000000000
 

@@ -13,6 +13,7 @@
 struct boot_module { paddr_t start; u64 len; char cmdline[1024]; };
 struct e820_range { u64 start, len; u32 type; };     /* type: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, 5 bad */
 #define E820_MAX 128
+struct framebuffer { u64 addr; u32 pitch, width, height; u8 bpp, type; } PACKED;    /* multiboot's */
 struct boot_info {
     char cmdline[2048];
     char loader[64];
@@ -20,11 +21,8 @@ struct boot_info {
     unsigned nr_modules;
     struct e820_range e820[E820_MAX];       /* sorted, not overlapping, as the firmware said */
     unsigned nr_e820;
-    paddr_t rsdp;                           /* from the loader; 0: look for it */
-    u8 rsdp_copy[36];                       /* multiboot 2 hands a copy */
-    bool has_rsdp_copy;
-    /* video: for dom0_vga_console_info */
-    u32 video_mode, fb_width, fb_height, fb_pitch, fb_bpp; u64 fb_addr;
+    u8 rsdp[36];                            /* the loader's copy; zeros: it gave none */
+    struct framebuffer fb;
 };
 extern struct boot_info boot_info;
 
@@ -52,11 +50,11 @@ void console_init_irq(void);        /* the UART's interrupt, after ioapic_init *
 struct domain *build_dom0(void);    /* x86/pv/dom0.c: panics with a clear line on a bad image */
 
 struct cpu_features {
-    bool nx, smep, smap, fsgsbase, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat, svm, vmx, arat;
+    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat;
     bool amd, intel;
     u8 phys_bits, family, model, stepping;
     char vendor[13], brand[49];
-    u64 xcr0; u32 xsave_size;
+    u64 xcr0;
 };
 extern struct cpu_features cpu_has;
 
@@ -102,7 +100,7 @@ void apic_send_startup(u32 apic_id, u8 page);
 #define VEC_TIMER        0xfc
 #define VEC_SPURIOUS     0xff
 /* entry.S calls this for every vector >= 0x20 with interrupts off. x86/irq.c */
-void irq_dispatch(u8 vector, struct cpu_user_regs *regs);
+void irq_dispatch(struct cpu_user_regs *regs);
 /* Bulkhead's own handlers, fixed vectors; runs with interrupts off. */
 void irq_set_handler(u8 vector, void (*fn)(void));
 /* Bulkhead takes a GSI for itself: handler by irq_set_handler (vector) before. The
@@ -125,9 +123,8 @@ long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);
 
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */
-void tlb_flush_local(void);         /* whole flush of guests' entries on this CPU */
-void tlb_write_cr3(u64 cr3);        /* the same by a new CR3; for every change of it */
-void cpu_startup_ap(unsigned cpu);  /* the C entry of another CPU */
+void tlb_write_cr3(u64 cr3);        /* for every change of it: flushes guests' entries on this CPU */
+void cpu_startup_ap(void);  /* the C entry of another CPU */
 
 /* --- x86/desc.c, entry.S (PV's and everybody's way in and out) --- */
 NORETURN void idle_loop_start(void);    /* leaves start-up code: this CPU takes part in scheduling */

@@ -19,7 +19,6 @@ typedef u64 pte_t;
 #define PTE_PSE  (1UL << 7)         /* in L2, L3; PAT in L1 */
 #define PTE_PAT  (1UL << 7)
 #define PTE_G    (1UL << 8)
-#define PTE_AVAIL (7UL << 9)
 #define PTE_NX   (1UL << 63)
 #define PTE_ADDR 0x000ffffffffff000UL
 
@@ -41,15 +40,20 @@ static inline bool va_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) ==
 
 /* x86/paging.c. Bulkhead's own tables: hv_l4 is the idle one and the template. */
 extern pte_t *hv_l4;
-/* Maps n pages of machine memory at va (Bulkhead's slots only); tables are made as
- * needed, flags are PTE_*. Overwrites; the caller flushes. 0 or -ENOMEM. */
-int hv_map(u64 va, mfn_t mfn, u64 n, u64 flags);
-void hv_unmap(u64 va, u64 n);
-/* Pointer to the L1 entry of a 4 KiB mapping, NULL if there is none. */
-pte_t *hv_pte(u64 va);
-/* Maps device memory for ever; cache: PTE_CACHE_UC or 0. NULL: no memory. */
-void *ioremap(paddr_t pa, size_t len, u64 cache);
-/* ACPI tables and firmware data: mapped cached, read only, for ever. */
-const void *map_firmware(paddr_t pa, size_t len);
+extern paddr_t hv_cr3;
+/* The entry of `level` for va (Bulkhead's slots only), tables made as needed; NULL: no memory. */
+pte_t *hv_pte(u64 va, unsigned level);
+/* Maps what is not RAM for ever; flags are PTE_*. NULL: no memory. */
+void *map_physical(paddr_t pa, size_t len, u64 flags);
+/* Device memory; cache: PTE_CACHE_UC or 0. */
+static inline void *ioremap(paddr_t pa, size_t len, u64 cache)
+{
+    return map_physical(pa, len, PTE_HV_RW | cache);
+}
+/* ACPI tables and firmware data: cached, read only. */
+static inline const void *map_firmware(paddr_t pa, size_t len)
+{
+    return map_physical(pa, len, PTE_HV_RO);
+}
 
 #endif

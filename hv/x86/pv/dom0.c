@@ -420,24 +420,24 @@ static void build_tables(void)
 /* The screen as the loader left it: EGA text, or 8:8:8 graphics. 0: unknown. */
 static u32 describe_screen(struct dom0_vga_console_info *c)
 {
-    const struct boot_info *i = &boot_info;
+    const struct framebuffer *i = &boot_info.fb;
     memset(c, 0, sizeof(*c));
-    if (i->video_mode == 2 && i->fb_width) {
+    if (i->type == 2 && i->width) {
         c->video_type = XEN_VGATYPE_TEXT_MODE_3;
         c->u.text_mode_3.font_height = 16;
-        c->u.text_mode_3.columns = (u16)i->fb_width;
-        c->u.text_mode_3.rows = (u16)i->fb_height;
+        c->u.text_mode_3.columns = (u16)i->width;
+        c->u.text_mode_3.rows = (u16)i->height;
         return sizeof(*c);
     }
-    if (i->video_mode == 1 && i->fb_bpp == 32) {
+    if (i->type == 1 && i->bpp == 32) {
         c->video_type = XEN_VGATYPE_VESA_LFB;
-        c->u.vesa_lfb.width = (u16)i->fb_width;
-        c->u.vesa_lfb.height = (u16)i->fb_height;
-        c->u.vesa_lfb.bytes_per_line = (u16)i->fb_pitch;
+        c->u.vesa_lfb.width = (u16)i->width;
+        c->u.vesa_lfb.height = (u16)i->height;
+        c->u.vesa_lfb.bytes_per_line = (u16)i->pitch;
         c->u.vesa_lfb.bits_per_pixel = 32;
-        c->u.vesa_lfb.lfb_base = (u32)i->fb_addr;
-        c->u.vesa_lfb.ext_lfb_base = (u32)(i->fb_addr >> 32);
-        c->u.vesa_lfb.lfb_size = (u32)(((u64)i->fb_pitch * i->fb_height + 0xffff) >> 16);
+        c->u.vesa_lfb.lfb_base = (u32)i->addr;
+        c->u.vesa_lfb.ext_lfb_base = (u32)(i->addr >> 32);
+        c->u.vesa_lfb.lfb_size = (u32)(((u64)i->pitch * i->height + 0xffff) >> 16);
         c->u.vesa_lfb.red_pos = 16;
         c->u.vesa_lfb.green_pos = 8;
         c->u.vesa_lfb.rsvd_pos = 24;
