@@ -58,6 +58,11 @@ static inline u64 allowed_cpus(const struct vcpu *v)
     return v->hard_affinity.bits & sched_online.bits;
 }
 
+static inline bool may_use(const struct vcpu *v, unsigned cpu)
+{
+    return (allowed_cpus(v) >> cpu) & 1;
+}
+
 static inline u64 preferred_cpus(const struct vcpu *v)
 {
     u64 allowed = allowed_cpus(v), soft = allowed & v->soft_affinity.bits;
@@ -267,7 +272,7 @@ void vcpu_wake(struct vcpu *v)
         }
         runq_update(q, t);
         lead = moved ? lead : v->sched.vtime - q->min;
-        cpu = moved && (allowed_cpus(v) >> v->cpu) & 1 ? v->cpu : choose_cpu(v);
+        cpu = moved && may_use(v, v->cpu) ? v->cpu : choose_cpu(v);
         if (cpu == q->cpu) {
             wake_join(q, v, lead);
             tickle(q, v, t);
@@ -369,7 +374,7 @@ static struct vcpu *next_in_queue(struct runq *q, s_time_t t)
 /* May v, waiting in another CPU's locked queue, come to `cpu` now? */
 static bool may_come(const struct vcpu *v, unsigned cpu, s_time_t t)
 {
-    return (allowed_cpus(v) >> cpu) & 1 && !v->is_running && !cap_exhausted(v->domain, t);
+    return may_use(v, cpu) && !v->is_running && !cap_exhausted(v->domain, t);
 }
 
 /* Takes a vCPU out of o (locked) for q (locked): the youngest that prefers q's CPU,
@@ -593,7 +598,7 @@ static void schedule(void)
     if (q->deadline != 0 && t >= q->deadline)
         q->deadline = 0;
     runq_update(q, t);
-    stay = !prev->is_idle && vcpu_runnable(prev) && (allowed_cpus(prev) >> q->cpu & 1) &&
+    stay = !prev->is_idle && vcpu_runnable(prev) && may_use(prev, q->cpu) &&
            !cap_exhausted(prev->domain, t);
     /* Before the choice: those who wait now have all left their CPUs. */
     if (q->nr + stay > 1 && t >= q->next_balance && sched_online.bits & (sched_online.bits - 1))
@@ -617,15 +622,27 @@ static void schedule(void)
 
 /* --- affinity --- */
 
+/* The affinity of v in q (locked, let go here) is another: a place in a queue is chosen
+ * anew, and a CPU that v may not use any more is left. */
+static void affinity_changed(struct runq *q, struct vcpu *v)
+{
+    bool move = v->sched.on_queue;
+
+    if (move)
+        queue_remove(q, v);
+    else if (q->curr == v && !may_use(v, q->cpu))
+        softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
+    runq_unlock(q);
+    if (move)
+        vcpu_wake(v);
+}
+
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
-    struct runq *q;
-    bool move = false;
-
     if (hard != NULL && (hard->bits & sched_online.bits) == 0)
         return -EINVAL;
-    q = runq_lock(v);
-    if (hard != NULL && v->sched.pinned) {
+    struct runq *q = runq_lock(v);
+    if (hard != NULL && v->sched.unpinned.bits != 0) {
         runq_unlock(q);
         return -EBUSY;
     }
@@ -633,38 +650,29 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
         v->hard_affinity = *hard;
     if (soft != NULL)
         v->soft_affinity = *soft;
-    if (v->sched.on_queue) {            /* all CPUs may have changed for it: placed anew */
-        queue_remove(q, v);
-        move = true;
-    } else if (q->curr == v && !(allowed_cpus(v) >> q->cpu & 1)) {
-        softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
-    }
-    runq_unlock(q);
-    if (move)
-        vcpu_wake(v);
+    affinity_changed(q, v);
     return 0;
 }
 
 int vcpu_pin_override(struct vcpu *v, int cpu)
 {
-    cpumask_t mask;
-    bool pinned = v->sched.pinned;
+    bool pin = cpu >= 0;
 
-    if (cpu < 0) {
-        if (!pinned)
-            return -EINVAL;
-        mask = v->sched.saved_affinity;
-    } else {
-        if (pinned)
-            return -EBUSY;
-        if (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu))
-            return -EINVAL;
-        mask.bits = 1UL << cpu;
-        v->sched.saved_affinity = v->hard_affinity;
+    if (pin && (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu)))
+        return -EINVAL;
+    struct runq *q = runq_lock(v);
+    if (pin == (v->sched.unpinned.bits != 0)) {
+        runq_unlock(q);
+        return pin ? -EBUSY : -EINVAL;
     }
-    v->sched.pinned = false;
-    vcpu_set_affinity(v, &mask, NULL);
-    v->sched.pinned = cpu >= 0;
+    if (pin) {
+        v->sched.unpinned = v->hard_affinity;
+        v->hard_affinity.bits = 1UL << cpu;
+    } else {
+        v->hard_affinity = v->sched.unpinned;
+        v->sched.unpinned.bits = 0;
+    }
+    affinity_changed(q, v);
     return 0;
 }
 

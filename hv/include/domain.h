@@ -92,8 +92,7 @@ struct sched_vcpu {             /* private to core/sched.c; guarded by the run q
     bool place;                 /* runnable again or moved while it left a CPU: that CPU places it */
     bool parked;                /* runnable, but its domain's cap is used up */
     bool yielded;
-    bool pinned;                /* SCHEDOP_pin_override in force; saved_affinity is the one before */
-    cpumask_t saved_affinity;
+    cpumask_t unpinned;         /* hard affinity before SCHEDOP_pin_override; 0: none in force */
 };
 
 struct vcpu {

@@ -513,11 +513,17 @@ TEST(affinity)
     CHECK_EQ(vcpu_pin_override(&g[0]->v, 1), 0);
     CHECK_EQ(vcpu_pin_override(&g[0]->v, 1), -EBUSY);
     CHECK_EQ(vcpu_set_affinity(&g[0]->v, &all, NULL), -EBUSY);
+    CHECK_EQ(vcpu_set_affinity(&g[0]->v, NULL, &all), 0);
     run_for(MS(20));
     CHECK_EQ(g[0]->v.cpu, 1);
     be(0);
     CHECK_EQ(vcpu_pin_override(&g[0]->v, -1), 0);
     CHECK_EQ(g[0]->v.hard_affinity.bits, 4);
+    run_for(MS(20));                        /* a running one has gone back by itself */
+    CHECK_EQ(g[0]->v.cpu, 2);
+    be(0);
+    CHECK_EQ(vcpu_pin_override(&g[0]->v, -1), -EINVAL);
+    CHECK_EQ(vcpu_set_affinity(&g[0]->v, &all, NULL), 0);
 }
 
 TEST(soft_affinity_is_a_preference)
