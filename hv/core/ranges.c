@@ -42,23 +42,21 @@ static int lock_with_room(struct ranges *s)
     while (s->nr == s->room) {
         u32 room = s->room ? s->room * 2 : 8;
         spin_unlock(&s->lock);
-        struct range *n = room > RANGES_ROOM_MAX ? NULL : xzalloc_array(struct range, room);
-        if (!n)
+        struct range *old = room > RANGES_ROOM_MAX ? NULL : xzalloc_array(struct range, room);
+        if (!old)
             return -ENOMEM;
         spin_lock(&s->lock);
-        struct range *old = n;
         if (room > s->room) {
-            if (s->nr)
-                memcpy(n, s->r, s->nr * sizeof(*n));
+            struct range *new = old;
+            for (u32 i = 0; i < s->nr; i++)
+                new[i] = s->r[i];
             old = s->r;
-            s->r = n;
+            s->r = new;
             s->room = room;
         }
-        if (old) {      /* freeing takes locks that come before ours */
-            spin_unlock(&s->lock);
-            xfree(old);
-            spin_lock(&s->lock);
-        }
+        spin_unlock(&s->lock);
+        xfree(old);             /* takes locks that come before ours */
+        spin_lock(&s->lock);
     }
     return 0;
 }
@@ -77,56 +75,41 @@ static u32 find(const struct ranges *s, u64 x)
     return lo;
 }
 
-/* Replaces the intervals [from, to) by n new ones (n <= to - from + 1). */
-static void replace(struct ranges *s, u32 from, u32 to, const struct range *with, u32 n)
+static int change(struct ranges *s, u64 first, u64 last, bool add)
 {
-    if (to < s->nr)
-        memmove(&s->r[from + n], &s->r[to], (s->nr - to) * sizeof(*s->r));
-    for (u32 i = 0; i < n; i++)
-        s->r[from + i] = with[i];
-    s->nr = s->nr - (to - from) + n;
+    if (first > last)
+        return -EINVAL;
+    int err = lock_with_room(s);
+    if (err)
+        return err;
+    /* The intervals [from, to) overlap this one, or touch it and become one with it. */
+    u32 from = find(s, add && first ? first - 1 : first), to = from, n = 0;
+    while (to < s->nr && (s->r[to].first <= last || (add && s->r[to].first - 1 == last)))
+        to++;
+    u64 lowest = from < to ? MIN(s->r[from].first, first) : first;
+    u64 highest = from < to ? MAX(s->r[to - 1].last, last) : last;
+    struct range with[2];
+    if (add)
+        with[n++] = (struct range){ lowest, highest };
+    if (!add && lowest < first)
+        with[n++] = (struct range){ lowest, first - 1 };
+    if (!add && highest > last)
+        with[n++] = (struct range){ last + 1, highest };
+    memmove(&s->r[from + n], &s->r[to], (s->nr - to) * sizeof(*s->r));
+    memcpy(&s->r[from], with, n * sizeof(*with));
+    s->nr += n - (to - from);
+    spin_unlock(&s->lock);
+    return 0;
 }
 
 int ranges_add(struct ranges *s, u64 first, u64 last)
 {
-    if (first > last)
-        return -EINVAL;
-    int err = lock_with_room(s);
-    if (err)
-        return err;
-    /* Everything that overlaps or touches becomes one. */
-    u32 from = find(s, first ? first - 1 : 0), to = from;
-    struct range n = { first, last };
-    while (to < s->nr && (s->r[to].first <= last || s->r[to].first - 1 == last)) {
-        n.first = MIN(n.first, s->r[to].first);
-        n.last = MAX(n.last, s->r[to].last);
-        to++;
-    }
-    replace(s, from, to, &n, 1);
-    spin_unlock(&s->lock);
-    return 0;
+    return change(s, first, last, true);
 }
 
 int ranges_remove(struct ranges *s, u64 first, u64 last)
 {
-    if (first > last)
-        return -EINVAL;
-    int err = lock_with_room(s);
-    if (err)
-        return err;
-    u32 from = find(s, first), to = from, n = 0;
-    struct range rest[2];
-    while (to < s->nr && s->r[to].first <= last)
-        to++;
-    if (to > from) {
-        if (s->r[from].first < first)
-            rest[n++] = (struct range){ s->r[from].first, first - 1 };
-        if (s->r[to - 1].last > last)
-            rest[n++] = (struct range){ last + 1, s->r[to - 1].last };
-        replace(s, from, to, rest, n);
-    }
-    spin_unlock(&s->lock);
-    return 0;
+    return change(s, first, last, false);
 }
 
 bool ranges_contains(struct ranges *s, u64 first, u64 last)

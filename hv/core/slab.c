@@ -25,14 +25,6 @@ static spinlock_t slab_lock = SPINLOCK_INIT(LOCK_SLAB);
 
 _Static_assert(sizeof(struct slab) == 32, "pieces start at 32, aligned to 16");
 
-static unsigned size_class(size_t size)
-{
-    unsigned c = 0;
-    while (sizes[c] < size)
-        c++;
-    return c;
-}
-
 static bool slab_full(const struct slab *s)
 {
     return !s->free && s->fresh + sizes[s->class] > PAGE_SIZE;
@@ -61,24 +53,25 @@ static void *slab_take(struct slab *s)
     return p;
 }
 
-static void *slab_alloc(unsigned c)
+static void *slab_alloc(size_t size)
 {
-    with_lock (&slab_lock) {
-        struct list *l = class_list(c);
-        if (!list_empty(l))
-            return slab_take(list_entry(l->next, struct slab, link));
+    struct slab *s = NULL;
+    unsigned c = 0;
+    while (sizes[c] < size)
+        c++;
+    for (;;) {
+        with_lock (&slab_lock) {
+            if (s)
+                list_add(&s->link, class_list(c));
+            if (!list_empty(class_list(c)))
+                return slab_take(list_entry(class_list(c)->next, struct slab, link));
+        }
+        struct page *pg = alloc_hv_pages(0, 0);     /* the heap's lock comes before ours */
+        if (!pg)
+            return NULL;
+        s = page_to_virt(pg);
+        *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
     }
-    /* The heap's lock comes before ours. */
-    struct page *pg = alloc_hv_pages(0, 0);
-    if (!pg)
-        return NULL;
-    struct slab *s = page_to_virt(pg);
-    *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
-    with_lock (&slab_lock) {
-        list_add(&s->link, class_list(c));
-        return slab_take(s);
-    }
-    return NULL;
 }
 
 static void *large_alloc(size_t size)
@@ -95,7 +88,7 @@ void *xzalloc(size_t size)
 {
     if (size > SIZE_MAX_SMALL)
         return large_alloc(size);
-    void *p = slab_alloc(size_class(size));
+    void *p = slab_alloc(size);
     return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
 }
 

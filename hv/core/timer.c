@@ -34,27 +34,21 @@ static struct timer *meld(struct timer *a, struct timer *b)
         return b;
     if (b == NULL)
         return a;
-    if (b->expires < a->expires) {
-        struct timer *t = a;
+    struct timer *first = b->expires < a->expires ? b : a, *child = first == a ? b : a;
 
-        a = b;
-        b = t;
-    }
-    b->next = a->child;
-    if (b->next != NULL)
-        b->next->back = &b->next;
-    b->back = &a->child;
-    a->child = b;
-    return a;
+    child->next = first->child;
+    if (child->next != NULL)
+        child->next->back = &child->next;
+    child->back = &first->child;
+    first->child = child;
+    return first;
 }
 
 static void set_root(struct timer_cpu *tc, struct timer *t)
 {
     tc->root = t;
-    if (t != NULL) {
-        t->back = &tc->root;
-        t->next = NULL;
-    }
+    t->back = &tc->root;
+    t->next = NULL;
 }
 
 /* Makes one heap of a list of siblings: in pairs, then the pairs from the last on. */
@@ -76,14 +70,11 @@ static struct timer *combine(struct timer *first)
     return all;
 }
 
-static void heap_insert(struct timer_cpu *tc, struct timer *t)
-{
-    t->child = NULL;
-    set_root(tc, meld(tc->root, t));
-}
-
+/* Disarms t if it is armed. */
 static void heap_remove(struct timer_cpu *tc, struct timer *t)
 {
+    if (t->back == NULL)
+        return;
     *t->back = t->next;
     if (t->next != NULL)
         t->next->back = t->back;
@@ -98,11 +89,10 @@ static void heap_remove(struct timer_cpu *tc, struct timer *t)
 static struct timer_cpu *timer_lock(struct timer *t)
 {
     for (;;) {
-        u32 cpu = READ_ONCE(t->cpu);
-        struct timer_cpu *tc = &timer_cpus[cpu];
+        struct timer_cpu *tc = &timer_cpus[READ_ONCE(t->cpu)];
 
         spin_lock(&tc->lock);
-        if (likely(t->cpu == cpu))
+        if (likely(tc == &timer_cpus[t->cpu]))
             return tc;
         spin_unlock(&tc->lock);
     }
@@ -113,12 +103,14 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
     *t = (struct timer){ .fn = fn, .data = data, .cpu = cpu };
 }
 
-static void set_locked(struct timer_cpu *tc, struct timer *t, s_time_t expires)
+void timer_set(struct timer *t, s_time_t expires)
 {
-    if (t->back != NULL)
-        heap_remove(tc, t);
-    t->expires = expires > 0 ? expires : 1;     /* 0 would mean "off" to the hardware */
-    heap_insert(tc, t);
+    struct timer_cpu *tc = timer_lock(t);
+
+    heap_remove(tc, t);
+    t->expires = MAX(expires, 1);       /* 0 would mean "off" to the hardware */
+    t->child = NULL;
+    set_root(tc, meld(tc->root, t));
     if (tc->root == t && (tc->programmed == 0 || t->expires < tc->programmed)) {
         if (t->cpu == cpu_id()) {
             tc->programmed = t->expires;
@@ -127,42 +119,33 @@ static void set_locked(struct timer_cpu *tc, struct timer *t, s_time_t expires)
             softirq_raise_on(t->cpu, SOFTIRQ_TIMER);
         }
     }
-}
-
-void timer_set(struct timer *t, s_time_t expires)
-{
-    struct timer_cpu *tc = timer_lock(t);
-
-    set_locked(tc, t, expires);
     spin_unlock(&tc->lock);
 }
 
 void timer_set_here(struct timer *t, s_time_t expires)
 {
     if (unlikely(READ_ONCE(t->cpu) != cpu_id())) {
-        timer_stop(t);
-        timer_migrate(t, cpu_id());
+        struct timer_cpu *tc = timer_lock(t);
+
+        heap_remove(tc, t);
+        WRITE_ONCE(t->cpu, cpu_id());
+        spin_unlock(&tc->lock);
     }
     timer_set(t, expires);
 }
 
 void timer_stop(struct timer *t)
 {
-    struct timer_cpu *tc;
+    if (timer_armed(t)) {
+        struct timer_cpu *tc = timer_lock(t);
 
-    if (!timer_armed(t))
-        return;
-    tc = timer_lock(t);
-    if (t->back != NULL)
         heap_remove(tc, t);
-    spin_unlock(&tc->lock);
+        spin_unlock(&tc->lock);
+    }
 }
 
 void timer_kill(struct timer *t)
 {
-    if (t->fn == NULL) {
-        return;                 /* never initialised */
-    }
     do {
         timer_stop(t);
         while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE) != 0)
@@ -170,19 +153,6 @@ void timer_kill(struct timer *t)
     } while (timer_armed(t));   /* its function armed it again */
     /* Whoever took it out of the heap has let the lock go. */
     spin_unlock(&timer_lock(t)->lock);
-}
-
-void timer_migrate(struct timer *t, unsigned cpu)
-{
-    struct timer_cpu *tc = timer_lock(t);
-    bool armed = t->back != NULL;
-
-    if (armed)
-        heap_remove(tc, t);
-    WRITE_ONCE(t->cpu, cpu);
-    spin_unlock(&tc->lock);
-    if (armed)
-        timer_set(t, t->expires);
 }
 
 /* Runs what is due by now, then sets the hardware to the next deadline. */
@@ -216,9 +186,7 @@ static void timer_softirq(void)
 
 void timers_init(void)
 {
-    for (unsigned i = 0; i < NR_CPUS; i++) {
-        timer_cpus[i] = (struct timer_cpu){ 0 };
-        spin_lock_init(&timer_cpus[i].lock, LOCK_TIMER);
-    }
+    for (unsigned i = 0; i < NR_CPUS; i++)
+        timer_cpus[i] = (struct timer_cpu){ .lock = SPINLOCK_INIT(LOCK_TIMER) };
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
 }

@@ -15,14 +15,12 @@
 
 static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
 {
-    struct vcpu_guest_context *c;
-    long rc;
-
     if (READ_ONCE(target->initialised))
         return -EEXIST;
-    c = xzalloc(sizeof(*c));
+    struct vcpu_guest_context *c = xzalloc_type(struct vcpu_guest_context);
     if (c == NULL)
         return -ENOMEM;
+    long rc;
     if (arg_read(v, c, addr)) {
         rc = -EFAULT;
     } else if (__atomic_exchange_n(&target->context_busy, true, __ATOMIC_ACQUIRE)) {
@@ -34,9 +32,8 @@ static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
         __atomic_store_n(&target->context_busy, false, __ATOMIC_RELEASE);
     }
     xfree(c);
-    if (rc == -ERESTART) {
+    if (rc == -ERESTART)
         hypercall_preempt(v);   /* interrupts get in before the next try */
-    }
     return rc;
 }
 
@@ -64,34 +61,32 @@ static long get_runstate_info(struct vcpu *v, struct vcpu *target, u64 addr)
     return arg_write(v, addr, &r);
 }
 
-/* The record is written at once, so that a bad address shows here; the caller's
- * address space is the domain's. */
+/* The caller names a place for a record: a structure of one address. The record is
+ * written at once, so that a bad address shows here; the caller's address space is the
+ * domain's. */
+static long register_place(struct vcpu *v, u64 addr, u64 *place, const void *record, size_t size)
+{
+    u64 va;
+
+    if (arg_read(v, &va, addr) || guest_write(v, va, record, size))
+        return -EFAULT;
+    WRITE_ONCE(*place, va);
+    return 0;
+}
+
 static long register_runstate(struct vcpu *v, struct vcpu *target, u64 addr)
 {
-    struct vcpu_register_runstate_memory_area area;
     struct vcpu_runstate_info r;
 
-    if (arg_read(v, &area, addr))
-        return -EFAULT;
     vcpu_runstate_get(target, &r);
-    if (arg_write(v, area.addr.p, &r))
-        return -EFAULT;
-    WRITE_ONCE(target->runstate_guest, area.addr.p);
-    return 0;
+    return register_place(v, addr, &target->runstate_guest, &r, sizeof(r));
 }
 
 static long register_time(struct vcpu *v, struct vcpu *target, u64 addr)
 {
-    struct vcpu_register_time_memory_area area;
-    struct vcpu_time_info t;
+    struct vcpu_time_info t = *(volatile struct vcpu_time_info *)&target->info->time;
 
-    if (arg_read(v, &area, addr))
-        return -EFAULT;
-    t = *(volatile struct vcpu_time_info *)&target->info->time;
-    if (arg_write(v, area.addr.p, &t))
-        return -EFAULT;
-    WRITE_ONCE(target->time_guest, area.addr.p);
-    return 0;
+    return register_place(v, addr, &target->time_guest, &t, sizeof(t));
 }
 
 static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
@@ -116,7 +111,7 @@ static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
         return -EFAULT;
     if (s.flags & VCPU_SSHOTTMR_future && s.timeout_abs_ns < (u64)now())
         return -ETIME;
-    vcpu_singleshot_set(v, s.timeout_abs_ns != 0 ? s.timeout_abs_ns : 1);
+    vcpu_singleshot_set(v, MAX(s.timeout_abs_ns, 1UL));
     return 0;
 }
 
@@ -124,35 +119,28 @@ static long register_info(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_register_vcpu_info r;
 
-    if (arg_read(v, &r, addr))
-        return -EFAULT;
-    return vcpu_register_info(target, r.mfn, r.offset);
+    return arg_read(v, &r, addr) ? -EFAULT : vcpu_register_info(target, r.mfn, r.offset);
 }
 
 static long get_physid(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     u64 mask = target->hard_affinity.bits;
-    struct vcpu_get_physid p;
-    unsigned cpu;
 
-    if (!domain_has(v->domain, RIGHT_HARDWARE) || mask == 0 || mask & (mask - 1) ||
-        (cpu = ffs64(mask)) >= nr_cpus) {
+    if (!domain_has(v->domain, RIGHT_HARDWARE) || hweight64(mask) != 1 || ffs64(mask) >= nr_cpus)
         return -EINVAL;
-    }
-    p.phys_id = cpus[cpu].apic_id | (u64)cpu << 32;
+    struct vcpu_get_physid p = { cpus[ffs64(mask)].apic_id | (u64)ffs64(mask) << 32 };
     return arg_write(v, addr, &p);
 }
 
 long do_vcpu_op(struct vcpu *v, unsigned long *a)
 {
-    struct vcpu *target = likely(a[1] == v->id) ? v : NULL;
+    struct vcpu *target = v;
     u64 addr = a[2];
 
-    if (target == NULL) {
+    if (unlikely(a[1] != v->id))
         target = a[1] < MAX_VCPUS ? domain_vcpu(v->domain, (unsigned)a[1]) : NULL;
-        if (target == NULL)
-            return -ENOENT;
-    }
+    if (target == NULL)
+        return -ENOENT;
     switch (a[0]) {
     case VCPUOP_set_singleshot_timer:
         return set_singleshot(v, target, addr);

@@ -161,12 +161,6 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         clear_bit(cpu_id(), &xd(prev->domain)->pv.active.bits);
 }
 
-/* Nothing is kept on a CPU after arch_context_switch. */
-void arch_vcpu_sync(struct vcpu *v)
-{
-    (void)v;
-}
-
 int rdmsr_safe(u32 m, u64 *v)
 {
     return (int)rdmsr_fixup(m, v);
