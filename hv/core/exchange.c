@@ -133,9 +133,9 @@ static int check(struct exchange *e)
         in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
         return -EINVAL;
     }
-    bool larger = out->extent_order > in->extent_order;
-    e->in_per_chunk = larger ? 1UL << (out->extent_order - in->extent_order) : 1;
-    e->out_per_chunk = larger ? 1 : 1UL << (in->extent_order - out->extent_order);
+    u32 order = MAX(in->extent_order, out->extent_order);
+    e->in_per_chunk = 1UL << (order - in->extent_order);
+    e->out_per_chunk = 1UL << (order - out->extent_order);
     return e->x.nr_exchanged > in->nr_extents || e->x.nr_exchanged % e->in_per_chunk ? -EINVAL : 0;
 }
 
@@ -152,10 +152,9 @@ long memory_exchange(struct vcpu *v, u64 arg)
         return err;
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e);
-        if (err)
-            break;
-        e.x.nr_exchanged += e.in_per_chunk;
-        if (e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
+        if (!err)
+            e.x.nr_exchanged += e.in_per_chunk;
+        if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
             err = -ERESTART;
     }
     domain_put(e.d);

@@ -2,8 +2,9 @@
 /*
  * Sets of numbers as sorted, disjoint, non-adjacent intervals in one array: small
  * sets, looked up on every emulated port access, changed by the control plane.
- * Each set has its own lock, LOCK_RANGES, the last one of any path; memory is got
- * before it is taken.
+ * Changes come one at a time (from domctl, under LOCK_CONTROL, or at start) and make a
+ * new array. Each set has a lock, LOCK_RANGES, the last one of any path, for the moment
+ * when it takes the old one's place, and for those who look.
  */
 #include "ranges.h"
 #include "mm.h"
@@ -13,11 +14,11 @@ struct range { u64 first, last; };
 
 struct ranges {
     spinlock_t lock;
-    u32 nr, room;
+    u32 nr;
     struct range *r;
 };
 
-#define RANGES_ROOM_MAX 2048    /* intervals: a slab piece of 32 KiB */
+#define RANGES_MAX 2048         /* intervals: 32 KiB */
 
 struct ranges *ranges_create(void)
 {
@@ -35,90 +36,48 @@ void ranges_destroy(struct ranges *s)
     }
 }
 
-/* Returns with the lock held and room for one interval more, or -ENOMEM without it. */
-static int lock_with_room(struct ranges *s)
+int ranges_change(struct ranges *s, u64 first, u64 last, bool add)
 {
-    spin_lock(&s->lock);
-    while (s->nr == s->room) {
-        u32 room = s->room ? s->room * 2 : 8;
-        spin_unlock(&s->lock);
-        struct range *old = room > RANGES_ROOM_MAX ? NULL : xzalloc_array(struct range, room);
-        if (!old)
-            return -ENOMEM;
-        spin_lock(&s->lock);
-        if (room > s->room) {
-            struct range *new = old;
-            for (u32 i = 0; i < s->nr; i++)
-                new[i] = s->r[i];
-            old = s->r;
-            s->r = new;
-            s->room = room;
-        }
-        spin_unlock(&s->lock);
-        xfree(old);             /* takes locks that come before ours */
-        spin_lock(&s->lock);
-    }
-    return 0;
-}
-
-/* Index of the first interval that ends at or after x. */
-static u32 find(const struct ranges *s, u64 x)
-{
-    u32 lo = 0, hi = s->nr;
-    while (lo < hi) {
-        u32 mid = (lo + hi) / 2;
-        if (s->r[mid].last < x)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static int change(struct ranges *s, u64 first, u64 last, bool add)
-{
+    struct range *old = s->r, x = { first, last };
     if (first > last)
         return -EINVAL;
-    int err = lock_with_room(s);
-    if (err)
-        return err;
-    /* The intervals [from, to) overlap this one, or touch it and become one with it. */
-    u32 from = find(s, add && first ? first - 1 : first), to = from, n = 0;
-    while (to < s->nr && (s->r[to].first <= last || (add && s->r[to].first - 1 == last)))
-        to++;
-    u64 lowest = from < to ? MIN(s->r[from].first, first) : first;
-    u64 highest = from < to ? MAX(s->r[to - 1].last, last) : last;
-    struct range with[2];
+    struct range *new = s->nr < RANGES_MAX ? xzalloc_array(struct range, s->nr + 1) : NULL;
+    if (!new)
+        return -ENOMEM;
+    /* What is added becomes one with what it touches. */
+    u64 from = add && first > 0 ? first - 1 : first, to = add && last < ~0UL ? last + 1 : last;
+    u32 n = 0, i = 0;
+    for (; i < s->nr && old[i].last < from; i++)
+        new[n++] = old[i];
+    for (; i < s->nr && old[i].first <= to; i++) {
+        x.first = MIN(x.first, old[i].first);
+        x.last = MAX(x.last, old[i].last);
+    }
+    /* x is now all that the change concerns. */
     if (add)
-        with[n++] = (struct range){ lowest, highest };
-    if (!add && lowest < first)
-        with[n++] = (struct range){ lowest, first - 1 };
-    if (!add && highest > last)
-        with[n++] = (struct range){ last + 1, highest };
-    memmove(&s->r[from + n], &s->r[to], (s->nr - to) * sizeof(*s->r));
-    memcpy(&s->r[from], with, n * sizeof(*with));
-    s->nr += n - (to - from);
-    spin_unlock(&s->lock);
+        new[n++] = x;
+    if (!add && x.first < first)
+        new[n++] = (struct range){ x.first, first - 1 };
+    if (!add && x.last > last)
+        new[n++] = (struct range){ last + 1, x.last };
+    while (i < s->nr)
+        new[n++] = old[i++];
+    with_lock (&s->lock) {
+        s->r = new;
+        s->nr = n;
+    }
+    xfree(old);
     return 0;
-}
-
-int ranges_add(struct ranges *s, u64 first, u64 last)
-{
-    return change(s, first, last, true);
-}
-
-int ranges_remove(struct ranges *s, u64 first, u64 last)
-{
-    return change(s, first, last, false);
 }
 
 bool ranges_contains(struct ranges *s, u64 first, u64 last)
 {
     if (!s || first > last)
         return false;
-    spin_lock(&s->lock);
-    u32 i = find(s, first);
-    bool in = i < s->nr && s->r[i].first <= first && s->r[i].last >= last;
-    spin_unlock(&s->lock);
+    bool in = false;
+    with_lock (&s->lock) {
+        for (u32 i = 0; i < s->nr && s->r[i].first <= first && !in; i++)
+            in = s->r[i].last >= last;
+    }
     return in;
 }

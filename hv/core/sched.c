@@ -159,14 +159,6 @@ static void queue_join(struct runq *q, struct vcpu *v, s64 max_lag, s64 lead)
     queue_insert(q, v);
 }
 
-/* v, waiting in `from`, goes to another queue; both are locked. */
-static void move(struct vcpu *v, struct runq *from, struct runq *to)
-{
-    queue_remove(from, v);
-    WRITE_ONCE(v->cpu, to->cpu);
-    queue_join(to, v, DRIFT, v->sched.vtime - from->min);
-}
-
 /* q's CPU shall look at its queue again at `when` at the latest. (The timer is set
  * here only; when it goes off meanwhile, the CPU is about to look.) */
 static void runq_arm(struct runq *q, s_time_t when)
@@ -352,41 +344,35 @@ void vcpu_yield(struct vcpu *v)
 
 /* --- choosing what runs --- */
 
-/* The youngest in q whose domain has time left; others met are parked. */
-static struct vcpu *next_in_queue(struct runq *q, s_time_t t)
-{
-    struct vcpu *v;
-
-    while ((v = head_of(q)) != NULL && cap_exhausted(v->domain, t)) {
-        queue_remove(q, v);
-        cap_park(v);
-    }
-    return v;
-}
-
 /* May v, waiting in another CPU's locked queue, come to `cpu` now? */
 static bool may_come(const struct vcpu *v, unsigned cpu, s_time_t t)
 {
     return may_use(v, cpu) && !v->is_running && !cap_exhausted(v->domain, t);
 }
 
-/* Takes a vCPU out of o (locked) for q (locked): the youngest that prefers q's CPU,
- * else the youngest that may run there. */
-static struct vcpu *take_from(struct runq *o, struct runq *q, s_time_t t)
+/* Moves a waiting vCPU between two locked queues. To an idle CPU: the youngest that
+ * prefers it, else the youngest that may run there; else one that likes to be there and
+ * is well behind whom that CPU runs. */
+static struct vcpu *transfer(struct runq *from, struct runq *to, bool idle, s_time_t t)
 {
     struct vcpu *v, *found = NULL;
 
-    for_each_waiting (v, o) {
-        bool likes = prefers(v, q->cpu);
+    for_each_waiting (v, from) {
+        bool likes = prefers(v, to->cpu);
+        bool good = idle ? likes || found == NULL
+                         : likes && to->curr->sched.vtime - v->sched.vtime > PUSH_LAG;
 
-        if ((likes || found == NULL) && may_come(v, q->cpu, t)) {
+        if (good && may_come(v, to->cpu, t)) {
             found = v;
             if (likes)
                 break;
         }
     }
-    if (found != NULL)
-        move(found, o, q);
+    if (found != NULL) {
+        queue_remove(from, found);
+        WRITE_ONCE(found->cpu, to->cpu);
+        queue_join(to, found, DRIFT, found->sched.vtime - from->min);
+    }
     return found;
 }
 
@@ -410,64 +396,53 @@ static struct vcpu *steal(struct runq *q, s_time_t t)
         while (!spin_trylock(&o->lock) && --tries != 0)
             arch_spin_poll();
         if (tries != 0) {
-            v = take_from(o, q, t);
+            v = transfer(o, q, true, t);
             spin_unlock(&o->lock);
         }
     }
     return v;
 }
 
-/* Gives o (locked) one of q's waiting vCPUs if it can have it sooner there. */
-static bool push_to(struct runq *o, struct runq *q, s_time_t t)
-{
-    const struct vcpu *c = o->curr;
-    struct vcpu *v;
-
-    runq_update(o, t);
-    for_each_waiting (v, q) {
-        bool sooner = c->is_idle ? o->nr == 0
-                                 : prefers(v, o->cpu) && c->sched.vtime - v->sched.vtime > PUSH_LAG;
-
-        if (sooner && may_come(v, o->cpu, t)) {
-            move(v, q, o);
-            tickle(o, v, t);
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Looks for a CPU that is ahead of our waiting vCPUs, to give it one of them. */
 static void balance_push(struct runq *q, s_time_t t)
 {
     s64 shift = vclock - DRIFT - q->min;
-    bool done = false;
     struct vcpu *v;
 
     q->next_balance = t + BALANCE_PERIOD;
     if (shift > 0) {
         /* Vain lag (of pinned vCPUs, say) is forgotten, for all here alike. */
         q->min += shift;
+        q->curr->sched.vtime += shift;
         for_each_waiting (v, q) {
             v->sched.vtime += shift;
         }
-        q->curr->sched.vtime += shift;
     }
-    for (u64 m = other_cpus(q); m != 0 && !done; m &= m - 1) {
+    v = NULL;
+    for (u64 m = other_cpus(q); m != 0 && v == NULL; m &= m - 1) {
         struct runq *o = &runqs[ffs64(m)];
 
-        if (spin_trylock(&o->lock)) {
-            done = push_to(o, q, t);
-            spin_unlock(&o->lock);
-        }
+        if (!spin_trylock(&o->lock))
+            continue;
+        runq_update(o, t);
+        if (!o->curr->is_idle || o->nr == 0)
+            v = transfer(q, o, o->curr->is_idle, t);
+        if (v != NULL)
+            tickle(o, v, t);
+        spin_unlock(&o->lock);
     }
 }
 
-/* Whom to run after prev. `stay`: prev could go on. Takes it out of the queue. */
+/* Whom to run after prev. `stay`: prev could go on. Takes it out of the queue; others met
+ * whose domain has no time left are parked. */
 static struct vcpu *pick(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
 {
-    struct vcpu *next = next_in_queue(q, t);
+    struct vcpu *next;
 
+    while ((next = head_of(q)) != NULL && cap_exhausted(next->domain, t)) {
+        queue_remove(q, next);
+        cap_park(next);
+    }
     if (stay && next != NULL && prev->sched.yielded) {
         prev->sched.vtime += MAX(next->sched.vtime - prev->sched.vtime, 0);
         prev->sched.boost = 0;

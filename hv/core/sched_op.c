@@ -14,22 +14,6 @@
 
 /* --- poll --- */
 
-/* The other side of a race makes a port pending, then asks for pollers; this one
- * says that it polls, then asks for pending ports. Blocked comes first: a waker that
- * clears our bit afterwards also finds us blocked. */
-static void poll_begin(struct vcpu *v, u32 port)
-{
-    WRITE_ONCE(v->poll_port, port);
-    __atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
-    set_bit(v->id, v->domain->poll_mask);
-}
-
-static void poll_end(struct vcpu *v)
-{
-    clear_bit(v->id, v->domain->poll_mask);
-    __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
-}
-
 void sched_poll_wake(struct domain *d, u32 port)
 {
     struct vcpu *v;
@@ -56,11 +40,17 @@ static long poll(struct vcpu *v, u64 addr)
     if (p.nr_ports != 0 && copy_from_handle(v, ports, p.ports, 0, p.nr_ports))
         return -EFAULT;
     timer_stop(&v->poll);
-    poll_begin(v, p.nr_ports == 1 ? ports[0] : 0);
+    /* The other side of a race makes a port pending, then asks for pollers; this one
+     * says that it polls, then asks for pending ports. Blocked comes first: a waker that
+     * clears our bit afterwards also finds us blocked. */
+    WRITE_ONCE(v->poll_port, p.nr_ports == 1 ? ports[0] : 0);
+    __atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
+    set_bit(v->id, v->domain->poll_mask);
     for (unsigned i = 0; i < p.nr_ports && rc == 0; i++)
         rc = evtchn_is_pending(v->domain, ports[i]);
     if (rc != 0 || vcpu_upcall_waiting(v)) {
-        poll_end(v);
+        clear_bit(v->id, v->domain->poll_mask);
+        __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
         return rc < 0 ? rc : 0;
     }
     if (p.timeout != 0)

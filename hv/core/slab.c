@@ -30,13 +30,6 @@ static bool slab_full(const struct slab *s)
     return !s->free && s->fresh + sizes[s->class] > PAGE_SIZE;
 }
 
-static struct list *class_list(unsigned c)
-{
-    if (!partial[c].next)
-        list_init(&partial[c]);
-    return &partial[c];
-}
-
 /* slab_lock is held; s has a free piece. */
 static void *slab_take(struct slab *s)
 {
@@ -61,10 +54,12 @@ static void *slab_alloc(size_t size)
         c++;
     for (;;) {
         with_lock (&slab_lock) {
+            if (!partial[c].next)
+                list_init(&partial[c]);
             if (s)
-                list_add(&s->link, class_list(c));
-            if (!list_empty(class_list(c)))
-                return slab_take(list_entry(class_list(c)->next, struct slab, link));
+                list_add(&s->link, &partial[c]);
+            if (!list_empty(&partial[c]))
+                return slab_take(list_entry(partial[c].next, struct slab, link));
         }
         struct page *pg = alloc_hv_pages(0, 0);     /* the heap's lock comes before ours */
         if (!pg)
@@ -107,7 +102,7 @@ void xfree(void *p)
     BUG_ON(s->magic != SLAB_MAGIC || ((char *)p - (char *)s - sizeof(*s)) % sizes[s->class]);
     with_lock (&slab_lock) {
         if (slab_full(s))
-            list_add(&s->link, class_list(s->class));
+            list_add(&s->link, &partial[s->class]);
         *(void **)p = s->free;
         s->free = p;
         if (--s->used == 0) {

@@ -70,9 +70,7 @@ void lock_check_release(spinlock_t *l)
     struct cpu *c = this_cpu();
     for (u32 i = c->lock_depth; i-- > 0;) {
         if (c->locks_held[i] == l) {
-            for (; i + 1 < c->lock_depth; i++)
-                c->locks_held[i] = c->locks_held[i + 1];
-            c->lock_depth--;
+            c->locks_held[i] = c->locks_held[--c->lock_depth];
             return;
         }
     }

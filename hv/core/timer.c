@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers. Each CPU keeps its armed timers in a pairing heap whose links lie in
- * the timers themselves, so arming needs no memory and has no limit: a timer that
- * is not the earliest costs a few instructions to set, the earliest costs
- * O(log n) amortised to take out. A CPU's heap and the timers in it are guarded by
+ * Timers. Each CPU keeps its armed timers in a skew heap whose links lie in the timers
+ * themselves, so arming needs no memory and has no limit; to set a timer, or to take
+ * one out, costs O(log n) amortised. A CPU's heap and the timers in it are guarded by
  * its lock (LOCK_TIMER); a timer's function runs from SOFTIRQ_TIMER without it.
  *
  * The CPU's one-shot hardware timer is set again only when an earlier deadline
@@ -24,66 +23,34 @@ struct timer_cpu {
 
 static struct timer_cpu timer_cpus[NR_CPUS];
 
-/* --- the heap: a node's `back` is the address of the pointer that points to it --- */
-
-/* Joins two heaps; the later root becomes the other's first child. The result's
- * `back` and `next` are the caller's to set. */
-static struct timer *meld(struct timer *a, struct timer *b)
+/* Joins two heaps to one at *at. On the way down the children of each node change
+ * sides: that keeps the way short the next time. */
+static void heap_join(struct timer **at, struct timer *a, struct timer *b)
 {
-    if (a == NULL)
-        return b;
-    if (b == NULL)
-        return a;
-    struct timer *first = b->expires < a->expires ? b : a, *child = first == a ? b : a;
+    while (a != NULL && b != NULL) {
+        struct timer *first = b->expires < a->expires ? b : a;
 
-    child->next = first->child;
-    if (child->next != NULL)
-        child->next->back = &child->next;
-    child->back = &first->child;
-    first->child = child;
-    return first;
-}
-
-static void set_root(struct timer_cpu *tc, struct timer *t)
-{
-    tc->root = t;
-    t->back = &tc->root;
-    t->next = NULL;
-}
-
-/* Makes one heap of a list of siblings: in pairs, then the pairs from the last on. */
-static struct timer *combine(struct timer *first)
-{
-    struct timer *pairs = NULL, *all = NULL, *a, *b;
-
-    while ((a = first) != NULL) {
-        b = a->next;
-        first = b != NULL ? b->next : NULL;
-        a = meld(a, b);
-        a->next = pairs;
-        pairs = a;
+        b = first == a ? b : a;
+        a = first->right;
+        first->right = first->left;
+        if (first->right != NULL)
+            first->right->back = &first->right;
+        first->back = at;
+        *at = first;
+        at = &first->left;
     }
-    while ((a = pairs) != NULL) {
-        pairs = a->next;
-        all = meld(all, a);
-    }
-    return all;
+    *at = a != NULL ? a : b;
+    if (*at != NULL)
+        (*at)->back = at;
 }
 
-/* Disarms t if it is armed. */
-static void heap_remove(struct timer_cpu *tc, struct timer *t)
+/* Disarms t, whose heap is locked. */
+static void disarm(struct timer *t)
 {
-    if (t->back == NULL)
-        return;
-    *t->back = t->next;
-    if (t->next != NULL)
-        t->next->back = t->back;
+    if (t->back != NULL)
+        heap_join(t->back, t->left, t->right);
     t->back = NULL;
-    if (t->child != NULL)
-        set_root(tc, meld(tc->root, combine(t->child)));
 }
-
-/* --- arming --- */
 
 /* Locks the heap that t belongs to. */
 static struct timer_cpu *timer_lock(struct timer *t)
@@ -107,10 +74,10 @@ void timer_set(struct timer *t, s_time_t expires)
 {
     struct timer_cpu *tc = timer_lock(t);
 
-    heap_remove(tc, t);
+    disarm(t);
     t->expires = MAX(expires, 1);       /* 0 would mean "off" to the hardware */
-    t->child = NULL;
-    set_root(tc, meld(tc->root, t));
+    t->left = t->right = NULL;
+    heap_join(&tc->root, tc->root, t);
     if (tc->root == t && (tc->programmed == 0 || t->expires < tc->programmed)) {
         if (t->cpu == cpu_id()) {
             tc->programmed = t->expires;
@@ -127,7 +94,7 @@ void timer_set_here(struct timer *t, s_time_t expires)
     if (unlikely(READ_ONCE(t->cpu) != cpu_id())) {
         struct timer_cpu *tc = timer_lock(t);
 
-        heap_remove(tc, t);
+        disarm(t);
         WRITE_ONCE(t->cpu, cpu_id());
         spin_unlock(&tc->lock);
     }
@@ -139,7 +106,7 @@ void timer_stop(struct timer *t)
     if (timer_armed(t)) {
         struct timer_cpu *tc = timer_lock(t);
 
-        heap_remove(tc, t);
+        disarm(t);
         spin_unlock(&tc->lock);
     }
 }
@@ -169,7 +136,7 @@ static void timer_softirq(void)
 
         /* `running` first: whoever sees the timer unarmed sees this call, too. */
         __atomic_add_fetch(&t->running, 1, __ATOMIC_ACQ_REL);
-        heap_remove(tc, t);
+        disarm(t);
         spin_unlock(&tc->lock);
         fn(data);
         /* After this the timer may be gone: timer_kill waits for it. */

@@ -37,7 +37,7 @@ static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
     return rc;
 }
 
-static long up(struct vcpu *target)
+static long up(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
 {
     if (!__atomic_load_n(&target->initialised, __ATOMIC_ACQUIRE))
         return -EINVAL;
@@ -46,10 +46,21 @@ static long up(struct vcpu *target)
     return 0;
 }
 
-static long down(struct vcpu *target)
+static long down(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
 {
     if (!(__atomic_fetch_or(&target->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN))
         vcpu_sleep_nosync(target);
+    return 0;
+}
+
+static long is_up(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
+{
+    return !(READ_ONCE(target->pause_flags) & VPF_DOWN);
+}
+
+static long send_nmi(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
+{
+    vcpu_send_nmi(target);
     return 0;
 }
 
@@ -74,7 +85,7 @@ static long register_place(struct vcpu *v, u64 addr, u64 *place, const void *rec
     return 0;
 }
 
-static long register_runstate(struct vcpu *v, struct vcpu *target, u64 addr)
+static long register_runstate_memory_area(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_runstate_info r;
 
@@ -82,14 +93,14 @@ static long register_runstate(struct vcpu *v, struct vcpu *target, u64 addr)
     return register_place(v, addr, &target->runstate_guest, &r, sizeof(r));
 }
 
-static long register_time(struct vcpu *v, struct vcpu *target, u64 addr)
+static long register_vcpu_time_memory_area(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_time_info t = *(volatile struct vcpu_time_info *)&target->info->time;
 
     return register_place(v, addr, &target->time_guest, &t, sizeof(t));
 }
 
-static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
+static long set_periodic_timer(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_set_periodic_timer s;
 
@@ -101,7 +112,13 @@ static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
     return 0;
 }
 
-static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
+static long stop_periodic_timer(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
+{
+    vcpu_periodic_set(target, 0);
+    return 0;
+}
+
+static long set_singleshot_timer(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_set_singleshot_timer s;
 
@@ -115,7 +132,15 @@ static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
     return 0;
 }
 
-static long register_info(struct vcpu *v, struct vcpu *target, u64 addr)
+static long stop_singleshot_timer(struct vcpu *v, struct vcpu *target, u64 addr UNUSED)
+{
+    if (v != target)
+        return -EINVAL;
+    timer_stop(&v->singleshot);
+    return 0;
+}
+
+static long register_vcpu_info(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_register_vcpu_info r;
 
@@ -135,46 +160,15 @@ static long get_physid(struct vcpu *v, struct vcpu *target, u64 addr)
 long do_vcpu_op(struct vcpu *v, unsigned long *a)
 {
     struct vcpu *target = v;
-    u64 addr = a[2];
 
     if (unlikely(a[1] != v->id))
         target = a[1] < MAX_VCPUS ? domain_vcpu(v->domain, (unsigned)a[1]) : NULL;
     if (target == NULL)
         return -ENOENT;
     switch (a[0]) {
-    case VCPUOP_set_singleshot_timer:
-        return set_singleshot(v, target, addr);
-    case VCPUOP_stop_singleshot_timer:
-        if (v != target)
-            return -EINVAL;
-        timer_stop(&v->singleshot);
-        return 0;
-    case VCPUOP_is_up:
-        return !(READ_ONCE(target->pause_flags) & VPF_DOWN);
-    case VCPUOP_initialise:
-        return initialise(v, target, addr);
-    case VCPUOP_up:
-        return up(target);
-    case VCPUOP_down:
-        return down(target);
-    case VCPUOP_get_runstate_info:
-        return get_runstate_info(v, target, addr);
-    case VCPUOP_register_runstate_memory_area:
-        return register_runstate(v, target, addr);
-    case VCPUOP_set_periodic_timer:
-        return set_periodic(v, target, addr);
-    case VCPUOP_stop_periodic_timer:
-        vcpu_periodic_set(target, 0);
-        return 0;
-    case VCPUOP_register_vcpu_info:
-        return register_info(v, target, addr);
-    case VCPUOP_send_nmi:
-        vcpu_send_nmi(target);
-        return 0;
-    case VCPUOP_get_physid:
-        return get_physid(v, target, addr);
-    case VCPUOP_register_vcpu_time_memory_area:
-        return register_time(v, target, addr);
+#define OP(nr, name, rights, note) case nr: return name(v, target, a[2]);
+#include "ops/vcpu_op.h"
+#undef OP
     default:
         return -ENOSYS;
     }

@@ -10,8 +10,8 @@
 
 struct timer {
     s_time_t expires;
-    struct timer *child, *next, **back; /* in the CPU's pairing heap: first child, next
-                                   sibling, the pointer that points here; back NULL: not armed */
+    struct timer *left, *right, **back; /* in the CPU's skew heap; back: the pointer that
+                                   points here, NULL: not armed */
     void (*fn)(void *data);
     void *data;
     u32 cpu;                    /* whose heap, and where it runs; guarded by that heap's lock */
