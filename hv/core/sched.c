@@ -467,9 +467,11 @@ static void leave(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
     int state = rest_state(prev);
 
     runstate_change(prev, state, t);
+    if (prev->is_idle || state != RUNSTATE_runnable)
+        return;
     if (stay)
         queue_insert(q, prev);
-    else if (!prev->is_idle && state == RUNSTATE_runnable)
+    else
         prev->sched.place = true;       /* it may not run here any more, or its cap is used up */
 }
 

@@ -18,12 +18,11 @@
 void cap_charge(struct domain *d, s_time_t ran, s_time_t t)
 {
     u32 cap = READ_ONCE(d->cap);
-    s_time_t old, base, full;
 
     if (likely(cap == 0))
         return;
-    full = t - ran - CAP_BURST; /* no more than a burst can have been saved */
-    old = __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED);
+    s_time_t full = t - ran - CAP_BURST;    /* no more than a burst can have been saved */
+    s_time_t base, old = __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED);
     do {
         base = MAX(old, full);
     } while (!__atomic_compare_exchange_n(&d->cap_used, &old, base + ran * 100 / (s_time_t)cap,
@@ -39,10 +38,10 @@ s_time_t cap_slice(const struct domain *d, s_time_t t)
 
 void cap_park(struct vcpu *v)
 {
-    struct domain *d = v->domain;
+    s_time_t spent = __atomic_load_n(&v->domain->cap_used, __ATOMIC_RELAXED);
 
     v->sched.parked = true;
-    timer_set(&d->cap_timer, __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED) + CAP_BURST);
+    timer_set(&v->domain->cap_timer, spent + CAP_BURST);
 }
 
 void cap_unpark(void *data)

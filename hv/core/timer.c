@@ -25,7 +25,7 @@ static struct timer_cpu timer_cpus[NR_CPUS];
 
 /* Joins two heaps to one at *at. On the way down the children of each node change
  * sides: that keeps the way short the next time. */
-static void heap_join(struct timer **at, struct timer *a, struct timer *b)
+static inline void heap_join(struct timer **at, struct timer *a, struct timer *b)
 {
     while (a != NULL && b != NULL) {
         struct timer *first = b->expires < a->expires ? b : a;
@@ -56,10 +56,11 @@ static void disarm(struct timer *t)
 static struct timer_cpu *timer_lock(struct timer *t)
 {
     for (;;) {
-        struct timer_cpu *tc = &timer_cpus[READ_ONCE(t->cpu)];
+        u32 cpu = READ_ONCE(t->cpu);
+        struct timer_cpu *tc = &timer_cpus[cpu];
 
         spin_lock(&tc->lock);
-        if (likely(tc == &timer_cpus[t->cpu]))
+        if (likely(t->cpu == cpu))
             return tc;
         spin_unlock(&tc->lock);
     }

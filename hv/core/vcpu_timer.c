@@ -22,11 +22,10 @@ static void poll_fn(void *data)
 static void periodic_fn(void *data)
 {
     struct vcpu *v = data;
-    s_time_t period = READ_ONCE(v->period), t = now(), next;
+    s_time_t period = READ_ONCE(v->period), t = now(), next = v->periodic.expires + period;
 
     if (period == 0)
         return;
-    next = v->periodic.expires + period;
     timer_set(&v->periodic, next > t ? next : t + period);  /* ticks that were missed are lost */
     virq_to_vcpu(v, VIRQ_TIMER);
 }
