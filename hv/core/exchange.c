@@ -9,7 +9,6 @@
  * ones become the guest's and the old ones are freed. Frames in between belong to
  * nobody and are chained through struct page's `next`.
  */
-#include "arch.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "reservation.h"

@@ -8,7 +8,6 @@
  */
 #include "ranges.h"
 #include "mm.h"
-#include "spinlock.h"
 
 struct range { u64 first, last; };
 

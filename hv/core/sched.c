@@ -28,7 +28,7 @@
 #define WAKE_BONUS     VT(MS(3))    /* how much younger than the rest a sleeper may come back */
 #define DRIFT          VT(MS(50))   /* how far a queue may lag behind the furthest */
 #define PUSH_LAG       VT(MS(8))    /* a lag to another CPU's runner that is worth a move */
-#define BOOST          MS(1)        /* how long a sleeper that is not ahead runs before all others */
+#define BOOST          MS(1)        /* how long a sleeper not ahead runs before all others */
 #define BALANCE_PERIOD MS(10)
 
 struct runq runqs[NR_CPUS];
@@ -52,14 +52,11 @@ struct runq *runq_lock(struct vcpu *v)
     }
 }
 
+static inline u64 other_cpus(const struct runq *q) { return sched_online.bits & ~(1UL << q->cpu); }
+
 static inline u64 allowed_cpus(const struct vcpu *v)
 {
     return v->hard_affinity.bits & sched_online.bits;
-}
-
-static inline bool may_use(const struct vcpu *v, unsigned cpu)
-{
-    return (allowed_cpus(v) >> cpu) & 1;
 }
 
 static inline u64 preferred_cpus(const struct vcpu *v)
@@ -69,15 +66,7 @@ static inline u64 preferred_cpus(const struct vcpu *v)
     return soft != 0 ? soft : allowed;
 }
 
-static inline bool prefers(const struct vcpu *v, unsigned cpu)
-{
-    return (preferred_cpus(v) >> cpu) & 1;
-}
-
-static inline u64 other_cpus(const struct runq *q)
-{
-    return sched_online.bits & ~(1UL << q->cpu);
-}
+static inline bool in(u64 set, unsigned cpu) { return (set >> cpu) & 1; }
 
 static inline struct vcpu *head_of(struct runq *q)
 {
@@ -210,7 +199,7 @@ static unsigned choose_cpu(const struct vcpu *v)
 
     idle &= idle & preferred ? preferred : allowed;
     u64 from = idle != 0 ? idle : preferred;
-    unsigned best = (from >> v->cpu) & 1 ? v->cpu : ffs64(from);
+    unsigned best = in(from, v->cpu) ? v->cpu : ffs64(from);
     if (idle != 0) {
         clear_bit(best, &idle_mask);    /* claimed, so that the next one woken goes elsewhere */
         return best;
@@ -257,7 +246,7 @@ void vcpu_wake(struct vcpu *v)
         }
         runq_update(q, t);
         lead = moved ? lead : v->sched.vtime - q->min;
-        unsigned cpu = moved && may_use(v, v->cpu) ? v->cpu : choose_cpu(v);
+        unsigned cpu = moved && in(allowed_cpus(v), v->cpu) ? v->cpu : choose_cpu(v);
         if (cpu == q->cpu) {
             v->sched.boost = lead <= 0 ? BOOST : 0;
             queue_join(q, v, WAKE_BONUS, lead);
@@ -347,7 +336,7 @@ void vcpu_yield(struct vcpu *v)
 /* May v, waiting in another CPU's locked queue, come to `cpu` now? */
 static bool may_come(const struct vcpu *v, unsigned cpu, s_time_t t)
 {
-    return may_use(v, cpu) && !v->is_running && !cap_exhausted(v->domain, t);
+    return in(allowed_cpus(v), cpu) && !v->is_running && !cap_exhausted(v->domain, t);
 }
 
 /* Moves a waiting vCPU between two locked queues. To an idle CPU: the youngest that
@@ -358,7 +347,7 @@ static struct vcpu *transfer(struct runq *from, struct runq *to, bool idle, s_ti
     struct vcpu *v, *found = NULL;
 
     for_each_waiting (v, from) {
-        bool likes = prefers(v, to->cpu);
+        bool likes = in(preferred_cpus(v), to->cpu);
         bool good = idle ? likes || found == NULL
                          : likes && to->curr->sched.vtime - v->sched.vtime > PUSH_LAG;
 
@@ -522,7 +511,7 @@ static void schedule(void)
 
     spin_lock(&q->lock);
     runq_update(q, t);
-    bool stay = !prev->is_idle && vcpu_runnable(prev) && may_use(prev, q->cpu) &&
+    bool stay = !prev->is_idle && vcpu_runnable(prev) && in(allowed_cpus(prev), q->cpu) &&
                 !cap_exhausted(prev->domain, t);
     /* Before the choice: those who wait now have all left their CPUs. */
     if (q->nr + stay > 1 && t >= q->next_balance && other_cpus(q) != 0)
@@ -553,7 +542,7 @@ static void affinity_changed(struct runq *q, struct vcpu *v)
 
     if (move)
         queue_remove(q, v);
-    else if (q->curr == v && !may_use(v, q->cpu))
+    else if (q->curr == v && !in(allowed_cpus(v), q->cpu))
         softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
     runq_unlock(q);
     if (move)
@@ -616,11 +605,7 @@ void sched_vcpu_init(struct vcpu *v)
 
 void sched_vcpu_destroy(struct vcpu *v)
 {
-    struct runq *q = runq_lock(v);
-
-    if (v->sched.on_queue)
-        queue_remove(q, v);
-    runq_unlock(q);
+    BUG_ON(v->sched.on_queue);
     for (unsigned i = 0; i < NR_CPUS; i++) {
         while (__atomic_load_n(&runqs[i].leaving, __ATOMIC_ACQUIRE) == v)
             arch_spin_poll();

@@ -61,20 +61,18 @@ static long poll(struct vcpu *v, u64 addr)
 
 /* --- shutdown --- */
 
-/* At once, or by SCHEDOP_shutdown_code: what a later shutdown will say. */
-static long shutdown(struct vcpu *v, u64 addr, bool at_once)
+static long shutdown(struct vcpu *v, unsigned long cmd, u64 addr)
 {
     struct sched_shutdown s;
 
     if (arg_read(v, &s, addr))
         return -EFAULT;
-    if (at_once) {
+    if (cmd == SCHEDOP_shutdown)
         domain_shutdown(v->domain, (u8)s.reason);
-        return 0;
-    }
-    if (s.reason > SHUTDOWN_MAX)
+    else if (s.reason <= SHUTDOWN_MAX)
+        WRITE_ONCE(v->domain->shutdown_latched, (u8)(s.reason + 1));
+    else
         return -EINVAL;
-    WRITE_ONCE(v->domain->shutdown_latched, (u8)(s.reason + 1));
     return 0;
 }
 
@@ -151,13 +149,12 @@ long do_sched_op(struct vcpu *v, unsigned long *a)
         vcpu_block(v);
         return 0;
     case SCHEDOP_shutdown:
-        return shutdown(v, a[1], true);
+    case SCHEDOP_shutdown_code:
+        return shutdown(v, a[0], a[1]);
     case SCHEDOP_poll:
         return poll(v, a[1]);
     case SCHEDOP_remote_shutdown:
         return remote_shutdown(v, a[1]);
-    case SCHEDOP_shutdown_code:
-        return shutdown(v, a[1], false);
     case SCHEDOP_watchdog:
         return watchdog(v, a[1]);
     case SCHEDOP_pin_override:

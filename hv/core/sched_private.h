@@ -19,7 +19,7 @@
 
 /* A CPU's run queue. */
 struct runq {
-    spinlock_t lock;            /* LOCK_SCHED; also guards sched, runstate of vCPUs whose `cpu` this is */
+    spinlock_t lock;            /* LOCK_SCHED; guards sched, runstate of vCPUs with this `cpu` too */
     u32 cpu;
     u32 nr;                     /* vCPUs in `queue` */
     struct list queue;          /* runnable and waiting, the youngest first */

@@ -5,7 +5,6 @@
  * page, as no piece of a slab does). Slabs with a free piece stand in their size's
  * list; slab_lock guards lists and headers. An empty slab goes back to the heap.
  */
-#include "arch.h"
 #include "mm.h"
 
 #define SIZE_MAX_SMALL 1008
@@ -69,22 +68,18 @@ static void *slab_alloc(size_t size)
     }
 }
 
-static void *large_alloc(size_t size)
+void *xzalloc(size_t size)
 {
+    if (size <= SIZE_MAX_SMALL) {
+        void *p = slab_alloc(size);
+        return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
+    }
     unsigned order = size > PAGE_SIZE ? fls64((size - 1) >> PAGE_SHIFT) + 1 : 0;
     struct page *pg = order <= LARGE_ORDER_MAX ? alloc_hv_pages(order, MEMF_ZERO) : NULL;
     if (!pg)
         return NULL;
     pg->type = order;
     return page_to_virt(pg);
-}
-
-void *xzalloc(size_t size)
-{
-    if (size > SIZE_MAX_SMALL)
-        return large_alloc(size);
-    void *p = slab_alloc(size);
-    return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
 }
 
 void xfree(void *p)

@@ -6,8 +6,6 @@
  * further ones, which are served before the CPU leaves.
  */
 #include "arch.h"
-#include "cpu.h"
-#include "lib.h"
 
 static void (*handlers[NR_SOFTIRQS])(void);
 

@@ -13,8 +13,6 @@
  * dozens of turns of theirs; and turns are short.
  */
 #include "arch.h"
-#include "lib.h"
-#include "spinlock.h"
 
 #define PAUSES_MAX 32u          /* between two looks: about 2 us */
 

@@ -9,11 +9,7 @@
  * comes in; when the earliest timer is stopped or put off, the hardware fires once
  * for nothing, which is cheaper than a write to it each time.
  */
-#include "timer.h"
 #include "arch.h"
-#include "cpu.h"
-#include "lib.h"
-#include "spinlock.h"
 
 struct timer_cpu {
     spinlock_t lock;            /* LOCK_TIMER */

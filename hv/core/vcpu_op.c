@@ -5,7 +5,6 @@
  * long; other fields are single words that only this domain changes.
  */
 #include "arch.h"
-#include "evtchn.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "mm.h"
