@@ -12,8 +12,8 @@ u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
     struct runq *q = runq_lock(v);
     struct vcpu_runstate_info r = v->runstate;
 
-    runq_unlock(q);
     r.time[r.state] += (u64)MAX(now() - (s_time_t)r.state_entry_time, 0);
+    runq_unlock(q);
     if (out != NULL)
         *out = r;
     return r.time[RUNSTATE_running];

@@ -41,7 +41,6 @@ struct cpu {
     struct vcpu *idle;          /* this CPU's idle vCPU (domain DOMID_IDLE) */
     char *stack;                /* base of the stack block */
     u64 tlb_stamp;              /* tlb_clock at this CPU's last whole flush (x86/tlb.c) */
-    u32 flush_request;          /* x86/tlb.c: a flush that others wait for */
 #ifdef DEBUG
     u32 lock_depth;
     struct spinlock *locks_held[16];
