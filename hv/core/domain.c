@@ -297,15 +297,9 @@ static int make_vcpu_parts(struct vcpu *v)
     int err = evtchn_vcpu_init(v);
     if (err)
         return err;
-    err = sched_vcpu_init(v);
-    if (!err) {
-        err = vcpu_timers_init(v);      /* on the CPU that the scheduler has chosen */
-        if (err)
-            sched_vcpu_destroy(v);
-    }
-    if (err)
-        evtchn_vcpu_free(v);
-    return err;
+    sched_vcpu_init(v);
+    vcpu_timers_init(v);        /* on the CPU that the scheduler has chosen */
+    return 0;
 }
 
 struct vcpu *vcpu_create(struct domain *d, unsigned id)

@@ -9,7 +9,6 @@
  * ones become the guest's and the old ones are freed. Frames in between belong to
  * nobody and are chained through struct page's `next`.
  */
-#include "arch.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "reservation.h"
@@ -36,35 +35,16 @@ static struct page *chain_pop(u32 *head)
     return pg;
 }
 
-static void free_new(struct exchange *e)
-{
-    struct page *pg;
-    while ((pg = chain_pop(&e->new)))
-        free_hv_pages(pg, e->x.out.extent_order);
-}
-
 static int alloc_new(struct exchange *e)
 {
+    u32 memf = MEMF_ZERO | extent_memf(e->x.out.mem_flags);
     for (u64 i = 0; i < e->out_per_chunk; i++) {
-        struct page *pg = alloc_hv_pages(e->x.out.extent_order,
-                                         MEMF_ZERO | extent_memf(e->x.out.mem_flags));
-        if (!pg) {
-            free_new(e);
+        struct page *pg = alloc_hv_pages(e->x.out.extent_order, memf);
+        if (!pg)
             return -ENOMEM;
-        }
         chain_push(&e->new, pg);
     }
     return 0;
-}
-
-/* A dying domain, or one that has grown meanwhile, does not get them back. */
-static void return_old(struct exchange *e)
-{
-    struct page *pg;
-    while ((pg = chain_pop(&e->old))) {
-        if (assign_pages(e->d, pg, 0))
-            free_stolen_page(pg);
-    }
 }
 
 static int take_old_frame(struct exchange *e, u64 gfn)
@@ -85,17 +65,14 @@ static int take_old_frame(struct exchange *e, u64 gfn)
 
 static int take_old(struct exchange *e, u64 first)
 {
-    for (u64 i = 0; i < e->in_per_chunk; i++) {
+    int err = 0;
+    for (u64 i = 0; i < e->in_per_chunk && !err; i++) {
         xen_pfn_t gfn;
-        int err = copy_from_handle(e->v, &gfn, e->x.in.extent_start, first + i, 1);
+        err = copy_from_handle(e->v, &gfn, e->x.in.extent_start, first + i, 1);
         for (u64 k = 0; !err && k < 1UL << e->x.in.extent_order; k++)
             err = take_old_frame(e, gfn + k);
-        if (err) {
-            return_old(e);
-            return err;
-        }
     }
-    return 0;
+    return err;
 }
 
 /* The guest's list names where each extent goes; its machine frame replaces that. */
@@ -116,29 +93,32 @@ static int give_new(struct exchange *e, u64 first)
     return fault;
 }
 
-static void free_old(struct exchange *e)
+/* What is left in the chains is freed, or goes back to the guest if it is to keep the
+ * old frames; a dying domain, or one that has grown meanwhile, does not get them back. */
+static void clean_up(struct exchange *e, bool keep_old)
 {
     struct page *pg;
+    while ((pg = chain_pop(&e->new)))
+        free_hv_pages(pg, e->x.out.extent_order);
     while ((pg = chain_pop(&e->old))) {
-        m2p_set(page_to_mfn(pg), INVALID_M2P);
-        free_stolen_page(pg);
+        if (!keep_old || assign_pages(e->d, pg, 0)) {
+            m2p_set(page_to_mfn(pg), INVALID_M2P);
+            free_stolen_page(pg);
+        }
     }
 }
 
-static int one_chunk(struct exchange *e, u64 chunk)
+static int one_chunk(struct exchange *e)
 {
+    u64 chunk = e->x.nr_exchanged / e->in_per_chunk;
     e->old = e->new = PAGE_NONE;
     int err = alloc_new(e);
-    if (err)
-        return err;
-    err = take_old(e, chunk * e->in_per_chunk);
-    if (err) {
-        free_new(e);
-        return err;
-    }
-    err = give_new(e, chunk * e->out_per_chunk);
-    free_new(e);                /* left when the domain is dying or has just grown */
-    free_old(e);
+    if (!err)
+        err = take_old(e, chunk * e->in_per_chunk);
+    bool keep_old = err;
+    if (!err)
+        err = give_new(e, chunk * e->out_per_chunk);
+    clean_up(e, keep_old);
     return err;
 }
 
@@ -152,9 +132,9 @@ static int check(struct exchange *e)
         in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
         return -EINVAL;
     }
-    bool larger = out->extent_order > in->extent_order;
-    e->in_per_chunk = larger ? 1UL << (out->extent_order - in->extent_order) : 1;
-    e->out_per_chunk = larger ? 1 : 1UL << (in->extent_order - out->extent_order);
+    u32 order = MAX(in->extent_order, out->extent_order);
+    e->in_per_chunk = 1UL << (order - in->extent_order);
+    e->out_per_chunk = 1UL << (order - out->extent_order);
     return e->x.nr_exchanged > in->nr_extents || e->x.nr_exchanged % e->in_per_chunk ? -EINVAL : 0;
 }
 
@@ -170,12 +150,11 @@ long memory_exchange(struct vcpu *v, u64 arg)
     if (!e.d)
         return err;
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
-        err = one_chunk(&e, e.x.nr_exchanged / e.in_per_chunk);
-        if (!err) {
+        err = one_chunk(&e);
+        if (!err)
             e.x.nr_exchanged += e.in_per_chunk;
-            if (e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
-                err = -ERESTART;
-        }
+        if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
+            err = -ERESTART;
     }
     domain_put(e.d);
     return arg_write_field(v, arg, &e.x, nr_exchanged) ? -EFAULT : err;

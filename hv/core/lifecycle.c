@@ -173,7 +173,6 @@ static void silence(struct domain *d)
 {
     struct vcpu *v;
     for_each_vcpu (d, v) {
-        arch_vcpu_sync(v);
         vcpu_timers_destroy(v);
     }
     arch_domain_quiesce(d);

@@ -2,22 +2,22 @@
 /*
  * Sets of numbers as sorted, disjoint, non-adjacent intervals in one array: small
  * sets, looked up on every emulated port access, changed by the control plane.
- * Each set has its own lock, LOCK_RANGES, the last one of any path; memory is got
- * before it is taken.
+ * Changes come one at a time (from domctl, under LOCK_CONTROL, or at start) and make a
+ * new array. Each set has a lock, LOCK_RANGES, the last one of any path, for the moment
+ * when it takes the old one's place, and for those who look.
  */
 #include "ranges.h"
 #include "mm.h"
-#include "spinlock.h"
 
 struct range { u64 first, last; };
 
 struct ranges {
     spinlock_t lock;
-    u32 nr, room;
+    u32 nr;
     struct range *r;
 };
 
-#define RANGES_ROOM_MAX 2048    /* intervals: a slab piece of 32 KiB */
+#define RANGES_MAX 2048         /* intervals: 32 KiB */
 
 struct ranges *ranges_create(void)
 {
@@ -35,97 +35,37 @@ void ranges_destroy(struct ranges *s)
     }
 }
 
-/* Returns with the lock held and room for one interval more, or -ENOMEM without it. */
-static int lock_with_room(struct ranges *s)
+int ranges_change(struct ranges *s, u64 first, u64 last, bool add)
 {
-    spin_lock(&s->lock);
-    while (s->nr == s->room) {
-        u32 room = s->room ? s->room * 2 : 8;
-        spin_unlock(&s->lock);
-        struct range *n = room > RANGES_ROOM_MAX ? NULL : xzalloc_array(struct range, room);
-        if (!n)
-            return -ENOMEM;
-        spin_lock(&s->lock);
-        struct range *old = n;
-        if (room > s->room) {
-            if (s->nr)
-                memcpy(n, s->r, s->nr * sizeof(*n));
-            old = s->r;
-            s->r = n;
-            s->room = room;
-        }
-        if (old) {      /* freeing takes locks that come before ours */
-            spin_unlock(&s->lock);
-            xfree(old);
-            spin_lock(&s->lock);
-        }
-    }
-    return 0;
-}
-
-/* Index of the first interval that ends at or after x. */
-static u32 find(const struct ranges *s, u64 x)
-{
-    u32 lo = 0, hi = s->nr;
-    while (lo < hi) {
-        u32 mid = (lo + hi) / 2;
-        if (s->r[mid].last < x)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-/* Replaces the intervals [from, to) by n new ones (n <= to - from + 1). */
-static void replace(struct ranges *s, u32 from, u32 to, const struct range *with, u32 n)
-{
-    if (to < s->nr)
-        memmove(&s->r[from + n], &s->r[to], (s->nr - to) * sizeof(*s->r));
-    for (u32 i = 0; i < n; i++)
-        s->r[from + i] = with[i];
-    s->nr = s->nr - (to - from) + n;
-}
-
-int ranges_add(struct ranges *s, u64 first, u64 last)
-{
+    struct range *old = s->r, x = { first, last };
     if (first > last)
         return -EINVAL;
-    int err = lock_with_room(s);
-    if (err)
-        return err;
-    /* Everything that overlaps or touches becomes one. */
-    u32 from = find(s, first ? first - 1 : 0), to = from;
-    struct range n = { first, last };
-    while (to < s->nr && (s->r[to].first <= last || s->r[to].first - 1 == last)) {
-        n.first = MIN(n.first, s->r[to].first);
-        n.last = MAX(n.last, s->r[to].last);
-        to++;
+    struct range *new = s->nr < RANGES_MAX ? xzalloc_array(struct range, s->nr + 1) : NULL;
+    if (!new)
+        return -ENOMEM;
+    /* What is added becomes one with what it touches. */
+    u64 from = add && first > 0 ? first - 1 : first, to = add && last < ~0UL ? last + 1 : last;
+    u32 n = 0, i = 0;
+    for (; i < s->nr && old[i].last < from; i++)
+        new[n++] = old[i];
+    for (; i < s->nr && old[i].first <= to; i++) {
+        x.first = MIN(x.first, old[i].first);
+        x.last = MAX(x.last, old[i].last);
     }
-    replace(s, from, to, &n, 1);
-    spin_unlock(&s->lock);
-    return 0;
-}
-
-int ranges_remove(struct ranges *s, u64 first, u64 last)
-{
-    if (first > last)
-        return -EINVAL;
-    int err = lock_with_room(s);
-    if (err)
-        return err;
-    u32 from = find(s, first), to = from, n = 0;
-    struct range rest[2];
-    while (to < s->nr && s->r[to].first <= last)
-        to++;
-    if (to > from) {
-        if (s->r[from].first < first)
-            rest[n++] = (struct range){ s->r[from].first, first - 1 };
-        if (s->r[to - 1].last > last)
-            rest[n++] = (struct range){ last + 1, s->r[to - 1].last };
-        replace(s, from, to, rest, n);
+    /* x is now all that the change concerns. */
+    if (add)
+        new[n++] = x;
+    if (!add && x.first < first)
+        new[n++] = (struct range){ x.first, first - 1 };
+    if (!add && x.last > last)
+        new[n++] = (struct range){ last + 1, x.last };
+    while (i < s->nr)
+        new[n++] = old[i++];
+    with_lock (&s->lock) {
+        s->r = new;
+        s->nr = n;
     }
-    spin_unlock(&s->lock);
+    xfree(old);
     return 0;
 }
 
@@ -133,9 +73,10 @@ bool ranges_contains(struct ranges *s, u64 first, u64 last)
 {
     if (!s || first > last)
         return false;
-    spin_lock(&s->lock);
-    u32 i = find(s, first);
-    bool in = i < s->nr && s->r[i].first <= first && s->r[i].last >= last;
-    spin_unlock(&s->lock);
+    bool in = false;
+    with_lock (&s->lock) {
+        for (u32 i = 0; i < s->nr && s->r[i].first <= first && !in; i++)
+            in = s->r[i].last >= last;
+    }
     return in;
 }

@@ -28,7 +28,7 @@
 #define WAKE_BONUS     VT(MS(3))    /* how much younger than the rest a sleeper may come back */
 #define DRIFT          VT(MS(50))   /* how far a queue may lag behind the furthest */
 #define PUSH_LAG       VT(MS(8))    /* a lag to another CPU's runner that is worth a move */
-#define BOOST          MS(1)        /* how long a sleeper that is not ahead runs before all others */
+#define BOOST          MS(1)        /* how long a sleeper not ahead runs before all others */
 #define BALANCE_PERIOD MS(10)
 
 struct runq runqs[NR_CPUS];
@@ -43,15 +43,16 @@ static s64 vclock;                  /* the furthest queue's virtual time, about 
 struct runq *runq_lock(struct vcpu *v)
 {
     for (;;) {
-        u32 cpu = READ_ONCE(v->cpu);
-        struct runq *q = &runqs[cpu];
+        struct runq *q = &runqs[READ_ONCE(v->cpu)];
 
         spin_lock(&q->lock);
-        if (likely(v->cpu == cpu))
+        if (likely(q->cpu == v->cpu))
             return q;
         spin_unlock(&q->lock);
     }
 }
+
+static inline u64 other_cpus(const struct runq *q) { return sched_online.bits & ~(1UL << q->cpu); }
 
 static inline u64 allowed_cpus(const struct vcpu *v)
 {
@@ -64,6 +65,8 @@ static inline u64 preferred_cpus(const struct vcpu *v)
 
     return soft != 0 ? soft : allowed;
 }
+
+static inline bool in(u64 set, unsigned cpu) { return (set >> cpu) & 1; }
 
 static inline struct vcpu *head_of(struct runq *q)
 {
@@ -93,22 +96,24 @@ static void charge(struct vcpu *v, s_time_t t)
     cap_charge(v->domain, ran, t);
 }
 
+/* When v, which runs, may be preempted: a turn has a shortest length. */
+static inline s_time_t turn_limit(const struct vcpu *v)
+{
+    return v->sched.started + US(READ_ONCE(sched_ratelimit_us));
+}
+
 /* Brings the runner's account and the queue's virtual time up to t. */
 static void runq_update(struct runq *q, s_time_t t)
 {
     struct vcpu *c = q->curr, *h = head_of(q);
-    s64 m = q->min;
 
     charge(c, t);
-    if (h != NULL)
-        m = h->sched.vtime;
+    s64 m = h != NULL ? h->sched.vtime : q->min;
     if (!c->is_idle && (h == NULL || c->sched.vtime - m < 0))
         m = c->sched.vtime;
-    if (m - q->min > 0) {
-        q->min = m;
-        if (m - READ_ONCE(vclock) > 0)
-            WRITE_ONCE(vclock, m);
-    }
+    q->min += MAX(m - q->min, 0);
+    if (q->min - READ_ONCE(vclock) > 0)
+        WRITE_ONCE(vclock, q->min);
 }
 
 /* Puts v where its age belongs; the young end is searched last, since newcomers
@@ -136,30 +141,19 @@ static void queue_remove(struct runq *q, struct vcpu *v)
  * and older by no more than it was where it comes from. */
 static void queue_join(struct runq *q, struct vcpu *v, s64 max_lag, s64 lead)
 {
-    if (q->nr == 0 && q->curr->is_idle && q->min - (vclock - DRIFT) < 0) {
-        q->min = vclock - DRIFT;        /* time did not stand still while the CPU idled */
-    }
-    if (v->sched.vtime - (q->min - max_lag) < 0)
-        v->sched.vtime = q->min - max_lag;
-    else if (v->sched.vtime - (q->min + MAX(lead, 0)) > 0)
-        v->sched.vtime = q->min + MAX(lead, 0);
+    if (q->nr == 0 && q->curr->is_idle)     /* time did not stand still while the CPU idled */
+        q->min += MAX(vclock - DRIFT - q->min, 0);
+    s64 ahead = MIN(v->sched.vtime - q->min, MAX(lead, 0));
+    v->sched.vtime = q->min + MAX(ahead, -max_lag);
     queue_insert(q, v);
 }
 
-/* v has slept. */
-static void wake_join(struct runq *q, struct vcpu *v, s64 lead)
-{
-    v->sched.boost = lead <= 0 ? BOOST : 0;
-    queue_join(q, v, WAKE_BONUS, lead);
-}
-
-/* q's CPU shall look at its queue again at `when` at the latest. */
+/* q's CPU shall look at its queue again at `when` at the latest. (The timer is set
+ * here only; when it goes off meanwhile, the CPU is about to look.) */
 static void runq_arm(struct runq *q, s_time_t when)
 {
-    if (q->deadline == 0 || when < q->deadline) {
-        q->deadline = when;
+    if (!timer_armed(&q->timer) || when < q->timer.expires)
         timer_set(&q->timer, when);
-    }
 }
 
 static void runq_timer(void *data)
@@ -180,22 +174,15 @@ static void call_idler(const struct vcpu *v)
 /* v has just come to q: does the CPU, or an idle one, have to act? */
 static void tickle(struct runq *q, struct vcpu *v, s_time_t t)
 {
-    struct vcpu *c = q->curr;
+    const struct vcpu *c = q->curr;
+    s_time_t when = before(v, c) ? turn_limit(c) : t + TIMESLICE;
 
-    if (c->is_idle) {
+    if (c->is_idle || t >= when)
         softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
+    else
+        runq_arm(q, when);
+    if (c->is_idle)
         return;
-    }
-    if (before(v, c)) {
-        s_time_t when = c->sched.started + US(READ_ONCE(sched_ratelimit_us));
-
-        if (t >= when)
-            softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
-        else
-            runq_arm(q, when);
-    } else {
-        runq_arm(q, t + TIMESLICE);
-    }
     /* The insertion is visible before the mask is read; an idler sets its bit
      * before it looks for work: one of the two finds the other. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -208,18 +195,15 @@ static void tickle(struct runq *q, struct vcpu *v, s_time_t t)
  * another idle one, the shortest queue; preferred ones first. */
 static unsigned choose_cpu(const struct vcpu *v)
 {
-    u64 allowed = allowed_cpus(v), preferred = preferred_cpus(v);
-    u64 idle = READ_ONCE(idle_mask);
-    unsigned best;
+    u64 allowed = allowed_cpus(v), preferred = preferred_cpus(v), idle = READ_ONCE(idle_mask);
 
     idle &= idle & preferred ? preferred : allowed;
+    u64 from = idle != 0 ? idle : preferred;
+    unsigned best = in(from, v->cpu) ? v->cpu : ffs64(from);
     if (idle != 0) {
-        best = (idle >> v->cpu) & 1 ? v->cpu : ffs64(idle);
-        /* Claimed, so that the next one woken goes elsewhere. */
-        __atomic_fetch_and(&idle_mask, ~(1UL << best), __ATOMIC_RELAXED);
+        clear_bit(best, &idle_mask);    /* claimed, so that the next one woken goes elsewhere */
         return best;
     }
-    best = (preferred >> v->cpu) & 1 ? v->cpu : ffs64(preferred);
     for (u64 m = preferred; m != 0; m &= m - 1) {
         if (READ_ONCE(runqs[ffs64(m)].nr) < READ_ONCE(runqs[best].nr))
             best = ffs64(m);
@@ -238,12 +222,10 @@ static bool settled(struct runq *q, struct vcpu *v, s_time_t t)
         if (READ_ONCE(v->is_running))
             return true;
     }
-    if (v->runstate_state != RUNSTATE_runnable)
+    if (v->runstate.state != RUNSTATE_runnable)
         runstate_change(v, RUNSTATE_runnable, t);
-    if (cap_exhausted(v->domain, t)) {
-        v->sched.parked = true;
-        cap_park(v->domain);
-    }
+    if (cap_exhausted(v->domain, t))
+        cap_park(v);
     return v->sched.parked;
 }
 
@@ -254,22 +236,20 @@ void vcpu_wake(struct vcpu *v)
 
     for (;;) {
         struct runq *q = runq_lock(v);
-        s_time_t t;
-        unsigned cpu;
+        s_time_t t = now();
 
-        t = now();
         if (settled(q, v, t)) {
             runq_unlock(q);
-            if (unlikely(moved)) {
+            if (unlikely(moved))
                 softirq_raise_on(q->cpu, SOFTIRQ_SCHED);    /* it may have been claimed in vain */
-            }
             return;
         }
         runq_update(q, t);
         lead = moved ? lead : v->sched.vtime - q->min;
-        cpu = moved && (allowed_cpus(v) >> v->cpu) & 1 ? v->cpu : choose_cpu(v);
+        unsigned cpu = moved && in(allowed_cpus(v), v->cpu) ? v->cpu : choose_cpu(v);
         if (cpu == q->cpu) {
-            wake_join(q, v, lead);
+            v->sched.boost = lead <= 0 ? BOOST : 0;
+            queue_join(q, v, WAKE_BONUS, lead);
             tickle(q, v, t);
             runq_unlock(q);
             return;
@@ -301,8 +281,11 @@ void sched_charge(struct vcpu *v)
 
 /* --- sleeping --- */
 
-static u32 sleep_state(const struct vcpu *v)
+/* The run state of v when it does not run. */
+static int rest_state(const struct vcpu *v)
 {
+    if (vcpu_runnable(v))
+        return RUNSTATE_runnable;
     return READ_ONCE(v->pause_flags) & VPF_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
@@ -310,15 +293,13 @@ void vcpu_sleep_nosync(struct vcpu *v)
 {
     struct runq *q = runq_lock(v);
 
-    if (!vcpu_runnable(v)) {
-        if (q->curr == v) {
-            softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
-        } else {
-            if (v->sched.on_queue)
-                queue_remove(q, v);
-            if (v->runstate_state == RUNSTATE_runnable)
-                runstate_change(v, sleep_state(v), now());
-        }
+    if (!vcpu_runnable(v) && q->curr == v) {
+        softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
+    } else if (!vcpu_runnable(v)) {
+        if (v->sched.on_queue)
+            queue_remove(q, v);
+        if (v->runstate.state == RUNSTATE_runnable)
+            runstate_change(v, rest_state(v), now());
     }
     runq_unlock(q);
 }
@@ -331,7 +312,6 @@ void vcpu_sleep_sync(struct vcpu *v)
         arch_spin_poll();
         arch_irq_window();      /* v's CPU may wait in arch_call_cpus for this one */
     }
-    arch_vcpu_sync(v);
 }
 
 void vcpu_block(struct vcpu *v)
@@ -353,48 +333,34 @@ void vcpu_yield(struct vcpu *v)
 
 /* --- choosing what runs --- */
 
-/* The youngest in q whose domain has time left; others met are parked. */
-static struct vcpu *next_in_queue(struct runq *q, s_time_t t)
-{
-    struct vcpu *v;
-
-    while ((v = head_of(q)) != NULL && cap_exhausted(v->domain, t)) {
-        queue_remove(q, v);
-        v->sched.parked = true;
-        cap_park(v->domain);
-    }
-    return v;
-}
-
 /* May v, waiting in another CPU's locked queue, come to `cpu` now? */
 static bool may_come(const struct vcpu *v, unsigned cpu, s_time_t t)
 {
-    return (allowed_cpus(v) >> cpu) & 1 && !v->is_running && !cap_exhausted(v->domain, t);
+    return in(allowed_cpus(v), cpu) && !v->is_running && !cap_exhausted(v->domain, t);
 }
 
-/* Takes a vCPU out of o (locked) for q (locked): the youngest that prefers q's CPU,
- * else the youngest that may run there. */
-static struct vcpu *take_from(struct runq *o, struct runq *q, s_time_t t)
+/* Moves a waiting vCPU between two locked queues. To an idle CPU: the youngest that
+ * prefers it, else the youngest that may run there; else one that likes to be there and
+ * is well behind whom that CPU runs. */
+static struct vcpu *transfer(struct runq *from, struct runq *to, bool idle, s_time_t t)
 {
-    struct vcpu *found = NULL;
-    struct list *p;
+    struct vcpu *v, *found = NULL;
 
-    list_for_each (p, &o->queue) {
-        struct vcpu *v = list_entry(p, struct vcpu, sched.queue);
+    for_each_waiting (v, from) {
+        bool likes = in(preferred_cpus(v), to->cpu);
+        bool good = idle ? likes || found == NULL
+                         : likes && to->curr->sched.vtime - v->sched.vtime > PUSH_LAG;
 
-        if (may_come(v, q->cpu, t)) {
-            bool likes = (preferred_cpus(v) >> q->cpu) & 1;
-
-            if (likes || found == NULL)
-                found = v;
+        if (good && may_come(v, to->cpu, t)) {
+            found = v;
             if (likes)
                 break;
         }
     }
     if (found != NULL) {
-        queue_remove(o, found);
-        WRITE_ONCE(found->cpu, q->cpu);
-        queue_join(q, found, DRIFT, found->sched.vtime - o->min);
+        queue_remove(from, found);
+        WRITE_ONCE(found->cpu, to->cpu);
+        queue_join(to, found, DRIFT, found->sched.vtime - from->min);
     }
     return found;
 }
@@ -403,144 +369,105 @@ static struct vcpu *take_from(struct runq *o, struct runq *q, s_time_t t)
  * is taken at this moment hides is pushed here by its owner sooner or later. */
 static struct vcpu *steal(struct runq *q, s_time_t t)
 {
-    u64 left = sched_online.bits & ~(1UL << q->cpu);
+    struct vcpu *v = NULL;
 
-    while (left != 0) {
-        struct vcpu *v = NULL;
-        struct runq *o = NULL;
+    for (u64 left = other_cpus(q); left != 0 && v == NULL;) {
+        struct runq *o = &runqs[ffs64(left)];
+        unsigned tries = 4;
 
         for (u64 m = left; m != 0; m &= m - 1) {
-            struct runq *i = &runqs[ffs64(m)];
-
-            if (READ_ONCE(i->nr) > (o != NULL ? READ_ONCE(o->nr) : 0))
-                o = i;
+            if (READ_ONCE(runqs[ffs64(m)].nr) > READ_ONCE(o->nr))
+                o = &runqs[ffs64(m)];
         }
-        if (o == NULL)
+        if (READ_ONCE(o->nr) == 0)
             break;
         left &= ~(1UL << o->cpu);
-        for (unsigned i = 0; i < 4 && v == NULL; i++) {
-            if (spin_trylock(&o->lock)) {
-                v = take_from(o, q, t);
-                spin_unlock(&o->lock);
-                break;
-            }
+        while (!spin_trylock(&o->lock) && --tries != 0)
             arch_spin_poll();
+        if (tries != 0) {
+            v = transfer(o, q, true, t);
+            spin_unlock(&o->lock);
         }
-        if (v != NULL)
-            return v;
     }
-    return NULL;
+    return v;
 }
 
-/* Gives the CPU that is furthest ahead of our waiting vCPUs one of them. */
+/* Looks for a CPU that is ahead of our waiting vCPUs, to give it one of them. */
 static void balance_push(struct runq *q, s_time_t t)
 {
     s64 shift = vclock - DRIFT - q->min;
-    struct list *p;
+    struct vcpu *v;
 
     q->next_balance = t + BALANCE_PERIOD;
     if (shift > 0) {
         /* Vain lag (of pinned vCPUs, say) is forgotten, for all here alike. */
         q->min += shift;
-        list_for_each (p, &q->queue) {
-            list_entry(p, struct vcpu, sched.queue)->sched.vtime += shift;
+        q->curr->sched.vtime += shift;
+        for_each_waiting (v, q) {
+            v->sched.vtime += shift;
         }
-        if (!q->curr->is_idle)
-            q->curr->sched.vtime += shift;
     }
-    for (u64 m = sched_online.bits & ~(1UL << q->cpu); m != 0; m &= m - 1) {
+    v = NULL;
+    for (u64 m = other_cpus(q); m != 0 && v == NULL; m &= m - 1) {
         struct runq *o = &runqs[ffs64(m)];
 
         if (!spin_trylock(&o->lock))
             continue;
         runq_update(o, t);
-        list_for_each (p, &q->queue) {
-            struct vcpu *v = list_entry(p, struct vcpu, sched.queue);
-            bool idle = o->curr->is_idle && o->nr == 0;
-
-            if (may_come(v, o->cpu, t) &&
-                (idle || ((preferred_cpus(v) >> o->cpu & 1) && !o->curr->is_idle &&
-                          o->curr->sched.vtime - v->sched.vtime > PUSH_LAG))) {
-                queue_remove(q, v);
-                WRITE_ONCE(v->cpu, o->cpu);
-                queue_join(o, v, DRIFT, v->sched.vtime - q->min);
-                tickle(o, v, t);
-                spin_unlock(&o->lock);
-                return;
-            }
-        }
+        if (!o->curr->is_idle || o->nr == 0)
+            v = transfer(q, o, o->curr->is_idle, t);
+        if (v != NULL)
+            tickle(o, v, t);
         spin_unlock(&o->lock);
     }
 }
 
-static void account_idle(struct runq *q, const struct vcpu *next, s_time_t t)
-{
-    struct cpu *c = &cpus[q->cpu];
-
-    if (next->is_idle) {
-        c->idle_since = MAX(t, 1);
-    } else if (c->idle_since != 0) {
-        c->idle_ns += (u64)MAX(t - c->idle_since, 0);
-        c->idle_since = 0;
-    }
-}
-
-/* Whom to run after prev. `stay`: prev could go on. Takes it out of the queue. */
+/* Whom to run after prev. `stay`: prev could go on. Takes it out of the queue; others met
+ * whose domain has no time left are parked. */
 static struct vcpu *pick(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
 {
-    struct vcpu *next = next_in_queue(q, t);
-    u64 bit = 1UL << q->cpu;
+    struct vcpu *next;
 
-    if (stay) {
-        if (next == NULL)
-            return prev;
-        if (prev->sched.yielded) {
-            prev->sched.vtime = MAX(prev->sched.vtime - next->sched.vtime, 0) + next->sched.vtime;
-            prev->sched.boost = 0;
-        } else if (!before(next, prev) ||
-                   t - prev->sched.started < US(READ_ONCE(sched_ratelimit_us))) {
-            return prev;
-        }
+    while ((next = head_of(q)) != NULL && cap_exhausted(next->domain, t)) {
+        queue_remove(q, next);
+        cap_park(next);
+    }
+    if (stay && next != NULL && prev->sched.yielded) {
+        prev->sched.vtime += MAX(next->sched.vtime - prev->sched.vtime, 0);
+        prev->sched.boost = 0;
+    } else if (stay && (next == NULL || !before(next, prev) || t < turn_limit(prev))) {
+        return prev;
     }
     if (next == NULL) {
-        __atomic_fetch_or(&idle_mask, bit, __ATOMIC_SEQ_CST);
+        set_bit(q->cpu, &idle_mask);
         next = steal(q, t);
         if (next == NULL)
             return cpus[q->cpu].idle;
     }
     queue_remove(q, next);
-    if (READ_ONCE(idle_mask) & bit)
-        __atomic_fetch_and(&idle_mask, ~bit, __ATOMIC_RELAXED);
+    if (test_bit(q->cpu, &idle_mask))
+        clear_bit(q->cpu, &idle_mask);
     return next;
 }
 
-/* prev is left: what becomes of it. True: it waits in this CPU's queue. */
-static bool leave(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
+/* prev is left: what becomes of it. */
+static void leave(struct runq *q, struct vcpu *prev, bool stay, s_time_t t)
 {
-    if (prev->is_idle)
-        return false;
-    if (!vcpu_runnable(prev)) {
-        runstate_change(prev, sleep_state(prev), t);
-        return false;
-    }
-    runstate_change(prev, RUNSTATE_runnable, t);
-    if (stay) {
+    int state = rest_state(prev);
+
+    runstate_change(prev, state, t);
+    if (prev->is_idle || state != RUNSTATE_runnable)
+        return;
+    if (stay)
         queue_insert(q, prev);
-        return true;
-    }
-    if (cap_exhausted(prev->domain, t)) {
-        prev->sched.parked = true;
-        cap_park(prev->domain);
-    } else {
-        prev->sched.place = true;       /* it may not run here any more */
-    }
-    return false;
+    else
+        prev->sched.place = true;       /* it may not run here any more, or its cap is used up */
 }
 
 /* Arms the timer for what ends next's turn, and offers who waits to idle CPUs. */
 static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
 {
-    s_time_t when = 0;
+    s_time_t when = INT64_MAX;
 
     if (next->is_idle)
         return;
@@ -548,33 +475,27 @@ static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
         struct vcpu *h = head_of(q);
 
         when = t + (next->sched.boost > 0 ? next->sched.boost : TIMESLICE);
-        if (!h->is_running) {           /* else switch_to() does it */
+        if (!h->is_running)             /* else switch_to() does it */
             call_idler(h);
-        }
-        if (before(h, next)) {          /* held back by the rate limit only */
-            when = MIN(when, next->sched.started + US(READ_ONCE(sched_ratelimit_us)));
-        }
+        if (before(h, next))            /* held back by the rate limit only */
+            when = MIN(when, turn_limit(next));
     }
-    if (next->domain->cap != 0) {
-        s_time_t end = t + cap_slice(next->domain, t);
-
-        when = when == 0 ? end : MIN(when, end);
-    }
-    if (when != 0)
+    if (next->domain->cap != 0)
+        when = MIN(when, t + cap_slice(next->domain, t));
+    if (when != INT64_MAX)
         runq_arm(q, when);
 }
 
 /* The part of a switch that needs no lock. */
-static void switch_to(struct runq *q, struct vcpu *prev, struct vcpu *next, bool queued)
+static void switch_to(struct runq *q, struct vcpu *prev, struct vcpu *next)
 {
-    if (prev->runstate_guest != 0 && prev->runstate_state == RUNSTATE_runnable) {
+    if (prev->runstate_guest != 0 && prev->runstate.state == RUNSTATE_runnable)
         vcpu_runstate_to_guest(prev);   /* so that its siblings see that it was preempted */
-    }
     arch_context_switch(prev, next);
     (void)__atomic_exchange_n(&prev->is_running, false, __ATOMIC_SEQ_CST);
     if (READ_ONCE(prev->sched.place))
         vcpu_wake(prev);
-    else if (queued)
+    else if (READ_ONCE(prev->sched.on_queue))
         call_idler(prev);
     __atomic_store_n(&q->leaving, NULL, __ATOMIC_RELEASE);
     if (next->runstate_guest != 0)
@@ -585,47 +506,55 @@ static void switch_to(struct runq *q, struct vcpu *prev, struct vcpu *next, bool
 static void schedule(void)
 {
     struct runq *q = &runqs[cpu_id()];
-    struct vcpu *prev = current_vcpu(), *next;
+    struct vcpu *prev = current_vcpu();
     s_time_t t = now();
-    bool stay, queued = false;
 
     spin_lock(&q->lock);
-    if (q->deadline != 0 && t >= q->deadline)
-        q->deadline = 0;
     runq_update(q, t);
-    stay = !prev->is_idle && vcpu_runnable(prev) && (allowed_cpus(prev) >> q->cpu & 1) &&
-           !cap_exhausted(prev->domain, t);
+    bool stay = !prev->is_idle && vcpu_runnable(prev) && in(allowed_cpus(prev), q->cpu) &&
+                !cap_exhausted(prev->domain, t);
     /* Before the choice: those who wait now have all left their CPUs. */
-    if (q->nr + stay > 1 && t >= q->next_balance && sched_online.bits & (sched_online.bits - 1))
+    if (q->nr + stay > 1 && t >= q->next_balance && other_cpus(q) != 0)
         balance_push(q, t);
-    next = pick(q, prev, stay, t);
+    struct vcpu *next = pick(q, prev, stay, t);
     prev->sched.yielded = false;
     if (next != prev) {
-        queued = leave(q, prev, stay, t);
+        leave(q, prev, stay, t);
         runstate_change(next, RUNSTATE_running, t);
         next->sched.started = next->sched.charged = t;
         WRITE_ONCE(next->is_running, true);
         q->curr = next;
         q->leaving = prev;
-        account_idle(q, next, t);
     }
     limit_turn(q, next, t);
     spin_unlock(&q->lock);
     if (next != prev)
-        switch_to(q, prev, next, queued);
+        switch_to(q, prev, next);
 }
 
 /* --- affinity --- */
 
+/* The affinity of v in q (locked, let go here) is another: a place in a queue is chosen
+ * anew, and a CPU that v may not use any more is left. */
+static void affinity_changed(struct runq *q, struct vcpu *v)
+{
+    bool move = v->sched.on_queue;
+
+    if (move)
+        queue_remove(q, v);
+    else if (q->curr == v && !in(allowed_cpus(v), q->cpu))
+        softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
+    runq_unlock(q);
+    if (move)
+        vcpu_wake(v);
+}
+
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
-    struct runq *q;
-    bool move = false;
-
     if (hard != NULL && (hard->bits & sched_online.bits) == 0)
         return -EINVAL;
-    q = runq_lock(v);
-    if (hard != NULL && v->sched.pinned) {
+    struct runq *q = runq_lock(v);
+    if (hard != NULL && v->sched.unpinned.bits != 0) {
         runq_unlock(q);
         return -EBUSY;
     }
@@ -633,69 +562,50 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
         v->hard_affinity = *hard;
     if (soft != NULL)
         v->soft_affinity = *soft;
-    if (v->sched.on_queue) {            /* all CPUs may have changed for it: placed anew */
-        queue_remove(q, v);
-        move = true;
-    } else if (q->curr == v && !(allowed_cpus(v) >> q->cpu & 1)) {
-        softirq_raise_on(q->cpu, SOFTIRQ_SCHED);
-    }
-    runq_unlock(q);
-    if (move)
-        vcpu_wake(v);
+    affinity_changed(q, v);
     return 0;
 }
 
 int vcpu_pin_override(struct vcpu *v, int cpu)
 {
-    cpumask_t mask;
-    bool pinned = v->sched.pinned;
+    bool pin = cpu >= 0;
 
-    if (cpu < 0) {
-        if (!pinned)
-            return -EINVAL;
-        mask = v->sched.saved_affinity;
-    } else {
-        if (pinned)
-            return -EBUSY;
-        if (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu))
-            return -EINVAL;
-        mask.bits = 1UL << cpu;
-        v->sched.saved_affinity = v->hard_affinity;
+    if (pin && (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu)))
+        return -EINVAL;
+    struct runq *q = runq_lock(v);
+    if (pin == (v->sched.unpinned.bits != 0)) {
+        runq_unlock(q);
+        return pin ? -EBUSY : -EINVAL;
     }
-    v->sched.pinned = false;
-    vcpu_set_affinity(v, &mask, NULL);
-    v->sched.pinned = cpu >= 0;
+    if (pin) {
+        v->sched.unpinned = v->hard_affinity;
+        v->hard_affinity.bits = 1UL << cpu;
+    } else {
+        v->hard_affinity = v->sched.unpinned;
+        v->sched.unpinned.bits = 0;
+    }
+    affinity_changed(q, v);
     return 0;
 }
 
 /* --- life --- */
 
-int sched_vcpu_init(struct vcpu *v)
+void sched_vcpu_init(struct vcpu *v)
 {
-    /* The first idle vCPU comes before any CPU is online. */
-    u64 m = sched_online.bits ? sched_online.bits : 1;
-    unsigned n = v->id % hweight64(m);
+    u64 m = sched_online.bits;
 
-    while (n-- != 0)
+    for (unsigned n = v->id % hweight64(m); n != 0; n--)
         m &= m - 1;
     v->cpu = ffs64(m);
-    if (v->domain->weight == 0)
-        v->domain->weight = WEIGHT_DEFAULT;
     v->hard_affinity.bits = v->soft_affinity.bits = ~0UL;
-    list_init(&v->sched.queue);
     v->sched.vtime = vclock - DRIFT;
-    v->runstate_state = RUNSTATE_offline;
-    v->runstate_entry = now();
-    return 0;
+    v->runstate.state = RUNSTATE_offline;
+    v->runstate.state_entry_time = (u64)now();
 }
 
 void sched_vcpu_destroy(struct vcpu *v)
 {
-    struct runq *q = runq_lock(v);
-
-    if (v->sched.on_queue)
-        queue_remove(q, v);
-    runq_unlock(q);
+    BUG_ON(v->sched.on_queue);
     for (unsigned i = 0; i < NR_CPUS; i++) {
         while (__atomic_load_n(&runqs[i].leaving, __ATOMIC_ACQUIRE) == v)
             arch_spin_poll();
@@ -712,25 +622,19 @@ void sched_cpu_init(unsigned cpu)
     v->domain = domain_idle;
     v->id = v->cpu = cpu;
     v->initialised = v->is_running = v->is_idle = true;
-    v->hard_affinity.bits = v->soft_affinity.bits = 1UL << cpu;
-    list_init(&v->sched.queue);
-    v->runstate_state = RUNSTATE_running;
-    v->runstate_entry = now();
+    v->runstate.state = RUNSTATE_running;
+    v->runstate.state_entry_time = (u64)now();
     timer_init(&q->timer, runq_timer, NULL, cpu);
     q->curr = v;
-    cpus[cpu].idle = v;
-    cpus[cpu].idle_since = MAX(v->runstate_entry, 1);
-    if (cpu == cpu_id())
-        cpu_top()->curr = v;
-    __atomic_fetch_or(&idle_mask, 1UL << cpu, __ATOMIC_SEQ_CST);
-    __atomic_fetch_or(&sched_online.bits, 1UL << cpu, __ATOMIC_SEQ_CST);
+    cpus[cpu].idle = cpu_top()->curr = v;
+    set_bit(cpu, &idle_mask);
+    set_bit(cpu, &sched_online.bits);
 }
 
 void sched_init(void)
 {
     for (unsigned i = 0; i < NR_CPUS; i++) {
-        runqs[i] = (struct runq){ .cpu = i };
-        spin_lock_init(&runqs[i].lock, LOCK_SCHED);
+        runqs[i] = (struct runq){ .cpu = i, .lock = SPINLOCK_INIT(LOCK_SCHED) };
         list_init(&runqs[i].queue);
     }
     softirq_register(SOFTIRQ_SCHED, schedule);

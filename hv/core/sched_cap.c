@@ -18,12 +18,11 @@
 void cap_charge(struct domain *d, s_time_t ran, s_time_t t)
 {
     u32 cap = READ_ONCE(d->cap);
-    s_time_t old, base, full;
 
     if (likely(cap == 0))
         return;
-    full = t - ran - CAP_BURST; /* no more than a burst can have been saved */
-    old = __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED);
+    s_time_t full = t - ran - CAP_BURST;    /* no more than a burst can have been saved */
+    s_time_t base, old = __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED);
     do {
         base = MAX(old, full);
     } while (!__atomic_compare_exchange_n(&d->cap_used, &old, base + ran * 100 / (s_time_t)cap,
@@ -33,17 +32,16 @@ void cap_charge(struct domain *d, s_time_t ran, s_time_t t)
 s_time_t cap_slice(const struct domain *d, s_time_t t)
 {
     s_time_t saved = t - __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED);
-    u32 cap = READ_ONCE(d->cap);
 
-    if (cap == 0)
-        return MS(1000);
-    saved = MIN(saved, CAP_BURST);
-    return MAX(saved * (s_time_t)cap / 100, CAP_QUANTUM);
+    return MAX(MIN(saved, CAP_BURST) * (s_time_t)READ_ONCE(d->cap) / 100, CAP_QUANTUM);
 }
 
-void cap_park(struct domain *d)
+void cap_park(struct vcpu *v)
 {
-    timer_set(&d->cap_timer, __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED) + CAP_BURST);
+    s_time_t spent = __atomic_load_n(&v->domain->cap_used, __ATOMIC_RELAXED);
+
+    v->sched.parked = true;
+    timer_set(&v->domain->cap_timer, spent + CAP_BURST);
 }
 
 void cap_unpark(void *data)
@@ -53,12 +51,10 @@ void cap_unpark(void *data)
 
     for_each_vcpu (d, v) {
         struct runq *q = runq_lock(v);
-        bool was = v->sched.parked;
 
         v->sched.parked = false;
         runq_unlock(q);
-        if (was)
-            vcpu_wake(v);
+        vcpu_wake(v);
     }
 }
 
@@ -68,52 +64,47 @@ long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op)
 
     if (op->sched_id != XEN_SCHEDULER_CREDIT2)
         return -EINVAL;
-    switch (op->cmd) {
-    case XEN_DOMCTL_SCHEDOP_putinfo:
-        for_each_vcpu (d, v) {
-            sched_charge(v);
-        }
-        if (op->u.credit2.weight != 0)
-            WRITE_ONCE(d->weight, op->u.credit2.weight);
-        if (op->u.credit2.cap != CAP_NO_CHANGE && op->u.credit2.cap != d->cap) {
-            /* Old debts are forgiven: the new rate holds from now on. */
-            __atomic_store_n(&d->cap_used, now(), __ATOMIC_RELAXED);
-            WRITE_ONCE(d->cap, op->u.credit2.cap);
-            cap_unpark(d);
-            for_each_vcpu (d, v) {      /* a CPU with one vCPU has no timer set: it must now */
-                if (READ_ONCE(v->is_running))
-                    softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_SCHED);
-            }
-        }
-        return 0;
-    case XEN_DOMCTL_SCHEDOP_getinfo:
+    if (op->cmd == XEN_DOMCTL_SCHEDOP_getinfo) {
         op->u.credit2.weight = (u16)d->weight;
         op->u.credit2.cap = (u16)d->cap;
         return 0;
-    default:
-        return -EINVAL;
     }
+    if (op->cmd != XEN_DOMCTL_SCHEDOP_putinfo)
+        return -EINVAL;
+    for_each_vcpu (d, v) {
+        sched_charge(v);
+    }
+    if (op->u.credit2.weight != 0)
+        WRITE_ONCE(d->weight, op->u.credit2.weight);
+    if (op->u.credit2.cap != CAP_NO_CHANGE && op->u.credit2.cap != d->cap) {
+        /* Old debts are forgiven: the new rate holds from now on. */
+        __atomic_store_n(&d->cap_used, now(), __ATOMIC_RELAXED);
+        WRITE_ONCE(d->cap, op->u.credit2.cap);
+        cap_unpark(d);
+        for_each_vcpu (d, v) {          /* a CPU with one vCPU has no timer set: it must now */
+            if (READ_ONCE(v->is_running))
+                softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_SCHED);
+        }
+    }
+    return 0;
 }
 
 long sched_adjust_global(struct xen_sysctl_scheduler_op *op)
 {
-    u32 us;
+    u32 us = op->u.sched_credit2.ratelimit_us;
 
     if (op->sched_id != XEN_SCHEDULER_CREDIT2)
         return -EINVAL;
     if (op->cpupool_id != 0)
         return -ESRCH;
-    switch (op->cmd) {
-    case XEN_SYSCTL_SCHEDOP_putinfo:
-        us = op->u.sched_credit2.ratelimit_us;
-        if (us != 0 && (us < XEN_SYSCTL_SCHED_RATELIMIT_MIN || us > XEN_SYSCTL_SCHED_RATELIMIT_MAX))
-            return -EINVAL;
-        WRITE_ONCE(sched_ratelimit_us, us);
-        return 0;
-    case XEN_SYSCTL_SCHEDOP_getinfo:
+    if (op->cmd == XEN_SYSCTL_SCHEDOP_getinfo) {
         op->u.sched_credit2.ratelimit_us = sched_ratelimit_us;
         return 0;
-    default:
+    }
+    if (op->cmd != XEN_SYSCTL_SCHEDOP_putinfo ||
+        (us != 0 && (us < XEN_SYSCTL_SCHED_RATELIMIT_MIN || us > XEN_SYSCTL_SCHED_RATELIMIT_MAX))) {
         return -EINVAL;
     }
+    WRITE_ONCE(sched_ratelimit_us, us);
+    return 0;
 }

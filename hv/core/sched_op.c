@@ -14,38 +14,16 @@
 
 /* --- poll --- */
 
-/* The other side of a race makes a port pending, then asks for pollers; this one
- * says that it polls, then asks for pending ports. Blocked comes first: a waker that
- * clears our bit afterwards also finds us blocked. */
-static void poll_begin(struct vcpu *v, u32 port)
-{
-    WRITE_ONCE(v->poll_port, port);
-    __atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
-    WRITE_ONCE(v->polling, true);
-    set_bit(v->id, v->domain->poll_mask);
-}
-
-static void poll_end(struct vcpu *v)
-{
-    clear_bit(v->id, v->domain->poll_mask);
-    WRITE_ONCE(v->polling, false);
-    __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
-}
-
 void sched_poll_wake(struct domain *d, u32 port)
 {
     struct vcpu *v;
 
     for_each_vcpu (d, v) {
-        u32 only;
-
         if (!test_bit(v->id, d->poll_mask))
             continue;
-        only = READ_ONCE(v->poll_port);
-        if ((only == 0 || only == port) && test_and_clear_bit(v->id, d->poll_mask)) {
-            WRITE_ONCE(v->polling, false);
+        u32 only = READ_ONCE(v->poll_port);
+        if ((only == 0 || only == port) && test_and_clear_bit(v->id, d->poll_mask))
             vcpu_unblock(v);
-        }
     }
 }
 
@@ -62,11 +40,17 @@ static long poll(struct vcpu *v, u64 addr)
     if (p.nr_ports != 0 && copy_from_handle(v, ports, p.ports, 0, p.nr_ports))
         return -EFAULT;
     timer_stop(&v->poll);
-    poll_begin(v, p.nr_ports == 1 ? ports[0] : 0);
+    /* The other side of a race makes a port pending, then asks for pollers; this one
+     * says that it polls, then asks for pending ports. Blocked comes first: a waker that
+     * clears our bit afterwards also finds us blocked. */
+    WRITE_ONCE(v->poll_port, p.nr_ports == 1 ? ports[0] : 0);
+    __atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
+    set_bit(v->id, v->domain->poll_mask);
     for (unsigned i = 0; i < p.nr_ports && rc == 0; i++)
         rc = evtchn_is_pending(v->domain, ports[i]);
     if (rc != 0 || vcpu_upcall_waiting(v)) {
-        poll_end(v);
+        clear_bit(v->id, v->domain->poll_mask);
+        __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
         return rc < 0 ? rc : 0;
     }
     if (p.timeout != 0)
@@ -77,32 +61,24 @@ static long poll(struct vcpu *v, u64 addr)
 
 /* --- shutdown --- */
 
-static long shutdown(struct vcpu *v, u64 addr)
+static long shutdown(struct vcpu *v, unsigned long cmd, u64 addr)
 {
     struct sched_shutdown s;
 
     if (arg_read(v, &s, addr))
         return -EFAULT;
-    domain_shutdown(v->domain, (u8)s.reason);
-    return 0;
-}
-
-static long shutdown_code(struct vcpu *v, u64 addr)
-{
-    struct sched_shutdown s;
-
-    if (arg_read(v, &s, addr))
-        return -EFAULT;
-    if (s.reason > SHUTDOWN_MAX)
+    if (cmd == SCHEDOP_shutdown)
+        domain_shutdown(v->domain, (u8)s.reason);
+    else if (s.reason <= SHUTDOWN_MAX)
+        WRITE_ONCE(v->domain->shutdown_latched, (u8)(s.reason + 1));
+    else
         return -EINVAL;
-    WRITE_ONCE(v->domain->shutdown_latched, (u8)(s.reason + 1));
     return 0;
 }
 
 static long remote_shutdown(struct vcpu *v, u64 addr)
 {
     struct sched_remote_shutdown s;
-    struct domain *d;
 
     if (arg_read(v, &s, addr))
         return -EFAULT;
@@ -110,7 +86,7 @@ static long remote_shutdown(struct vcpu *v, u64 addr)
         (!domain_has(v->domain, RIGHT_CONTROL) && v->domain->target != s.domain_id)) {
         return -EPERM;
     }
-    d = domain_get(s.domain_id);
+    struct domain *d = domain_get(s.domain_id);
     if (d == NULL)
         return -ESRCH;
     domain_shutdown(d, (u8)s.reason);
@@ -124,7 +100,6 @@ static long watchdog(struct vcpu *v, u64 addr)
 {
     struct domain *d = v->domain;
     struct sched_watchdog w;
-    unsigned i;
     long rc = 0;
 
     if (arg_read(v, &w, addr))
@@ -132,21 +107,20 @@ static long watchdog(struct vcpu *v, u64 addr)
     if (w.id > ARRAY_SIZE(d->watchdog) || (w.id == 0 && w.timeout == 0))
         return -EINVAL;
     with_lock (&d->lock) {
-        if (w.id == 0) {
-            for (i = 0; i < ARRAY_SIZE(d->watchdog) && (d->watchdog_used >> i) & 1; i++) {
-            }
-            rc = i < ARRAY_SIZE(d->watchdog) ? (long)i + 1 : -ENOSPC;
-        } else {
-            i = (unsigned)index_nospec(w.id - 1, ARRAY_SIZE(d->watchdog));
-            rc = (d->watchdog_used >> i) & 1 ? 0 : -EINVAL;
-        }
-        if (rc >= 0 && w.timeout == 0) {
-            d->watchdog_used &= (u8)~(1u << i);
-            timer_stop(&d->watchdog[i]);
-        } else if (rc >= 0) {
+        unsigned i = w.id == 0 ? ffs64(~(u64)d->watchdog_used) : w.id - 1;
+        if (i >= ARRAY_SIZE(d->watchdog))
+            return -ENOSPC;
+        i = (unsigned)index_nospec(i, ARRAY_SIZE(d->watchdog));
+        if (w.id != 0 && !((d->watchdog_used >> i) & 1))
+            return -EINVAL;
+        if (w.timeout != 0) {
             d->watchdog_used |= (u8)(1u << i);
             timer_set(&d->watchdog[i], now() + (s_time_t)w.timeout * 1000000000);
+        } else {
+            d->watchdog_used &= (u8)~(1u << i);
+            timer_stop(&d->watchdog[i]);
         }
+        rc = w.id == 0 ? i + 1 : 0;
     }
     return rc;
 }
@@ -175,13 +149,12 @@ long do_sched_op(struct vcpu *v, unsigned long *a)
         vcpu_block(v);
         return 0;
     case SCHEDOP_shutdown:
-        return shutdown(v, a[1]);
+    case SCHEDOP_shutdown_code:
+        return shutdown(v, a[0], a[1]);
     case SCHEDOP_poll:
         return poll(v, a[1]);
     case SCHEDOP_remote_shutdown:
         return remote_shutdown(v, a[1]);
-    case SCHEDOP_shutdown_code:
-        return shutdown_code(v, a[1]);
     case SCHEDOP_watchdog:
         return watchdog(v, a[1]);
     case SCHEDOP_pin_override:

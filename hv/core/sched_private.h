@@ -19,36 +19,42 @@
 
 /* A CPU's run queue. */
 struct runq {
-    spinlock_t lock;            /* LOCK_SCHED; also guards sched, runstate of vCPUs whose `cpu` this is */
+    spinlock_t lock;            /* LOCK_SCHED; guards sched, runstate of vCPUs with this `cpu` too */
     u32 cpu;
     u32 nr;                     /* vCPUs in `queue` */
-    struct list queue;          /* runnable and waiting, by vtime */
+    struct list queue;          /* runnable and waiting, the youngest first */
     struct vcpu *curr;          /* whom the CPU runs, or is about to switch to */
     struct vcpu *leaving;       /* still looked at by this CPU's switch: must not be freed */
     s64 min;                    /* virtual time that all here have reached; never goes back */
-    s_time_t deadline;          /* when `timer` will make it schedule; 0: not set */
     s_time_t next_balance;
-    struct timer timer;
+    struct timer timer;         /* makes the CPU schedule; set under `lock` */
 } ALIGNED(64);
 
 extern struct runq runqs[NR_CPUS];
 extern cpumask_t sched_online;
 extern u32 sched_ratelimit_us;
 
+/* Runs body for each vCPU v that waits in q (locked); to take v out, leave the loop. */
+#define for_each_waiting(v, q)                                                    \
+    for (struct list *p_ = (q)->queue.next;                                       \
+         p_ != &(q)->queue && ((v) = list_entry(p_, struct vcpu, sched.queue)) != NULL; \
+         p_ = p_->next)
+
 /* Locks the queue that guards v. */
 struct runq *runq_lock(struct vcpu *v);
+static inline void runq_unlock(struct runq *q) { spin_unlock(&q->lock); }
 /* Accounts for the time up to now if v runs: before its weight or cap changes. */
 void sched_charge(struct vcpu *v);
-static inline void runq_unlock(struct runq *q) { spin_unlock(&q->lock); }
 
 /* v enters a state (RUNSTATE_*) at time t; its queue's lock is held. */
-static inline void runstate_change(struct vcpu *v, u32 state, s_time_t t)
+static inline void runstate_change(struct vcpu *v, int state, s_time_t t)
 {
-    if (t > v->runstate_entry) {        /* clocks of two CPUs may differ a little */
-        v->runstate_time[v->runstate_state] += (u64)(t - v->runstate_entry);
-        v->runstate_entry = t;
-    }
-    v->runstate_state = state;
+    struct vcpu_runstate_info *r = &v->runstate;
+
+    r->time[r->state] += (u64)MAX(t - (s_time_t)r->state_entry_time, 0);
+    /* Clocks of two CPUs may differ a little. */
+    r->state_entry_time = MAX((u64)t, r->state_entry_time);
+    r->state = state;
 }
 
 /* --- core/sched_cap.c --- */
@@ -61,8 +67,8 @@ static inline bool cap_exhausted(const struct domain *d, s_time_t t)
 }
 /* How long a vCPU of d may run from t before the cap has to be looked at again. */
 s_time_t cap_slice(const struct domain *d, s_time_t t);
-/* Has the parked vCPUs of d woken when there is time again. */
-void cap_park(struct domain *d);
+/* v waits, in no queue, until its domain has time again; its queue's lock is held. */
+void cap_park(struct vcpu *v);
 void cap_unpark(void *d);       /* timer function: wakes all parked vCPUs of d */
 
 #endif

@@ -5,7 +5,6 @@
  * page, as no piece of a slab does). Slabs with a free piece stand in their size's
  * list; slab_lock guards lists and headers. An empty slab goes back to the heap.
  */
-#include "arch.h"
 #include "mm.h"
 
 #define SIZE_MAX_SMALL 1008
@@ -25,24 +24,9 @@ static spinlock_t slab_lock = SPINLOCK_INIT(LOCK_SLAB);
 
 _Static_assert(sizeof(struct slab) == 32, "pieces start at 32, aligned to 16");
 
-static unsigned size_class(size_t size)
-{
-    unsigned c = 0;
-    while (sizes[c] < size)
-        c++;
-    return c;
-}
-
 static bool slab_full(const struct slab *s)
 {
     return !s->free && s->fresh + sizes[s->class] > PAGE_SIZE;
-}
-
-static struct list *class_list(unsigned c)
-{
-    if (!partial[c].next)
-        list_init(&partial[c]);
-    return &partial[c];
 }
 
 /* slab_lock is held; s has a free piece. */
@@ -61,42 +45,41 @@ static void *slab_take(struct slab *s)
     return p;
 }
 
-static void *slab_alloc(unsigned c)
+static void *slab_alloc(size_t size)
 {
-    with_lock (&slab_lock) {
-        struct list *l = class_list(c);
-        if (!list_empty(l))
-            return slab_take(list_entry(l->next, struct slab, link));
+    struct slab *s = NULL;
+    unsigned c = 0;
+    while (sizes[c] < size)
+        c++;
+    for (;;) {
+        with_lock (&slab_lock) {
+            if (!partial[c].next)
+                list_init(&partial[c]);
+            if (s)
+                list_add(&s->link, &partial[c]);
+            if (!list_empty(&partial[c]))
+                return slab_take(list_entry(partial[c].next, struct slab, link));
+        }
+        struct page *pg = alloc_hv_pages(0, 0);     /* the heap's lock comes before ours */
+        if (!pg)
+            return NULL;
+        s = page_to_virt(pg);
+        *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
     }
-    /* The heap's lock comes before ours. */
-    struct page *pg = alloc_hv_pages(0, 0);
-    if (!pg)
-        return NULL;
-    struct slab *s = page_to_virt(pg);
-    *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
-    with_lock (&slab_lock) {
-        list_add(&s->link, class_list(c));
-        return slab_take(s);
-    }
-    return NULL;
 }
 
-static void *large_alloc(size_t size)
+void *xzalloc(size_t size)
 {
+    if (size <= SIZE_MAX_SMALL) {
+        void *p = slab_alloc(size);
+        return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
+    }
     unsigned order = size > PAGE_SIZE ? fls64((size - 1) >> PAGE_SHIFT) + 1 : 0;
     struct page *pg = order <= LARGE_ORDER_MAX ? alloc_hv_pages(order, MEMF_ZERO) : NULL;
     if (!pg)
         return NULL;
     pg->type = order;
     return page_to_virt(pg);
-}
-
-void *xzalloc(size_t size)
-{
-    if (size > SIZE_MAX_SMALL)
-        return large_alloc(size);
-    void *p = slab_alloc(size_class(size));
-    return p ? memset(p, 0, ROUND_UP(size, 8)) : NULL;
 }
 
 void xfree(void *p)
@@ -114,7 +97,7 @@ void xfree(void *p)
     BUG_ON(s->magic != SLAB_MAGIC || ((char *)p - (char *)s - sizeof(*s)) % sizes[s->class]);
     with_lock (&slab_lock) {
         if (slab_full(s))
-            list_add(&s->link, class_list(s->class));
+            list_add(&s->link, &partial[s->class]);
         *(void **)p = s->free;
         s->free = p;
         if (--s->used == 0) {

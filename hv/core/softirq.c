@@ -6,8 +6,6 @@
  * further ones, which are served before the CPU leaves.
  */
 #include "arch.h"
-#include "cpu.h"
-#include "lib.h"
 
 static void (*handlers[NR_SOFTIRQS])(void);
 
@@ -18,14 +16,12 @@ void softirq_register(enum softirq nr, void (*fn)(void))
 
 void softirq_raise_on(unsigned cpu, enum softirq nr)
 {
-    struct cpu *c = &cpus[cpu];
-    u32 old;
-
     /* A full barrier: what the handler is to see was written before. */
-    old = __atomic_fetch_or(&c->softirq, 1u << nr, __ATOMIC_SEQ_CST);
+    u32 old = __atomic_fetch_or(&cpus[cpu].softirq, 1u << nr, __ATOMIC_SEQ_CST);
+
     /* With a bit pending already the CPU is inside Bulkhead or was kicked before;
      * it looks at the word again before it leaves. */
-    if (!old && c != this_cpu())
+    if (!old && cpu != cpu_id())
         arch_kick_cpu(cpu);
 }
 

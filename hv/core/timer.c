@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers. Each CPU keeps its armed timers in a pairing heap whose links lie in
- * the timers themselves, so arming needs no memory and has no limit: a timer that
- * is not the earliest costs a few instructions to set, the earliest costs
- * O(log n) amortised to take out. A CPU's heap and the timers in it are guarded by
+ * Timers. Each CPU keeps its armed timers in a skew heap whose links lie in the timers
+ * themselves, so arming needs no memory and has no limit; to set a timer, or to take
+ * one out, costs O(log n) amortised. A CPU's heap and the timers in it are guarded by
  * its lock (LOCK_TIMER); a timer's function runs from SOFTIRQ_TIMER without it.
  *
  * The CPU's one-shot hardware timer is set again only when an earlier deadline
  * comes in; when the earliest timer is stopped or put off, the hardware fires once
  * for nothing, which is cheaper than a write to it each time.
  */
-#include "timer.h"
 #include "arch.h"
-#include "cpu.h"
-#include "lib.h"
-#include "spinlock.h"
 
 struct timer_cpu {
     spinlock_t lock;            /* LOCK_TIMER */
@@ -24,75 +19,34 @@ struct timer_cpu {
 
 static struct timer_cpu timer_cpus[NR_CPUS];
 
-/* --- the heap: a node's `back` is the address of the pointer that points to it --- */
-
-/* Joins two heaps; the later root becomes the other's first child. The result's
- * `back` and `next` are the caller's to set. */
-static struct timer *meld(struct timer *a, struct timer *b)
+/* Joins two heaps to one at *at. On the way down the children of each node change
+ * sides: that keeps the way short the next time. */
+static inline void heap_join(struct timer **at, struct timer *a, struct timer *b)
 {
-    if (a == NULL)
-        return b;
-    if (b == NULL)
-        return a;
-    if (b->expires < a->expires) {
-        struct timer *t = a;
+    while (a != NULL && b != NULL) {
+        struct timer *first = b->expires < a->expires ? b : a;
 
-        a = b;
-        b = t;
+        b = first == a ? b : a;
+        a = first->right;
+        first->right = first->left;
+        if (first->right != NULL)
+            first->right->back = &first->right;
+        first->back = at;
+        *at = first;
+        at = &first->left;
     }
-    b->next = a->child;
-    if (b->next != NULL)
-        b->next->back = &b->next;
-    b->back = &a->child;
-    a->child = b;
-    return a;
+    *at = a != NULL ? a : b;
+    if (*at != NULL)
+        (*at)->back = at;
 }
 
-static void set_root(struct timer_cpu *tc, struct timer *t)
+/* Disarms t, whose heap is locked. */
+static void disarm(struct timer *t)
 {
-    tc->root = t;
-    if (t != NULL) {
-        t->back = &tc->root;
-        t->next = NULL;
-    }
-}
-
-/* Makes one heap of a list of siblings: in pairs, then the pairs from the last on. */
-static struct timer *combine(struct timer *first)
-{
-    struct timer *pairs = NULL, *all = NULL, *a, *b;
-
-    while ((a = first) != NULL) {
-        b = a->next;
-        first = b != NULL ? b->next : NULL;
-        a = meld(a, b);
-        a->next = pairs;
-        pairs = a;
-    }
-    while ((a = pairs) != NULL) {
-        pairs = a->next;
-        all = meld(all, a);
-    }
-    return all;
-}
-
-static void heap_insert(struct timer_cpu *tc, struct timer *t)
-{
-    t->child = NULL;
-    set_root(tc, meld(tc->root, t));
-}
-
-static void heap_remove(struct timer_cpu *tc, struct timer *t)
-{
-    *t->back = t->next;
-    if (t->next != NULL)
-        t->next->back = t->back;
+    if (t->back != NULL)
+        heap_join(t->back, t->left, t->right);
     t->back = NULL;
-    if (t->child != NULL)
-        set_root(tc, meld(tc->root, combine(t->child)));
 }
-
-/* --- arming --- */
 
 /* Locks the heap that t belongs to. */
 static struct timer_cpu *timer_lock(struct timer *t)
@@ -113,12 +67,14 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
     *t = (struct timer){ .fn = fn, .data = data, .cpu = cpu };
 }
 
-static void set_locked(struct timer_cpu *tc, struct timer *t, s_time_t expires)
+void timer_set(struct timer *t, s_time_t expires)
 {
-    if (t->back != NULL)
-        heap_remove(tc, t);
-    t->expires = expires > 0 ? expires : 1;     /* 0 would mean "off" to the hardware */
-    heap_insert(tc, t);
+    struct timer_cpu *tc = timer_lock(t);
+
+    disarm(t);
+    t->expires = MAX(expires, 1);       /* 0 would mean "off" to the hardware */
+    t->left = t->right = NULL;
+    heap_join(&tc->root, tc->root, t);
     if (tc->root == t && (tc->programmed == 0 || t->expires < tc->programmed)) {
         if (t->cpu == cpu_id()) {
             tc->programmed = t->expires;
@@ -127,42 +83,33 @@ static void set_locked(struct timer_cpu *tc, struct timer *t, s_time_t expires)
             softirq_raise_on(t->cpu, SOFTIRQ_TIMER);
         }
     }
-}
-
-void timer_set(struct timer *t, s_time_t expires)
-{
-    struct timer_cpu *tc = timer_lock(t);
-
-    set_locked(tc, t, expires);
     spin_unlock(&tc->lock);
 }
 
 void timer_set_here(struct timer *t, s_time_t expires)
 {
     if (unlikely(READ_ONCE(t->cpu) != cpu_id())) {
-        timer_stop(t);
-        timer_migrate(t, cpu_id());
+        struct timer_cpu *tc = timer_lock(t);
+
+        disarm(t);
+        WRITE_ONCE(t->cpu, cpu_id());
+        spin_unlock(&tc->lock);
     }
     timer_set(t, expires);
 }
 
 void timer_stop(struct timer *t)
 {
-    struct timer_cpu *tc;
+    if (timer_armed(t)) {
+        struct timer_cpu *tc = timer_lock(t);
 
-    if (!timer_armed(t))
-        return;
-    tc = timer_lock(t);
-    if (t->back != NULL)
-        heap_remove(tc, t);
-    spin_unlock(&tc->lock);
+        disarm(t);
+        spin_unlock(&tc->lock);
+    }
 }
 
 void timer_kill(struct timer *t)
 {
-    if (t->fn == NULL) {
-        return;                 /* never initialised */
-    }
     do {
         timer_stop(t);
         while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE) != 0)
@@ -170,19 +117,6 @@ void timer_kill(struct timer *t)
     } while (timer_armed(t));   /* its function armed it again */
     /* Whoever took it out of the heap has let the lock go. */
     spin_unlock(&timer_lock(t)->lock);
-}
-
-void timer_migrate(struct timer *t, unsigned cpu)
-{
-    struct timer_cpu *tc = timer_lock(t);
-    bool armed = t->back != NULL;
-
-    if (armed)
-        heap_remove(tc, t);
-    WRITE_ONCE(t->cpu, cpu);
-    spin_unlock(&tc->lock);
-    if (armed)
-        timer_set(t, t->expires);
 }
 
 /* Runs what is due by now, then sets the hardware to the next deadline. */
@@ -199,7 +133,7 @@ static void timer_softirq(void)
 
         /* `running` first: whoever sees the timer unarmed sees this call, too. */
         __atomic_add_fetch(&t->running, 1, __ATOMIC_ACQ_REL);
-        heap_remove(tc, t);
+        disarm(t);
         spin_unlock(&tc->lock);
         fn(data);
         /* After this the timer may be gone: timer_kill waits for it. */
@@ -216,9 +150,7 @@ static void timer_softirq(void)
 
 void timers_init(void)
 {
-    for (unsigned i = 0; i < NR_CPUS; i++) {
-        timer_cpus[i] = (struct timer_cpu){ 0 };
-        spin_lock_init(&timer_cpus[i].lock, LOCK_TIMER);
-    }
+    for (unsigned i = 0; i < NR_CPUS; i++)
+        timer_cpus[i] = (struct timer_cpu){ .lock = SPINLOCK_INIT(LOCK_TIMER) };
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
 }

@@ -5,7 +5,6 @@
  * long; other fields are single words that only this domain changes.
  */
 #include "arch.h"
-#include "evtchn.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "mm.h"
@@ -15,14 +14,12 @@
 
 static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
 {
-    struct vcpu_guest_context *c;
-    long rc;
-
     if (READ_ONCE(target->initialised))
         return -EEXIST;
-    c = xzalloc(sizeof(*c));
+    struct vcpu_guest_context *c = xzalloc_type(struct vcpu_guest_context);
     if (c == NULL)
         return -ENOMEM;
+    long rc;
     if (arg_read(v, c, addr)) {
         rc = -EFAULT;
     } else if (__atomic_exchange_n(&target->context_busy, true, __ATOMIC_ACQUIRE)) {
@@ -34,13 +31,12 @@ static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
         __atomic_store_n(&target->context_busy, false, __ATOMIC_RELEASE);
     }
     xfree(c);
-    if (rc == -ERESTART) {
+    if (rc == -ERESTART)
         hypercall_preempt(v);   /* interrupts get in before the next try */
-    }
     return rc;
 }
 
-static long up(struct vcpu *target)
+static long up(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
 {
     if (!__atomic_load_n(&target->initialised, __ATOMIC_ACQUIRE))
         return -EINVAL;
@@ -49,10 +45,21 @@ static long up(struct vcpu *target)
     return 0;
 }
 
-static long down(struct vcpu *target)
+static long down(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
 {
     if (!(__atomic_fetch_or(&target->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST) & VPF_DOWN))
         vcpu_sleep_nosync(target);
+    return 0;
+}
+
+static long is_up(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
+{
+    return !(READ_ONCE(target->pause_flags) & VPF_DOWN);
+}
+
+static long send_nmi(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
+{
+    vcpu_send_nmi(target);
     return 0;
 }
 
@@ -64,37 +71,35 @@ static long get_runstate_info(struct vcpu *v, struct vcpu *target, u64 addr)
     return arg_write(v, addr, &r);
 }
 
-/* The record is written at once, so that a bad address shows here; the caller's
- * address space is the domain's. */
-static long register_runstate(struct vcpu *v, struct vcpu *target, u64 addr)
+/* The caller names a place for a record: a structure of one address. The record is
+ * written at once, so that a bad address shows here; the caller's address space is the
+ * domain's. */
+static long register_place(struct vcpu *v, u64 addr, u64 *place, const void *record, size_t size)
 {
-    struct vcpu_register_runstate_memory_area area;
+    u64 va;
+
+    if (arg_read(v, &va, addr) || guest_write(v, va, record, size))
+        return -EFAULT;
+    WRITE_ONCE(*place, va);
+    return 0;
+}
+
+static long register_runstate_memory_area(struct vcpu *v, struct vcpu *target, u64 addr)
+{
     struct vcpu_runstate_info r;
 
-    if (arg_read(v, &area, addr))
-        return -EFAULT;
     vcpu_runstate_get(target, &r);
-    if (arg_write(v, area.addr.p, &r))
-        return -EFAULT;
-    WRITE_ONCE(target->runstate_guest, area.addr.p);
-    return 0;
+    return register_place(v, addr, &target->runstate_guest, &r, sizeof(r));
 }
 
-static long register_time(struct vcpu *v, struct vcpu *target, u64 addr)
+static long register_vcpu_time_memory_area(struct vcpu *v, struct vcpu *target, u64 addr)
 {
-    struct vcpu_register_time_memory_area area;
-    struct vcpu_time_info t;
+    struct vcpu_time_info t = *(volatile struct vcpu_time_info *)&target->info->time;
 
-    if (arg_read(v, &area, addr))
-        return -EFAULT;
-    t = *(volatile struct vcpu_time_info *)&target->info->time;
-    if (arg_write(v, area.addr.p, &t))
-        return -EFAULT;
-    WRITE_ONCE(target->time_guest, area.addr.p);
-    return 0;
+    return register_place(v, addr, &target->time_guest, &t, sizeof(t));
 }
 
-static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
+static long set_periodic_timer(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_set_periodic_timer s;
 
@@ -106,7 +111,13 @@ static long set_periodic(struct vcpu *v, struct vcpu *target, u64 addr)
     return 0;
 }
 
-static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
+static long stop_periodic_timer(struct vcpu *v UNUSED, struct vcpu *target, u64 addr UNUSED)
+{
+    vcpu_periodic_set(target, 0);
+    return 0;
+}
+
+static long set_singleshot_timer(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_set_singleshot_timer s;
 
@@ -116,77 +127,47 @@ static long set_singleshot(struct vcpu *v, struct vcpu *target, u64 addr)
         return -EFAULT;
     if (s.flags & VCPU_SSHOTTMR_future && s.timeout_abs_ns < (u64)now())
         return -ETIME;
-    vcpu_singleshot_set(v, s.timeout_abs_ns != 0 ? s.timeout_abs_ns : 1);
+    vcpu_singleshot_set(v, MAX(s.timeout_abs_ns, 1UL));
     return 0;
 }
 
-static long register_info(struct vcpu *v, struct vcpu *target, u64 addr)
+static long stop_singleshot_timer(struct vcpu *v, struct vcpu *target, u64 addr UNUSED)
+{
+    if (v != target)
+        return -EINVAL;
+    timer_stop(&v->singleshot);
+    return 0;
+}
+
+static long register_vcpu_info(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     struct vcpu_register_vcpu_info r;
 
-    if (arg_read(v, &r, addr))
-        return -EFAULT;
-    return vcpu_register_info(target, r.mfn, r.offset);
+    return arg_read(v, &r, addr) ? -EFAULT : vcpu_register_info(target, r.mfn, r.offset);
 }
 
 static long get_physid(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     u64 mask = target->hard_affinity.bits;
-    struct vcpu_get_physid p;
-    unsigned cpu;
 
-    if (!domain_has(v->domain, RIGHT_HARDWARE) || mask == 0 || mask & (mask - 1) ||
-        (cpu = ffs64(mask)) >= nr_cpus) {
+    if (!domain_has(v->domain, RIGHT_HARDWARE) || hweight64(mask) != 1 || ffs64(mask) >= nr_cpus)
         return -EINVAL;
-    }
-    p.phys_id = cpus[cpu].apic_id | (u64)cpu << 32;
+    struct vcpu_get_physid p = { cpus[ffs64(mask)].apic_id | (u64)ffs64(mask) << 32 };
     return arg_write(v, addr, &p);
 }
 
 long do_vcpu_op(struct vcpu *v, unsigned long *a)
 {
-    struct vcpu *target = likely(a[1] == v->id) ? v : NULL;
-    u64 addr = a[2];
+    struct vcpu *target = v;
 
-    if (target == NULL) {
+    if (unlikely(a[1] != v->id))
         target = a[1] < MAX_VCPUS ? domain_vcpu(v->domain, (unsigned)a[1]) : NULL;
-        if (target == NULL)
-            return -ENOENT;
-    }
+    if (target == NULL)
+        return -ENOENT;
     switch (a[0]) {
-    case VCPUOP_set_singleshot_timer:
-        return set_singleshot(v, target, addr);
-    case VCPUOP_stop_singleshot_timer:
-        if (v != target)
-            return -EINVAL;
-        timer_stop(&v->singleshot);
-        return 0;
-    case VCPUOP_is_up:
-        return !(READ_ONCE(target->pause_flags) & VPF_DOWN);
-    case VCPUOP_initialise:
-        return initialise(v, target, addr);
-    case VCPUOP_up:
-        return up(target);
-    case VCPUOP_down:
-        return down(target);
-    case VCPUOP_get_runstate_info:
-        return get_runstate_info(v, target, addr);
-    case VCPUOP_register_runstate_memory_area:
-        return register_runstate(v, target, addr);
-    case VCPUOP_set_periodic_timer:
-        return set_periodic(v, target, addr);
-    case VCPUOP_stop_periodic_timer:
-        vcpu_periodic_set(target, 0);
-        return 0;
-    case VCPUOP_register_vcpu_info:
-        return register_info(v, target, addr);
-    case VCPUOP_send_nmi:
-        vcpu_send_nmi(target);
-        return 0;
-    case VCPUOP_get_physid:
-        return get_physid(v, target, addr);
-    case VCPUOP_register_vcpu_time_memory_area:
-        return register_time(v, target, addr);
+#define OP(nr, name, rights, note) case nr: return name(v, target, a[2]);
+#include "ops/vcpu_op.h"
+#undef OP
     default:
         return -ENOSYS;
     }

@@ -22,11 +22,10 @@ static void poll_fn(void *data)
 static void periodic_fn(void *data)
 {
     struct vcpu *v = data;
-    s_time_t period = READ_ONCE(v->period), t = now(), next;
+    s_time_t period = READ_ONCE(v->period), t = now(), next = v->periodic.expires + period;
 
     if (period == 0)
         return;
-    next = v->periodic.expires + period;
     timer_set(&v->periodic, next > t ? next : t + period);  /* ticks that were missed are lost */
     virq_to_vcpu(v, VIRQ_TIMER);
 }
@@ -56,19 +55,18 @@ void vcpu_periodic_set(struct vcpu *v, s_time_t period)
         timer_set(&v->periodic, now() + period);
 }
 
-int vcpu_timers_init(struct vcpu *v)
+void vcpu_timers_init(struct vcpu *v)
 {
     struct domain *d = v->domain;
 
     timer_init(&v->singleshot, singleshot_fn, v, v->cpu);
     timer_init(&v->periodic, periodic_fn, v, v->cpu);
     timer_init(&v->poll, poll_fn, v, v->cpu);
-    if (v->id == 0) {
-        timer_init(&d->cap_timer, cap_unpark, d, v->cpu);
-        for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
-            timer_init(&d->watchdog[i], watchdog_fn, d, v->cpu);
-    }
-    return 0;
+    if (v->id != 0)
+        return;
+    timer_init(&d->cap_timer, cap_unpark, d, v->cpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
+        timer_init(&d->watchdog[i], watchdog_fn, d, v->cpu);
 }
 
 void vcpu_timers_destroy(struct vcpu *v)
@@ -79,9 +77,9 @@ void vcpu_timers_destroy(struct vcpu *v)
     timer_kill(&v->singleshot);
     timer_kill(&v->periodic);
     timer_kill(&v->poll);
-    if (v->id == 0) {
-        timer_kill(&d->cap_timer);
-        for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
-            timer_kill(&d->watchdog[i]);
-    }
+    if (v->id != 0)
+        return;
+    timer_kill(&d->cap_timer);
+    for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
+        timer_kill(&d->watchdog[i]);
 }

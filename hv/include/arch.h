@@ -49,10 +49,9 @@ void arch_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 long arch_domctl(struct vcpu *v, struct domain *d, struct xen_domctl *op, bool *copyback);
 long arch_memory_op(struct vcpu *v, unsigned cmd, u64 arg);
 /* Leaves prev (saves its registers and state) and takes next up: cpu_top()->regs,
- * ->curr, page tables, descriptors, segments. Called by the scheduler only. */
+ * ->curr, page tables, descriptors, segments. No state of prev is kept on the CPU.
+ * Called by the scheduler only. */
 void arch_context_switch(struct vcpu *prev, struct vcpu *next);
-/* prev no longer has any state on a CPU after this (FPU, lazily kept page tables). */
-void arch_vcpu_sync(struct vcpu *v);
 /* VCPUOP_send_nmi: marks an NMI for v and wakes or kicks it (x86/pv). */
 void vcpu_send_nmi(struct vcpu *v);
 

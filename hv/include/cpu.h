@@ -43,10 +43,7 @@ struct cpu {
     u32 apic_id;
     struct vcpu *idle;          /* this CPU's idle vCPU (domain DOMID_IDLE) */
     char *stack;                /* base of the stack block */
-    u64 idle_ns;                /* time spent idle so far, excluding a current idle period */
-    s_time_t idle_since;        /* nonzero: idle now, since then */
     u64 tlb_stamp;              /* tlb_clock at this CPU's last whole flush (x86/tlb.c) */
-    u64 nr_irqs;
 #ifdef DEBUG
     u32 lock_depth;
     struct spinlock *locks_held[16];

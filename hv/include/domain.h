@@ -92,8 +92,7 @@ struct sched_vcpu {             /* private to core/sched.c; guarded by the run q
     bool place;                 /* runnable again or moved while it left a CPU: that CPU places it */
     bool parked;                /* runnable, but its domain's cap is used up */
     bool yielded;
-    bool pinned;                /* SCHEDOP_pin_override in force; saved_affinity is the one before */
-    cpumask_t saved_affinity;
+    cpumask_t unpinned;         /* hard affinity before SCHEDOP_pin_override; 0: none in force */
 };
 
 struct vcpu {
@@ -108,9 +107,7 @@ struct vcpu {
 
     struct sched_vcpu sched;
     cpumask_t hard_affinity, soft_affinity;
-    u32 runstate_state;         /* RUNSTATE_*; guarded by the scheduler */
-    s_time_t runstate_entry;
-    u64 runstate_time[4];
+    struct vcpu_runstate_info runstate; /* guarded by the scheduler */
     u64 runstate_guest;         /* registered address (guest virtual) or 0 */
     u64 time_guest;             /* VCPUOP_register_vcpu_time_memory_area address or 0 */
 
@@ -122,7 +119,6 @@ struct vcpu {
     struct timer singleshot, periodic, poll;
     s_time_t period;            /* of `periodic`, 0: off */
     u32 poll_port;              /* SCHEDOP_poll: the single port it waits for, or 0: several */
-    bool polling;               /* waits in SCHEDOP_poll; its bit in domain->poll_mask is set too */
     bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
 
     u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */

@@ -9,7 +9,7 @@
 
 void sched_init(void);                      /* boot CPU, after timers_init and domains_init */
 void sched_cpu_init(unsigned cpu);          /* a CPU comes up with its idle vCPU */
-int sched_vcpu_init(struct vcpu *v);
+void sched_vcpu_init(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v);    /* v does not run */
 /* Clears nothing by itself: puts v on a run queue if it has become runnable. */
 void vcpu_wake(struct vcpu *v);
@@ -32,7 +32,7 @@ static inline bool vcpu_runnable(const struct vcpu *v)
 }
 /* CPU time used by v so far, ns; also fills runstate when not NULL. */
 u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
-/* Writes the runstate record to the guest if it is registered (v is current). */
+/* Writes the runstate record to the place that v (current) has registered. */
 void vcpu_runstate_to_guest(struct vcpu *v);
 /* XEN_DOMCTL_scheduler_op / XEN_SYSCTL_scheduler_op / SCHED_ID for credit2. 0 or -errno. */
 long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op);
@@ -40,7 +40,7 @@ struct xen_sysctl_scheduler_op;
 long sched_adjust_global(struct xen_sysctl_scheduler_op *op);
 /* Timers of a vCPU and, with its vCPU 0, of a domain (core/vcpu_timer.c). Destroy: v does
  * not run any more; waits for timer functions in progress; may be called twice. */
-int vcpu_timers_init(struct vcpu *v);
+void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_destroy(struct vcpu *v);
 /* Arms (absolute ns, past: at once) or stops (0) the one-shot timer of the current vCPU. */
 void vcpu_singleshot_set(struct vcpu *v, u64 expires);

@@ -38,48 +38,47 @@ enum lock_rank {
 };
 
 typedef struct spinlock {
-    u16 next, owner;    /* ticket lock */
+    bool locked;
     u8 rank;            /* enum lock_rank */
 } spinlock_t;
 
 #define SPINLOCK_INIT(r) { .rank = (r) }
+static inline void spin_lock_init(spinlock_t *l, enum lock_rank rank)
+{
+    *l = (spinlock_t)SPINLOCK_INIT((u8)rank);
+}
 
-void spin_lock_init(spinlock_t *l, enum lock_rank rank);
-void spin_lock_slow(spinlock_t *l, u16 ticket);
+void spin_lock_slow(spinlock_t *l);
 #ifdef DEBUG
-void lock_check_acquire(spinlock_t *l, bool pair);
+void lock_check_acquire(spinlock_t *l, bool any_order);
 void lock_check_release(spinlock_t *l);
 #else
-static inline void lock_check_acquire(spinlock_t *l, bool pair) { (void)l; (void)pair; }
+static inline void lock_check_acquire(spinlock_t *l, bool any_order) { (void)l; (void)any_order; }
 static inline void lock_check_release(spinlock_t *l) { (void)l; }
 #endif
 
-static inline void spin_lock_raw(spinlock_t *l)
+static inline bool spin_lock_got(spinlock_t *l)
 {
-    u16 t = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
-    if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != t))
-        spin_lock_slow(l, t);
+    return !__atomic_exchange_n(&l->locked, true, __ATOMIC_ACQUIRE);
 }
 
 static inline void spin_lock(spinlock_t *l)
 {
     lock_check_acquire(l, false);
-    spin_lock_raw(l);
+    if (unlikely(!spin_lock_got(l)))
+        spin_lock_slow(l);
 }
 
 static inline void spin_unlock(spinlock_t *l)
 {
     lock_check_release(l);
-    __atomic_store_n(&l->owner, (u16)(l->owner + 1), __ATOMIC_RELEASE);
+    __atomic_store_n(&l->locked, false, __ATOMIC_RELEASE);
 }
 
 static inline bool spin_trylock(spinlock_t *l)
 {
-    u16 o = __atomic_load_n(&l->owner, __ATOMIC_RELAXED);
-    if (!__atomic_compare_exchange_n(&l->next, &o, (u16)(o + 1), false,
-                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    if (READ_ONCE(l->locked) || !spin_lock_got(l))
         return false;
-    }
     lock_check_acquire(l, true);
     return true;
 }
@@ -90,11 +89,8 @@ void spin_unlock_pair(spinlock_t *a, spinlock_t *b);
 
 /* with_lock (&d->lock) { ... } -- the lock is released however the block is left. */
 static inline void with_lock_end(spinlock_t **l) { spin_unlock(*l); }
-#define WITH_LOCK_NAME2(n) with_lock_##n
-#define WITH_LOCK_NAME(n) WITH_LOCK_NAME2(n)
-#define with_lock(l)                                                              \
-    for (spinlock_t *WITH_LOCK_NAME(__LINE__) __attribute__((cleanup(with_lock_end), unused)) = \
-             (spin_lock(l), (l)), *once_ = (l);                                   \
-         once_; once_ = NULL)
+#define with_lock(l)                                                                      \
+    for (spinlock_t *held_ __attribute__((cleanup(with_lock_end), unused)) = (spin_lock(l), (l)), \
+         *once_ = held_; once_ != NULL; once_ = NULL)
 
 #endif

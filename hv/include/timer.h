@@ -10,8 +10,8 @@
 
 struct timer {
     s_time_t expires;
-    struct timer *child, *next, **back; /* in the CPU's pairing heap: first child, next
-                                   sibling, the pointer that points here; back NULL: not armed */
+    struct timer *left, *right, **back; /* in the CPU's skew heap; back: the pointer that
+                                   points here, NULL: not armed */
     void (*fn)(void *data);
     void *data;
     u32 cpu;                    /* whose heap, and where it runs; guarded by that heap's lock */
@@ -29,7 +29,5 @@ void timer_kill(struct timer *t);
 static inline bool timer_armed(const struct timer *t) { return READ_ONCE(t->back) != NULL; }
 /* As timer_set, and the timer is moved to this CPU. */
 void timer_set_here(struct timer *t, s_time_t expires);
-/* Moves an armed or idle timer to another CPU. */
-void timer_migrate(struct timer *t, unsigned cpu);
 void timers_init(void);         /* once, on the boot CPU, after cpus[] is known */
 #endif

@@ -160,9 +160,3 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     if (!prev->is_idle && prev->domain != next->domain)
         clear_bit(cpu_id(), &xd(prev->domain)->pv.active.bits);
 }
-
-/* Nothing is kept on a CPU after arch_context_switch. */
-void arch_vcpu_sync(struct vcpu *v)
-{
-    (void)v;
-}

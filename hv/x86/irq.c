@@ -145,7 +145,6 @@ void irq_dispatch(struct cpu_user_regs *regs)
         clac();         /* a guest's AC flag may have come along */
     }
     trace(TRACE_IRQ, vector, regs->rip);
-    this_cpu()->nr_irqs++;
     if (vector >= VEC_DEVICE_FIRST && vector <= VEC_DEVICE_LAST) {
         device_interrupt(vector);
     } else if (vector == VEC_KICK) {

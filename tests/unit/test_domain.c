@@ -72,7 +72,6 @@ int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *c) 
 void arch_domain_destroy(struct domain *d) { (void)d; }
 struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id) { (void)d; (void)id; return take(sizeof(struct vcpu)); }
 void arch_vcpu_free(struct vcpu *v) { give(v); }
-void arch_vcpu_sync(struct vcpu *v) { (void)v; }
 void arch_domain_quiesce(struct domain *d) { (void)d; stage('d'); }
 void arch_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *i) { (void)d; (void)i; }
 long arch_domctl(struct vcpu *v, struct domain *d, struct xen_domctl *op, bool *cb) { (void)v; (void)d; (void)op; (void)cb; return -ENOSYS; }
@@ -109,9 +108,9 @@ int evtchn_domain_close(struct domain *d) { (void)d; return stage_step('e'); }
 int relinquish_pages(struct domain *d) { (void)d; return stage_step('p'); }
 static int op_relinquish(struct domain *d) { (void)d; return stage_step('t'); }
 void policy_domain_free(struct domain *d) { (void)d; }
-int sched_vcpu_init(struct vcpu *v) { v->hard_affinity.bits = v->soft_affinity.bits = ~0UL; return 0; }
+void sched_vcpu_init(struct vcpu *v) { v->hard_affinity.bits = v->soft_affinity.bits = ~0UL; }
 void sched_vcpu_destroy(struct vcpu *v) { (void)v; }
-int vcpu_timers_init(struct vcpu *v) { (void)v; return 0; }
+void vcpu_timers_init(struct vcpu *v) { (void)v; }
 void vcpu_timers_destroy(struct vcpu *v) { (void)v; }
 u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *o) { (void)v; (void)o; return 7; }
 long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *o) { (void)d; (void)o; return 0; }

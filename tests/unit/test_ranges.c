@@ -37,6 +37,9 @@ TEST(whole)
     CHECK(!ranges_contains(r, 9, 8));
     CHECK_EQ(ranges_add(r, ~0ULL, ~0ULL), 0);
     CHECK(ranges_contains(r, 1, ~0ULL));
+    CHECK_EQ(ranges_remove(r, 1, 4), 0);
+    CHECK_EQ(ranges_add(r, 0, 0), 0);       /* the two ends do not touch */
+    CHECK(!ranges_contains(r, 0, 1) && ranges_contains(r, 0, 0) && ranges_contains(r, 5, ~0ULL));
     ranges_destroy(r);
 }
 

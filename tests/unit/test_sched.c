@@ -24,7 +24,6 @@ void arch_timer_program(s_time_t t) { hardware[cpu_id()] = t; }
 void arch_kick_cpu(unsigned cpu) { (void)cpu; }     /* every CPU is looked at anyway */
 void arch_spin_poll(void) { }
 void arch_irq_window(void) { }
-void arch_vcpu_sync(struct vcpu *v) { CHECK(!v->is_running); }
 
 /* --- guests: `burst` ns of work each `period`, or spinning --- */
 struct guest {
@@ -205,7 +204,7 @@ static void check_queues(void)
             struct vcpu *v = list_entry(p, struct vcpu, sched.queue);
 
             CHECK(v->cpu == c && v->sched.on_queue && !v->is_running && vcpu_runnable(v));
-            CHECK_EQ(v->runstate_state, RUNSTATE_runnable);
+            CHECK_EQ(v->runstate.state, RUNSTATE_runnable);
             s64 rank = v->sched.vtime - (v->sched.boost > 0 ? VT(MS(100)) : 0);
             CHECK(n == 0 || rank - last >= 0);
             last = rank;
@@ -513,11 +512,17 @@ TEST(affinity)
     CHECK_EQ(vcpu_pin_override(&g[0]->v, 1), 0);
     CHECK_EQ(vcpu_pin_override(&g[0]->v, 1), -EBUSY);
     CHECK_EQ(vcpu_set_affinity(&g[0]->v, &all, NULL), -EBUSY);
+    CHECK_EQ(vcpu_set_affinity(&g[0]->v, NULL, &all), 0);
     run_for(MS(20));
     CHECK_EQ(g[0]->v.cpu, 1);
     be(0);
     CHECK_EQ(vcpu_pin_override(&g[0]->v, -1), 0);
     CHECK_EQ(g[0]->v.hard_affinity.bits, 4);
+    run_for(MS(20));                        /* a running one has gone back by itself */
+    CHECK_EQ(g[0]->v.cpu, 2);
+    be(0);
+    CHECK_EQ(vcpu_pin_override(&g[0]->v, -1), -EINVAL);
+    CHECK_EQ(vcpu_set_affinity(&g[0]->v, &all, NULL), 0);
 }
 
 TEST(soft_affinity_is_a_preference)
@@ -611,7 +616,7 @@ TEST(blocking_sees_events)
     vcpu_block(&a->v);
     run_for(MS(1));
     CHECK(on_cpu[0]->is_idle);
-    CHECK_EQ(a->v.runstate_state, RUNSTATE_blocked);
+    CHECK_EQ(a->v.runstate.state, RUNSTATE_blocked);
     be(0);
     vcpu_unblock(&a->v);
     run_for(0);

@@ -63,7 +63,6 @@ void arch_timer_program(s_time_t t) { cpu_state[cpu_id()].timer = t; }
 void arch_kick_cpu(unsigned cpu) { __atomic_store_n(&cpu_state[cpu].kicked, 1, __ATOMIC_SEQ_CST); }
 void arch_spin_poll(void) { sched_yield(); }
 void arch_irq_window(void) { }
-void arch_vcpu_sync(struct vcpu *v) { (void)v; }
 void *xzalloc(size_t n) { (void)n; return &idle_info; }
 struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id) { (void)d; return &idle_vcpu[id]; }
 
@@ -138,6 +137,7 @@ static struct guest *make_guest(struct domain *d)
 
     g->v.domain = d;
     g->v.info = &g->info;
+    d->weight = 256;
     g->owner = NOBODY;
     sched_vcpu_init(&g->v);
     return g;
@@ -325,7 +325,7 @@ static void race(unsigned n, s_time_t ns)
             struct vcpu *v = &guests[i]->v;
             printf("  guest %u: cpu %u running %d queued %d place %d parked %d flags %x pause %u pending %u state %u\n",
                    i, v->cpu, v->is_running, v->sched.on_queue, v->sched.place, v->sched.parked,
-                   v->pause_flags, v->pause_count, guests[i]->info.evtchn_upcall_pending, v->runstate_state);
+                   v->pause_flags, v->pause_count, guests[i]->info.evtchn_upcall_pending, v->runstate.state);
         }
     }
     WRITE_ONCE(finish, true);
