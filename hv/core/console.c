@@ -43,9 +43,8 @@ static bool ready;
 
 static void queue_put(struct queue *q, char c)
 {
-    if (q->head - q->tail < QUEUE_SIZE) {   /* full: what comes is lost, as on a wire */
+    if (q->head - q->tail < QUEUE_SIZE)     /* full: what comes is lost, as on a wire */
         q->c[q->head++ % QUEUE_SIZE] = c;
-    }
 }
 
 bool console_is_ready(void)
@@ -109,12 +108,6 @@ static void console_deferred(void)
         virq_global(VIRQ_CON_RING);
 }
 
-void console_init(void)
-{
-    printk_init();
-    keyhandler_init();
-}
-
 void console_ready(void)
 {
     softirq_register(SOFTIRQ_TASKLET, console_deferred);
@@ -123,7 +116,7 @@ void console_ready(void)
 
 void console_endboot(void)
 {
-    if (uart_present())
+    if (uart_port())
         say_who_has_input();
 }
 
@@ -132,13 +125,14 @@ void console_endboot(void)
 /* Output of a guest that has no console right: printable characters, by lines. */
 static void write_as_guest(struct domain *d, const char *s, size_t n)
 {
-    char line[CHUNK];
+    char line[CHUNK + 1];
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
         if (s[i] >= ' ' && s[i] < 127)
             line[len++] = s[i];
         if ((s[i] == '\n' || i + 1 == n) && len) {
-            console_guest_line(d, line, len);
+            line[len] = '\0';
+            console_guest_line(d, line);
             len = 0;
         }
     }
@@ -181,10 +175,8 @@ static long console_read(struct vcpu *v, u64 buffer, u64 count)
         return -EPERM;
     while (done < count && done < QUEUE_SIZE) {
         char buf[CHUNK];
-        u32 n, tail;
         bool taken = console_lock_take();
-        tail = q->tail;
-        n = (u32)MIN(MIN((u64)(q->head - tail), count - done), (u64)CHUNK);
+        u32 tail = q->tail, n = (u32)MIN(MIN((u64)(q->head - tail), count - done), (u64)CHUNK);
         for (u32 i = 0; i < n; i++)
             buf[i] = q->c[(tail + i) % QUEUE_SIZE];
         console_lock_release(taken);
@@ -193,11 +185,11 @@ static long console_read(struct vcpu *v, u64 buffer, u64 count)
         if (guest_write(v, buffer + done, buf, n))
             return done ? (long)done : -EFAULT;
         taken = console_lock_take();
-        bool ours = q->tail == tail;    /* else another vCPU of dom0 has read them */
-        if (ours)
+        if (q->tail == tail) {      /* else another vCPU of dom0 has read them */
             q->tail = tail + n;
+            done += n;
+        }
         console_lock_release(taken);
-        done += ours ? n : 0;
     }
     return (long)done;
 }
@@ -210,12 +202,7 @@ long do_console_io(struct vcpu *v, unsigned long *a)
     a[1] = (u32)a[1];
     if (a[1] > 0x7fffffff)
         return -EINVAL;
-    switch (a[0]) {
-    case CONSOLEIO_write:
+    if (a[0] == CONSOLEIO_write)
         return console_write(v, a);
-    case CONSOLEIO_read:
-        return console_read(v, a[2], a[1]);
-    default:
-        return -ENOSYS;
-    }
+    return a[0] == CONSOLEIO_read ? console_read(v, a[2], a[1]) : -ENOSYS;
 }

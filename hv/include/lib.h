@@ -17,15 +17,15 @@ size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
-char *strstr(const char *hay, const char *needle);
+bool word_is(const char *word, const char *s, size_t n);    /* is word the n characters at s? */
 /* Copies at most size-1 characters and always terminates; returns strlen (src). */
 size_t strlcpy(char *dst, const char *src, size_t size);
-/* Parses a number (0x.., decimal); *end is set past it when end is not NULL. */
+/* Parses a number (0x.., decimal); *end is set past it. */
 u64 parse_u64(const char *s, const char **end);
 /* As parse_u64, with an optional suffix k, M, G, T (powers of 1024). */
 u64 parse_size(const char *s, const char **end);
 
-/* %d %u %x %X %o %c %s %p %% with - 0 # width .precision * and h hh l ll z. */
+/* %d %u %x %c %s %p %% with - 0 #, width, .precision of strings, and l ll z: no others. */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
 

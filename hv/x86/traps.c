@@ -45,8 +45,7 @@ void trap_on_ist(struct cpu_user_regs *regs)
         __asm__ volatile("mov %0, %%db6" :: "r"(0xffff0ff0UL));
         return;
     case TRAP_NMI:
-        if (panic_nmi(regs))
-            return;
+        panic_poll();
         return;         /* somebody else's; no word of it: the log's lock may be held here */
     default:
         fatal_trap(regs);
