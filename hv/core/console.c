@@ -16,23 +16,18 @@
 #define CHUNK        16      /* a UART's FIFO: so long may interrupts stay off */
 #define QUEUE_SIZE   1024       /* power of two */
 
-#ifdef DEBUG
-static bool opt_guest_console = true;
-#else
-static bool opt_guest_console;
-#endif
+static bool opt_guest_console = DEBUG_BUILD;
 OPTION_BOOL(opt_guest_console, "guest_console", "show what guests write to the physical console");
 static bool opt_console_to_ring;
 OPTION_BOOL(opt_console_to_ring, "console_to_ring", "copy dom0's console to the console ring");
-static bool opt_sync_console = true;
-OPTION_BOOL(opt_sync_console, "sync_console", "accepted; output is always synchronous");
 
-/* What GRUB's scripts for Xen put on every command line. */
-static bool opt_placeholder, opt_real_mode;
-static char opt_edd[16];
-OPTION_BOOL(opt_placeholder, "placeholder", "accepted");
-OPTION_BOOL(opt_real_mode, "real-mode", "accepted; the BIOS is never called");
-OPTION_STR(opt_edd, "edd", "accepted; the BIOS is never called");
+/* Accepted without effect: what GRUB's scripts for Xen put on every command line, and habits. */
+static char opt_ignored[16];
+OPTION_STR(opt_ignored, "placeholder", "accepted");
+OPTION_STR(opt_ignored, "real-mode", "accepted; the BIOS is never called");
+OPTION_STR(opt_ignored, "edd", "accepted; the BIOS is never called");
+OPTION_STR(opt_ignored, "sync_console", "accepted; output is always synchronous");
+OPTION_STR(opt_ignored, "watchdog", "accepted; there is no NMI watchdog");
 
 struct queue { u32 head, tail; char c[QUEUE_SIZE]; };   /* head: next to write */
 static struct queue dom0_input, own_input;

@@ -37,9 +37,11 @@ NORETURN void panic(const char *fmt, ...) PRINTF(1, 2);
 
 /* ASSERT is for what Bulkhead promises itself, never for what a guest sends. */
 #ifdef DEBUG
+#define DEBUG_BUILD 1
 #define ASSERT(c) \
     do { if (unlikely(!(c))) panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); } while (0)
 #else
+#define DEBUG_BUILD 0
 #define ASSERT(c) do { if (0 && (c)) {} } while (0)
 #endif
 /* BUG_ON stays in release builds. */
@@ -79,8 +81,9 @@ static inline unsigned hweight64(u64 x)
 }
 
 /* First set / first clear bit at or after `from` in a bitmap of n bits, n if none. */
-unsigned long find_next_bit(const unsigned long *map, unsigned long n, unsigned long from);
-unsigned long find_next_zero_bit(const unsigned long *map, unsigned long n, unsigned long from);
+unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from, unsigned long flip);
+#define find_next_bit(map, n, from)      find_bit(map, n, from, 0)
+#define find_next_zero_bit(map, n, from) find_bit(map, n, from, ~0UL)
 
 /* Clamps an index that a guest chose, also against speculation: 0 when idx >= n. */
 static inline unsigned long index_nospec(unsigned long idx, unsigned long n)

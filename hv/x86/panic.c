@@ -19,8 +19,6 @@
 
 bool opt_noreboot;
 OPTION_BOOL(opt_noreboot, "noreboot", "after a crash, stand still instead of rebooting");
-static bool opt_watchdog;
-OPTION_BOOL(opt_watchdog, "watchdog", "accepted; there is no NMI watchdog");
 
 static struct cpu_top *panic_owner;     /* whose CPU prints; NULL: all is well */
 
@@ -189,10 +187,9 @@ NORETURN void fatal_trap(struct cpu_user_regs *r)
 
 /* --- debug keys --- */
 
-static void dump_this_cpu(void *arg)
+static void dump_this_cpu(UNUSED void *arg)
 {
     struct vcpu *v = current_vcpu();
-    (void)arg;
     if (v->is_idle) {
         printk(LOG_INFO, "CPU %u: idle\n", cpu_id());
         return;
