@@ -59,6 +59,16 @@ void panic(const char *fmt, ...)
     power_off();
 }
 
+char *strstr(const char *hay, const char *needle)
+{
+    size_t n = strlen(needle);
+    for (; *hay; hay++) {
+        if (strncmp(hay, needle, n) == 0)
+            return (char *)hay;
+    }
+    return NULL;
+}
+
 bool on_xen(void)
 {
     static char info[1024];

@@ -66,6 +66,7 @@ void check_failed(const char *file, int line, const char *fmt, ...) PRINTF(3, 4)
     } while (0)
 void print(const char *fmt, ...) PRINTF(1, 2);
 NORETURN void power_off(void);
+char *strstr(const char *hay, const char *needle);
 bool on_xen(void);              /* Debian's Xen, not Bulkhead */
 
 /* --- start-up data --- */

@@ -16,23 +16,18 @@
 #define CHUNK        16      /* a UART's FIFO: so long may interrupts stay off */
 #define QUEUE_SIZE   1024       /* power of two */
 
-#ifdef DEBUG
-static bool opt_guest_console = true;
-#else
-static bool opt_guest_console;
-#endif
+static bool opt_guest_console = DEBUG_BUILD;
 OPTION_BOOL(opt_guest_console, "guest_console", "show what guests write to the physical console");
 static bool opt_console_to_ring;
 OPTION_BOOL(opt_console_to_ring, "console_to_ring", "copy dom0's console to the console ring");
-static bool opt_sync_console = true;
-OPTION_BOOL(opt_sync_console, "sync_console", "accepted; output is always synchronous");
 
-/* What GRUB's scripts for Xen put on every command line. */
-static bool opt_placeholder, opt_real_mode;
-static char opt_edd[16];
-OPTION_BOOL(opt_placeholder, "placeholder", "accepted");
-OPTION_BOOL(opt_real_mode, "real-mode", "accepted; the BIOS is never called");
-OPTION_STR(opt_edd, "edd", "accepted; the BIOS is never called");
+/* Accepted without effect: what GRUB's scripts for Xen put on every command line, and habits. */
+static char opt_ignored[16];
+OPTION_STR(opt_ignored, "placeholder", "accepted");
+OPTION_STR(opt_ignored, "real-mode", "accepted; the BIOS is never called");
+OPTION_STR(opt_ignored, "edd", "accepted; the BIOS is never called");
+OPTION_STR(opt_ignored, "sync_console", "accepted; output is always synchronous");
+OPTION_STR(opt_ignored, "watchdog", "accepted; there is no NMI watchdog");
 
 struct queue { u32 head, tail; char c[QUEUE_SIZE]; };   /* head: next to write */
 static struct queue dom0_input, own_input;
@@ -43,9 +38,8 @@ static bool ready;
 
 static void queue_put(struct queue *q, char c)
 {
-    if (q->head - q->tail < QUEUE_SIZE) {   /* full: what comes is lost, as on a wire */
+    if (q->head - q->tail < QUEUE_SIZE)     /* full: what comes is lost, as on a wire */
         q->c[q->head++ % QUEUE_SIZE] = c;
-    }
 }
 
 bool console_is_ready(void)
@@ -109,12 +103,6 @@ static void console_deferred(void)
         virq_global(VIRQ_CON_RING);
 }
 
-void console_init(void)
-{
-    printk_init();
-    keyhandler_init();
-}
-
 void console_ready(void)
 {
     softirq_register(SOFTIRQ_TASKLET, console_deferred);
@@ -123,7 +111,7 @@ void console_ready(void)
 
 void console_endboot(void)
 {
-    if (uart_present())
+    if (uart_port())
         say_who_has_input();
 }
 
@@ -132,13 +120,14 @@ void console_endboot(void)
 /* Output of a guest that has no console right: printable characters, by lines. */
 static void write_as_guest(struct domain *d, const char *s, size_t n)
 {
-    char line[CHUNK];
+    char line[CHUNK + 1];
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
         if (s[i] >= ' ' && s[i] < 127)
             line[len++] = s[i];
         if ((s[i] == '\n' || i + 1 == n) && len) {
-            console_guest_line(d, line, len);
+            line[len] = '\0';
+            console_guest_line(d, line);
             len = 0;
         }
     }
@@ -181,10 +170,8 @@ static long console_read(struct vcpu *v, u64 buffer, u64 count)
         return -EPERM;
     while (done < count && done < QUEUE_SIZE) {
         char buf[CHUNK];
-        u32 n, tail;
         bool taken = console_lock_take();
-        tail = q->tail;
-        n = (u32)MIN(MIN((u64)(q->head - tail), count - done), (u64)CHUNK);
+        u32 tail = q->tail, n = (u32)MIN(MIN((u64)(q->head - tail), count - done), (u64)CHUNK);
         for (u32 i = 0; i < n; i++)
             buf[i] = q->c[(tail + i) % QUEUE_SIZE];
         console_lock_release(taken);
@@ -193,11 +180,11 @@ static long console_read(struct vcpu *v, u64 buffer, u64 count)
         if (guest_write(v, buffer + done, buf, n))
             return done ? (long)done : -EFAULT;
         taken = console_lock_take();
-        bool ours = q->tail == tail;    /* else another vCPU of dom0 has read them */
-        if (ours)
+        if (q->tail == tail) {      /* else another vCPU of dom0 has read them */
             q->tail = tail + n;
+            done += n;
+        }
         console_lock_release(taken);
-        done += ours ? n : 0;
     }
     return (long)done;
 }
@@ -210,12 +197,7 @@ long do_console_io(struct vcpu *v, unsigned long *a)
     a[1] = (u32)a[1];
     if (a[1] > 0x7fffffff)
         return -EINVAL;
-    switch (a[0]) {
-    case CONSOLEIO_write:
+    if (a[0] == CONSOLEIO_write)
         return console_write(v, a);
-    case CONSOLEIO_read:
-        return console_read(v, a[2], a[1]);
-    default:
-        return -ENOSYS;
-    }
+    return a[0] == CONSOLEIO_read ? console_read(v, a[2], a[1]) : -ENOSYS;
 }

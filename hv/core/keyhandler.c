@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Debug keys. Owns the table from keys to functions, which is filled at start-up and
- * only read after that: no lock. Two runs of one function may overlap.
+ * Debug keys. Owns the table from keys to functions, a constant: no lock. A function runs
+ * on any CPU with no lock held, what it prints is shown at every level, and two runs of it
+ * may overlap.
  */
 #include "arch.h"
 #include "console.h"
@@ -12,36 +13,7 @@
 #include "sched.h"
 #include "trace.h"
 
-static struct { void (*fn)(void); const char *help; } keys[128];
-
-void keyhandler_register(char c, void (*fn)(void), const char *help)
-{
-    BUG_ON(c <= ' ' || c == 127 || keys[(u8)c].fn);
-    keys[(u8)c].fn = fn;
-    keys[(u8)c].help = help;
-}
-
-void keyhandler_run(char c)
-{
-    unsigned i = (u8)c;
-
-    printk_verbose(true);
-    if (i < ARRAY_SIZE(keys) && keys[i].fn) {
-        printk(LOG_INFO, "'%c' pressed: %s\n", c, keys[i].help);
-        keys[i].fn();
-    } else {
-        printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", i);
-    }
-    printk_verbose(false);
-}
-
-static void key_help(void)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (keys[i].fn)
-            printk(LOG_INFO, " key '%c': %s\n", i, keys[i].help);
-    }
-}
+static void key_help(void);
 
 static void for_each_domain(void (*fn)(struct domain *d))
 {
@@ -56,7 +28,6 @@ static void for_each_domain(void (*fn)(struct domain *d))
 static void dump_domain(struct domain *d)
 {
     struct vcpu *v;
-
     printk(LOG_INFO, "domain %u: %s%s%s pages %lu of %lu, rights 0x%x, references %u, paused %u\n",
            d->id, d->ops ? d->ops->name : "-", d->is_dying ? " dying" : "",
            d->is_shut_down ? " shut down" : "", d->tot_pages, d->max_pages, d->rights,
@@ -75,7 +46,6 @@ static void key_domains(void) { for_each_domain(dump_domain); }
 static void key_events(void)  { for_each_domain(evtchn_dump); }
 static void key_grants(void)  { for_each_domain(grant_dump); }
 static void key_audit(void)   { audit_frames(); }
-static void key_reboot(void)  { arch_machine_restart(); }
 static void key_crash(void)   { panic("asked for by debug key"); }
 
 static void key_memory(void)
@@ -90,18 +60,40 @@ static void key_time(void)
            wallclock_sec(), cpu_khz());
 }
 
-void keyhandler_init(void)
+static const struct { void (*fn)(void); const char *help; } keys[128] = {
+    ['h'] = { key_help, "this list" },
+    ['r'] = { sched_dump, "run queues" },
+    ['e'] = { key_events, "event channels" },
+    ['g'] = { key_grants, "grant tables" },
+    ['q'] = { key_domains, "domains and vCPUs" },
+    ['m'] = { key_memory, "memory" },
+    ['t'] = { key_time, "time" },
+    ['T'] = { trace_dump, "last trace records" },
+    ['A'] = { key_audit, "audit of all frames" },
+    ['C'] = { key_crash, "crash Bulkhead" },
+    ['R'] = { arch_machine_restart, "reboot the machine" },
+    ['d'] = { dump_cpus, "registers of what runs on each CPU" },
+    ['i'] = { irq_dump, "interrupts" },
+};
+
+static void key_help(void)
 {
-    keyhandler_register('h', key_help, "this list");
-    keyhandler_register('r', sched_dump, "run queues");
-    keyhandler_register('e', key_events, "event channels");
-    keyhandler_register('g', key_grants, "grant tables");
-    keyhandler_register('q', key_domains, "domains and vCPUs");
-    keyhandler_register('m', key_memory, "memory");
-    keyhandler_register('t', key_time, "time");
-    keyhandler_register('T', trace_dump, "last trace records");
-    keyhandler_register('A', key_audit, "audit of all frames");
-    keyhandler_register('C', key_crash, "crash Bulkhead");
-    keyhandler_register('R', key_reboot, "reboot the machine");
-    arch_keyhandlers();
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (keys[i].fn)
+            printk(LOG_INFO, " key '%c': %s\n", i, keys[i].help);
+    }
+}
+
+void keyhandler_run(char c)
+{
+    unsigned i = (u8)c;
+
+    printk_verbose(true);
+    if (i < ARRAY_SIZE(keys) && keys[i].fn) {
+        printk(LOG_INFO, "'%c' pressed: %s\n", c, keys[i].help);
+        keys[i].fn();
+    } else {
+        printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", i);
+    }
+    printk_verbose(false);
 }

@@ -6,13 +6,7 @@
 #include "options.h"
 #include "lib.h"
 
-#ifdef UNIT_TEST
-extern const struct option options_start[] __asm__("__start_options");
-extern const struct option options_end[] __asm__("__stop_options");
-#else
-extern const struct option options_start[] __asm__("__options_start");
-extern const struct option options_end[] __asm__("__options_end");
-#endif
+extern const struct option __start_options[], __stop_options[];
 
 char options_cmdline[1024];
 
@@ -20,13 +14,12 @@ char options_cmdline[1024];
 
 int parse_bool(const char *s)
 {
-    static const char *const no[] = { "no", "off", "false", "disable", "0" };
-    static const char *const yes[] = { "yes", "on", "true", "enable", "1" };
-    for (unsigned i = 0; i < ARRAY_SIZE(no); i++) {
-        if (!strcmp(s, no[i]))
-            return 0;
-        if (!strcmp(s, yes[i]))
-            return 1;
+    static const char *const words[] = {
+        "no", "yes", "off", "on", "false", "true", "disable", "enable", "0", "1",
+    };
+    for (int i = 0; i < (int)ARRAY_SIZE(words); i++) {
+        if (!strcmp(s, words[i]))
+            return i % 2;
     }
     return -1;
 }
@@ -35,78 +28,57 @@ int parse_bool(const char *s)
 static bool same_name(const char *a, const char *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        char x = a[i] == '-' ? '_' : a[i], y = b[i] == '-' ? '_' : b[i];
-        if (x != y || x == '\0') {
+        if (a[i] != b[i] && !(strchr("-_", a[i]) && b[i] && strchr("-_", b[i])))
             return false;
-        }
     }
     return b[n] == '\0';
-}
-
-static bool set_number(const struct option *o, const char *value)
-{
-    const char *end = value;
-    u64 n = o->kind == OPT_INT ? parse_u64(value, &end) : parse_size(value, &end);
-    if (end == value || *end != '\0') {
-        return false;
-    }
-    if (o->size == 8)
-        *(u64 *)o->var = n;
-    else if (n <= 0xffffffffu)
-        *(u32 *)o->var = (u32)n;
-    else
-        return false;
-    return true;
 }
 
 /* value NULL: the bare name. */
 static bool set_option(const struct option *o, const char *value, bool negated)
 {
-    int truth;
-    switch (o->kind) {
-    case OPT_BOOL:
-        truth = value ? parse_bool(value) : 1;
-        if (truth < 0)
-            return false;
-        *(bool *)o->var = (truth != 0) != negated;
-        return true;
-    case OPT_INT:
-    case OPT_SIZE:
-        if (negated)
-            return !value && set_number(o, "0");
-        return value && set_number(o, value);
-    default:
-        if (negated && value)
-            return false;
+    if (o->kind == OPT_BOOL) {
+        int truth = value ? parse_bool(value) : 1;
+        if (truth >= 0)
+            *(bool *)o->var = truth != negated;
+        return truth >= 0;
+    }
+    if (negated && value)
+        return false;
+    if (o->kind == OPT_STR) {
         strlcpy(o->var, negated ? "no" : value ? value : "", o->size);
         return true;
     }
+    const char *start = negated ? "0" : value ? value : "", *end;
+    u64 n = parse_size(start, &end);
+    if (end == start || *end != '\0' || n > 0xffffffffu)
+        return false;
+    *(u32 *)o->var = (u32)n;
+    return true;
 }
 
 /* Sets every row of that name. Was there one? */
 static bool set_named(const char *name, size_t n, const char *word, const char *value, bool negated)
 {
     bool found = false;
-    for (const struct option *o = options_start; o < options_end; o++) {
-        if (same_name(name, o->name, n)) {
-            found = true;
-            if (!set_option(o, value, negated))
-                printk(LOG_WARN, "command line: bad value in \"%s\" (%s)\n", word, o->help);
-        }
+    for (const struct option *o = __start_options; o < __stop_options; o++) {
+        if (!same_name(name, o->name, n))
+            continue;
+        found = true;
+        if (!set_option(o, value, negated))
+            printk(LOG_WARN, "command line: bad value in \"%s\" (%s)\n", word, o->help);
     }
     return found;
 }
 
 static void parse_one(const char *word)
 {
-    const char *eq = strchr(word, '=');
+    const char *eq = strchr(word, '='), *value = eq ? eq + 1 : NULL;
     size_t n = eq ? (size_t)(eq - word) : strlen(word);
-    const char *value = eq ? eq + 1 : NULL;
 
     if (!set_named(word, n, word, value, false) &&
-        !(n > 3 && !strncmp(word, "no-", 3) && set_named(word + 3, n - 3, word, value, true))) {
+        !(n > 3 && !strncmp(word, "no-", 3) && set_named(word + 3, n - 3, word, value, true)))
         printk(LOG_WARN, "command line: unknown option \"%s\"\n", word);
-    }
 }
 
 void options_parse(const char *p)
@@ -116,12 +88,10 @@ void options_parse(const char *p)
         char word[OPTION_MAX];
         size_t n = 0;
         bool quoted = false;
-        while (*p == ' ' || *p == '\t') {
+        while (*p == ' ' || *p == '\t')
             p++;
-        }
-        if (*p == '\0') {
+        if (*p == '\0')
             return;
-        }
         for (; *p != '\0' && (quoted || (*p != ' ' && *p != '\t')); p++) {
             if (*p == '"')
                 quoted = !quoted;

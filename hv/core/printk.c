@@ -21,15 +21,13 @@ static char opt_loglvl[32] = "info", opt_guest_loglvl[32] = "none/warning";
 #endif
 OPTION_STR(opt_loglvl, "loglvl", "none|error|warning|info|debug|all[/level shown rate-limited]");
 OPTION_STR(opt_guest_loglvl, "guest_loglvl", "as loglvl, for lines about guests");
-static u64 opt_conring_size = 64u << 10;
-OPTION_SIZE(opt_conring_size, "conring_size", "size of the console ring, 16k to 128k");
+static u32 opt_conring_size = 64u << 10;
+OPTION_INT(opt_conring_size, "conring_size", "size of the console ring, 16k to 128k");
 
 /* How many levels are shown always, and how many at a limited rate. */
 static struct threshold { u8 always, limited; } host_levels = { 4, 4 }, guest_levels = { 4, 4 };
 
 struct limiter { s_time_t last; u32 credit, missed; };
-static struct limiter host_limiter = { .credit = BURST };
-static struct limiter guest_limiter[16];    /* by domain id: one cannot silence another */
 
 static spinlock_t console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static struct cpu_top *lock_owner;
@@ -39,8 +37,7 @@ static u32 verbose;                 /* atomic count */
 static char ring[RING_MAX];
 static u32 ring_mask = RING_MIN - 1;
 static u32 ring_first, ring_end;    /* positions run on and wrap at 2^32 */
-static u32 ring_told;
-static bool log_in_line;            /* the last printk ended without a newline */
+static u32 ring_told;               /* ring_end as conring_news saw it last */
 static char uart_last = '\n';        /* what the UART sent last */
 
 bool console_lock_take(void)
@@ -112,47 +109,22 @@ bool conring_news(void)
     return __atomic_exchange_n(&ring_told, end, __ATOMIC_RELAXED) != end;
 }
 
-static void ring_grow(u64 size)
-{
-    bool taken = console_lock_take();
-    u32 n = RING_MIN;
-    while (n < size && n < RING_MAX)
-        n *= 2;
-    /* What has been written stays in its place as long as it has not wrapped. */
-    if (n - 1 > ring_mask) {
-        if (ring_end > ring_mask)
-            ring_first = ring_end;
-        ring_mask = n - 1;
-    }
-    console_lock_release(taken);
-}
-
 /* --- output --- */
 
 static void uart_text(char c)
 {
-    if (c == '\n' && uart_last != '\r') {
+    if (c == '\n' && uart_last != '\r')
         uart_putc('\r');
-    }
     uart_putc(c);
     uart_last = c;
 }
 
-/* Bulkhead's lines start at the left margin, whatever dom0 has left there. */
-static void uart_newline(void)
-{
-    if (uart_last != '\n' && uart_present()) {
-        uart_text('\n');
-    }
-}
-
 void console_put(const char *s, size_t n, bool to_ring)
 {
-    bool uart = uart_present();
+    bool uart = uart_port();
     for (size_t i = 0; i < n; i++) {
-        if (to_ring && s[i] != '\0') {
+        if (to_ring && s[i] != '\0')
             ring_put(s[i]);
-        }
         if (uart)
             uart_text(s[i]);
     }
@@ -164,35 +136,27 @@ void printk_replay(void)
         uart_text(ring[i & ring_mask]);
 }
 
-static void log_string(const char *s)
-{
-    console_put(s, strlen(s), true);
-}
-
-/* Text of Bulkhead: each line gets its prefix, and starts at the left margin. */
-static void log_text(const char *prefix, const char *s)
+/* Each line with its prefix, and at the left margin whatever dom0 has left there. */
+static void log_lines(const char *prefix, const char *s)
 {
     bool taken = console_lock_take();
     while (*s != '\0') {
         const char *end = strchr(s, '\n');
-        size_t n = end ? (size_t)(end - s) + 1 : strlen(s);
-        if (!log_in_line) {
-            uart_newline();
-            log_string("(BH) ");
-            log_string(prefix);
-        }
+        size_t n = end ? (size_t)(end - s) : strlen(s);
+        if (uart_last != '\n')
+            console_put("\n", 1, false);
+        console_put(prefix, strlen(prefix), true);
         console_put(s, n, true);
-        log_in_line = !end;
-        s += n;
+        console_put("\n", 1, true);
+        s += n + (end != NULL);
     }
     console_lock_release(taken);
-    if (console_is_ready() && !lock_busted) {
+    if (console_is_ready() && !lock_busted)
         softirq_raise(SOFTIRQ_TASKLET);     /* VIRQ_CON_RING */
-    }
 }
 
 /* May a limited source write a line now? Not exact when CPUs race: no harm. */
-static bool limiter_allows(struct limiter *l, u32 *missed)
+static bool limiter_allows(struct limiter *l)
 {
     s_time_t t = console_is_ready() ? now() : 0;
     s64 refill = (t - l->last) / REFILL;
@@ -208,34 +172,40 @@ static bool limiter_allows(struct limiter *l, u32 *missed)
         return false;
     }
     l->credit--;
-    *missed = l->missed;
-    l->missed = 0;
     return true;
+}
+
+static struct limiter *guest_limiter(const struct domain *d)
+{
+    static struct limiter limiters[16];     /* by domain id: one cannot silence another */
+    return &limiters[d->id % ARRAY_SIZE(limiters)];
 }
 
 static void vlog(const char *prefix, enum loglevel level, const struct threshold *t,
                  struct limiter *l, const char *fmt, va_list ap)
 {
     char buf[LINE_MAX];
-    u32 missed = 0;
 
     if (level >= t->always && !lock_busted && !READ_ONCE(verbose)) {
-        if (level >= t->limited || !limiter_allows(l, &missed))
+        if (level >= t->limited || !limiter_allows(l))
             return;
-    }
-    if (missed) {
-        snprintf(buf, sizeof(buf), "%u lines suppressed\n", missed);
-        log_text(prefix, buf);
+        u32 missed = l->missed;
+        l->missed = 0;
+        if (missed) {
+            snprintf(buf, sizeof(buf), "%u lines suppressed\n", missed);
+            log_lines(prefix, buf);
+        }
     }
     vsnprintf(buf, sizeof(buf), fmt, ap);
-    log_text(prefix, buf);
+    log_lines(prefix, buf);
 }
 
 void printk(enum loglevel level, const char *fmt, ...)
 {
+    static struct limiter limiter;
     va_list ap;
     va_start(ap, fmt);
-    vlog("", level, &host_levels, &host_limiter, fmt, ap);
+    vlog("(BH) ", level, &host_levels, &limiter, fmt, ap);
     va_end(ap);
 }
 
@@ -244,27 +214,18 @@ void gprintk(struct domain *d, enum loglevel level, const char *fmt, ...)
     char prefix[16];
     va_list ap;
     va_start(ap, fmt);
-    snprintf(prefix, sizeof(prefix), "d%u: ", d->id);
-    vlog(prefix, level, &guest_levels, &guest_limiter[d->id % ARRAY_SIZE(guest_limiter)], fmt, ap);
+    snprintf(prefix, sizeof(prefix), "(BH) d%u: ", d->id);
+    vlog(prefix, level, &guest_levels, guest_limiter(d), fmt, ap);
     va_end(ap);
 }
 
-void console_guest_line(struct domain *d, const char *s, size_t n)
+void console_guest_line(struct domain *d, const char *s)
 {
-    struct limiter *l = &guest_limiter[d->id % ARRAY_SIZE(guest_limiter)];
     char prefix[16];
-    u32 missed;
-
-    if (!limiter_allows(l, &missed))
+    if (!limiter_allows(guest_limiter(d)))
         return;
-    bool taken = console_lock_take();
-    uart_newline();
     snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
-    log_string(prefix);
-    console_put(s, n, true);
-    log_string("\n");
-    log_in_line = false;
-    console_lock_release(taken);
+    log_lines(prefix, s);
 }
 
 /* --- settings --- */
@@ -272,12 +233,10 @@ void console_guest_line(struct domain *d, const char *s, size_t n)
 /* Number of levels shown by a name of n characters; -1: no such name. */
 static int level_of(const char *s, size_t n)
 {
-    static const struct { const char *name; int shown; } names[] = {
-        { "none", 0 }, { "error", 1 }, { "warning", 2 }, { "info", 3 }, { "debug", 4 }, { "all", 4 },
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strlen(names[i].name) == n && !strncmp(names[i].name, s, n))
-            return names[i].shown;
+    static const char *const names[] = { "none", "error", "warning", "info", "debug", "all" };
+    for (int i = 0; i < (int)ARRAY_SIZE(names); i++) {
+        if (word_is(names[i], s, n))
+            return MIN(i, 4);
     }
     return -1;
 }
@@ -299,5 +258,13 @@ void printk_init(void)
 {
     set_threshold(&host_levels, opt_loglvl);
     set_threshold(&guest_levels, opt_guest_loglvl);
-    ring_grow(opt_conring_size);
+    u32 n = RING_MIN;
+    while (n < opt_conring_size && n < RING_MAX)
+        n *= 2;
+    /* What has been written stays in its place as long as it has not wrapped. */
+    if (n - 1 > ring_mask) {
+        if (ring_end > ring_mask)
+            ring_first = ring_end;
+        ring_mask = n - 1;
+    }
 }

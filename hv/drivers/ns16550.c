@@ -18,7 +18,6 @@ enum { RBR = 0, THR = 0, DLL = 0, IER = 1, DLM = 1, FCR = 2, LCR = 3, MCR = 4, L
 #define LSR_DR      0x01
 #define LSR_THRE    0x20
 #define FIFO_SIZE   16
-#define PORTS       8
 #define WAIT_READS  100000      /* of LSR, each about 1 us on a real bus */
 #define POLL_PERIOD 20000000L
 
@@ -35,68 +34,60 @@ static struct timer poll_timer;
 static u8 uart_in(unsigned reg) { return inb((u16)(uart.base + reg)); }
 static void uart_out(unsigned reg, u8 v) { outb((u16)(uart.base + reg), v); }
 
+/* A number up to max at *s, which moves behind it. */
+static bool number(const char **s, u32 max, u32 *n)
+{
+    const char *start = *s;
+    u64 v = parse_u64(start, s);
+    *n = (u32)v;
+    return *s > start && v <= max;
+}
+
+/* Does a field that is not empty begin behind a comma here? Then s moves to it. */
+static bool next_field(const char **s)
+{
+    if (**s != ',')
+        return false;
+    ++*s;
+    return **s != ',' && **s != '\0';
+}
+
 bool uart_parse(const char *s, struct uart_config *c)
 {
     struct uart_config n = *c;
-    const char *end;
 
     if (!strncmp(s, "auto", 4)) {
         n.baud = 0;
         s += 4;
-    } else if (*s != ',' && *s != '\0') {
-        n.baud = (u32)parse_u64(s, &end);
-        if (end == s || n.baud == 0 || n.baud > 115200 * 8)
-            return false;
-        s = end;
-    }
-    if (*s == '/') {
-        n.clock = (u32)parse_u64(s + 1, &end);
-        if (end == s + 1)
-            return false;
-        s = end;
-    }
-    if (*s == ',' && s[1] != ',' && s[1] != '\0') {
-        if (s[1] < '5' || s[1] > '8' || !s[2] || !strchr("noems", s[2]) || (s[3] != '1' && s[3] != '2'))
-            return false;
-        n.data = (u8)(s[1] - '0');
-        n.parity = s[2];
-        n.stop = (u8)(s[3] - '0');
-        s += 4;
-    } else if (*s == ',') {
-        s++;
-    }
-    if (*s == ',' && s[1] != ',') {
-        u64 base = parse_u64(s + 1, &end);
-        if (end == s + 1 || base == 0 || base > 0xfff8)
-            return false;
-        n.base = (u16)base;
-        s = end;
-    } else if (*s == ',') {
-        s++;
-    }
-    if (*s == ',') {
-        u64 irq = parse_u64(s + 1, &end);
-        if (end == s + 1 || irq > 15)
-            return false;
-        n.irq = (u8)irq;
-        s = end;
-    }
-    if (*s != '\0') {
+    } else if (*s != ',' && *s != '\0' && (!number(&s, 115200 * 8, &n.baud) || n.baud == 0)) {
         return false;
     }
+    if (*s == '/') {
+        s++;
+        if (!number(&s, ~0u, &n.clock))
+            return false;
+    }
+    if (next_field(&s)) {
+        if (s[0] < '5' || s[0] > '8' || !s[1] || !strchr("noems", s[1]) || (s[2] != '1' && s[2] != '2'))
+            return false;
+        n.data = (u8)(s[0] - '0');
+        n.parity = s[1];
+        n.stop = (u8)(s[2] - '0');
+        s += 3;
+    }
+    if ((next_field(&s) && (!number(&s, 0xfff8, &n.base) || n.base == 0)) ||
+        (next_field(&s) && !number(&s, 15, &n.irq)) || *s != '\0')
+        return false;
     *c = n;
     return true;
 }
 
 static void uart_setup(void)
 {
-    u8 lcr = (u8)((uart.data - 5) | (uart.stop == 2 ? 4 : 0));
-    switch (uart.parity) {
-    case 'o': lcr |= 0x08; break;
-    case 'e': lcr |= 0x18; break;
-    case 'm': lcr |= 0x28; break;
-    case 's': lcr |= 0x38; break;
-    }
+    static const char parities[] = "oems";
+    const char *parity = strchr(parities, uart.parity);
+    u8 lcr = (u8)((uart.data - 5) | (uart.stop == 2 ? 4 : 0) |
+                  (parity ? 0x08 | (parity - parities) << 4 : 0));
     uart_out(IER, 0);
     if (uart.baud) {
         u32 divisor = MAX(uart.clock / 16 / uart.baud, 1u);
@@ -122,12 +113,10 @@ static bool uart_probe(void)
 /* Is `name` one of the words of the option? */
 static bool console_names(const char *name)
 {
-    size_t n = strlen(name);
-    for (const char *p = opt_console; *p != '\0'; p++) {
-        if ((p == opt_console || p[-1] == ',') && !strncmp(p, name, n) &&
-            (p[n] == '\0' || p[n] == ',')) {
+    for (const char *p = opt_console; p; p = strchr(p, ',')) {
+        p += *p == ',';
+        if (!strncmp(p, name, 4) && (p[4] == '\0' || p[4] == ','))
             return true;
-        }
     }
     return false;
 }
@@ -135,20 +124,14 @@ static bool console_names(const char *name)
 void serial_init(void)
 {
     struct uart_config c = { .baud = 115200, .clock = 1843200, .data = 8, .parity = 'n', .stop = 1 };
-    const char *opt;
+    bool first = console_names("com1");
+    const char *opt = first ? opt_com1 : opt_com2;
 
     printk_init();
-    if (console_names("com1")) {
-        c.base = 0x3f8;
-        c.irq = 4;
-        opt = opt_com1;
-    } else if (console_names("com2")) {
-        c.base = 0x2f8;
-        c.irq = 3;
-        opt = opt_com2;
-    } else {
+    if (!first && !console_names("com2"))
         return;
-    }
+    c.base = first ? 0x3f8 : 0x2f8;
+    c.irq = first ? 4 : 3;
     if (!uart_parse(opt, &c))
         printk(LOG_WARN, "command line: \"%s\" does not describe a serial port; using 115200,8n1\n", opt);
     uart = c;
@@ -158,37 +141,25 @@ void serial_init(void)
         return;
     }
     uart_setup();
-    bool taken = console_lock_take();
     printk_replay();
-    console_lock_release(taken);
 }
 
-bool uart_present(void)
+u16 uart_port(void)
 {
-    return uart.base != 0;
-}
-
-bool serial_resources(u16 *base, u16 *ports, u8 *irq)
-{
-    *base = uart.base;
-    *ports = PORTS;
-    *irq = uart.irq;
-    return uart.base != 0;
+    return (u16)uart.base;
 }
 
 void uart_putc(char c)
 {
-    if (room == 0) {
-        for (unsigned i = stuck ? 1 : WAIT_READS; i > 0 && room == 0; i--) {
-            if (uart_in(LSR) & LSR_THRE)
-                room = FIFO_SIZE;
-            else
-                cpu_relax();
-        }
-        stuck = room == 0;
-        if (stuck)
-            return;
+    for (unsigned i = stuck ? 1 : WAIT_READS; i > 0 && room == 0; i--) {
+        if (uart_in(LSR) & LSR_THRE)
+            room = FIFO_SIZE;
+        else
+            cpu_relax();
     }
+    stuck = room == 0;
+    if (stuck)
+        return;
     room--;
     uart_out(THR, (u8)c);
 }
@@ -200,25 +171,24 @@ static void uart_receive(void)
         console_receive((char)uart_in(RBR));
 }
 
-static void uart_poll(void *data)
+static void uart_poll(UNUSED void *data)
 {
-    (void)data;
     uart_receive();
     timer_set(&poll_timer, now() + POLL_PERIOD);
 }
 
 void console_init_irq(void)
 {
-    if (uart_present()) {
-        irq_set_handler(VEC_SERIAL, uart_receive);
-        if (irq_bind_gsi(isa_irq_to_gsi(uart.irq), VEC_SERIAL) == 0) {
-            uart_receive();         /* what came before would hold the interrupt back */
-            uart_out(IER, IER_RX);
-        } else {
-            printk(LOG_WARN, "serial port: no interrupt, polling\n");
-            timer_init(&poll_timer, uart_poll, NULL, 0);
-            timer_set(&poll_timer, now() + POLL_PERIOD);
-        }
-    }
     console_ready();
+    if (!uart.base)
+        return;
+    irq_set_handler(VEC_SERIAL, uart_receive);
+    if (irq_bind_gsi(isa_irq_to_gsi((u8)uart.irq), VEC_SERIAL) == 0) {
+        uart_receive();         /* what came before would hold the interrupt back */
+        uart_out(IER, IER_RX);
+    } else {
+        printk(LOG_WARN, "serial port: no interrupt, polling\n");
+        timer_init(&poll_timer, uart_poll, NULL, 0);
+        uart_poll(NULL);
+    }
 }

@@ -58,6 +58,8 @@ void vcpu_send_nmi(struct vcpu *v);
 /* --- machine (x86/...) --- */
 NORETURN void arch_machine_restart(void);
 NORETURN void arch_machine_power_off(void);
+void dump_cpus(void);               /* debug keys 'd' */
+void irq_dump(void);                /* and 'i' */
 struct xenpf_enter_acpi_sleep;
 long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);     /* x86/power.c */
 

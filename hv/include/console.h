@@ -18,10 +18,11 @@ void console_lock_release(bool taken);
 /* Characters of dom0 or of Bulkhead to the UART as they are, \n made \r\n.
  * Lock held. ring: also into the ring of `xl dmesg`. */
 void console_put(const char *s, size_t n, bool ring);
-/* Lines of a domain that wrote to the physical console: "(dN) text". */
-void console_guest_line(struct domain *d, const char *s, size_t n);
-void printk_init(void);             /* takes loglvl, guest_loglvl, conring_size into use */
-void printk_replay(void);           /* what the ring holds goes to the UART: it is new. Lock held. */
+/* A line of a domain that wrote to the physical console: "(dN) text". */
+void console_guest_line(struct domain *d, const char *s);
+/* Start-up, so without the lock: takes loglvl, guest_loglvl and conring_size into use. */
+void printk_init(void);
+void printk_replay(void);           /* likewise: what the ring holds goes to the UART, it is new */
 /* While on, every level is shown (debug keys answer). Counts. */
 void printk_verbose(bool on);
 /* After this no lock is taken any more and every level is shown. */
@@ -37,25 +38,23 @@ bool conring_news(void);
 /* --- core/console.c --- */
 /* A character has come in; from the UART's interrupt or timer. */
 void console_receive(char c);
-void console_init(void);            /* settings of the log, debug keys */
 void console_ready(void);           /* interrupts and softirqs work: start deferring to them */
 bool console_is_ready(void);
 void console_endboot(void);         /* dom0 starts: says who gets the input */
 
 /* --- drivers/ns16550.c --- */
-struct uart_config { u32 baud; u32 clock; u8 data, stop; char parity; u16 base; u8 irq; };
+struct uart_config { u32 baud, clock, base, irq; u8 data, stop; char parity; };
 /* "baud[/clock][,DPS[,base[,irq]]]", baud "auto" leaves the UART's own; fields that
  * are not named keep their values. False: not understood. */
 bool uart_parse(const char *s, struct uart_config *c);
-bool uart_present(void);
 void uart_putc(char c);             /* waits a bounded time; console lock held */
-/* Ports and ISA interrupt that are Bulkhead's and no domain's: false if none. */
-bool serial_resources(u16 *base, u16 *ports, u8 *irq);
+/* First of the UART's ports, which are Bulkhead's and no domain's; 0: there is none. */
+#define UART_PORTS 8
+u16 uart_port(void);
 
 /* --- x86/panic.c --- */
 extern bool opt_noreboot;           /* after a crash, and when dom0 restarts: stand still */
 void dump_regs(const struct cpu_user_regs *regs);
-void arch_keyhandlers(void);        /* registers the machine's debug keys */
 /* An exception of our own that has no fix-up. */
 NORETURN void fatal_trap(struct cpu_user_regs *regs);
 /* For CPUs that spin with interrupts off, and for an NMI: stops here if another CPU panics. */

@@ -13,11 +13,10 @@
 
 /* One PT_LOAD segment; its file bytes are known to lie inside the file, and
  * filesz <= memsz, and paddr + memsz does not wrap. */
-struct elf_segment { u64 offset, filesz, memsz, paddr, vaddr; u32 flags; };
+struct elf_segment { u64 offset, filesz, memsz, paddr; };
 
 struct elf_image {
     const u8 *data;
-    size_t len;
     u64 entry;
     unsigned nr_segments;
     struct elf_segment segment[ELF_MAX_SEGMENTS];
@@ -26,8 +25,8 @@ struct elf_image {
     struct { u64 offset, size; } note[8];
 };
 
-/* 0, or -EINVAL with *why set to a static sentence. */
-int elf_parse(const u8 *data, size_t len, struct elf_image *img, const char **why);
+/* NULL, or a static sentence that says why it cannot. */
+const char *elf_parse(const u8 *data, size_t len, struct elf_image *img);
 
 struct xen_elf_notes {
     u32 present;                    /* bit n: a note of type n was there */
@@ -37,13 +36,8 @@ struct xen_elf_notes {
     u64 hypercall_page;             /* virtual */
     u64 init_p2m;                   /* virtual */
     u64 mod_start_pfn;              /* not 0: the initrd need not be mapped */
-    u64 hv_start_low;
-    u64 l1_mfn_mask, l1_mfn_value;
-    u64 suspend_cancel;
-    u64 phys32_entry;
-    u32 features_supported;         /* bits XENFEAT_*, string and number together */
-    u32 features_required;
-    bool pae_extended;
+    u64 feature_bits;               /* as the note with the number has them */
+    u32 features;                   /* bits XENFEAT_*, string and number together */
     char guest_os[32], guest_version[32], xen_version[32], loader[32];
 };
 
@@ -52,8 +46,8 @@ static inline bool has_note(const struct xen_elf_notes *n, unsigned type)
     return (n->present >> type) & 1;
 }
 
-/* Reads the notes of img. 0, or -EINVAL with *why: none there, a note is damaged, or
- * they ask for what we do not know. */
-int elf_xen_notes(const struct elf_image *img, struct xen_elf_notes *n, const char **why);
+/* Reads the notes of img. NULL, or why not: none there, a note that matters is damaged,
+ * or they ask for what we do not know. */
+const char *elf_xen_notes(const struct elf_image *img, struct xen_elf_notes *n);
 
 #endif

@@ -17,15 +17,15 @@ size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
-char *strstr(const char *hay, const char *needle);
+bool word_is(const char *word, const char *s, size_t n);    /* is word the n characters at s? */
 /* Copies at most size-1 characters and always terminates; returns strlen (src). */
 size_t strlcpy(char *dst, const char *src, size_t size);
-/* Parses a number (0x.., decimal); *end is set past it when end is not NULL. */
+/* Parses a number (0x.., decimal); *end is set past it. */
 u64 parse_u64(const char *s, const char **end);
 /* As parse_u64, with an optional suffix k, M, G, T (powers of 1024). */
 u64 parse_size(const char *s, const char **end);
 
-/* %d %u %x %X %o %c %s %p %% with - 0 # width .precision * and h hh l ll z. */
+/* %d %u %x %c %s %p %% with - 0 #, width, .precision of strings, and l ll z: no others. */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
 
@@ -37,9 +37,11 @@ NORETURN void panic(const char *fmt, ...) PRINTF(1, 2);
 
 /* ASSERT is for what Bulkhead promises itself, never for what a guest sends. */
 #ifdef DEBUG
+#define DEBUG_BUILD 1
 #define ASSERT(c) \
     do { if (unlikely(!(c))) panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); } while (0)
 #else
+#define DEBUG_BUILD 0
 #define ASSERT(c) do { if (0 && (c)) {} } while (0)
 #endif
 /* BUG_ON stays in release builds. */
@@ -79,8 +81,9 @@ static inline unsigned hweight64(u64 x)
 }
 
 /* First set / first clear bit at or after `from` in a bitmap of n bits, n if none. */
-unsigned long find_next_bit(const unsigned long *map, unsigned long n, unsigned long from);
-unsigned long find_next_zero_bit(const unsigned long *map, unsigned long n, unsigned long from);
+unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from, unsigned long flip);
+#define find_next_bit(map, n, from)      find_bit(map, n, from, 0)
+#define find_next_zero_bit(map, n, from) find_bit(map, n, from, ~0UL)
 
 /* Clamps an index that a guest chose, also against speculation: 0 when idx >= n. */
 static inline unsigned long index_nospec(unsigned long idx, unsigned long n)

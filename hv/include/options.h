@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Options of Bulkhead's command line. A row stands next to the variable that it
- * sets and is collected by the linker (section .options):
+ * sets and is collected by the linker (section "options"):
  *
  *     static bool use_smep = true;
  *     OPTION_BOOL(use_smep, "smep", "supervisor-mode execution prevention");
  *
- * Rows of one name are all set: each user has its own variable. All are read once, by options_parse, on the boot CPU before anything looks at
- * them; no lock.
+ * Rows of one name are all set: each user has its own variable. All are read once, by
+ * options_parse, on the boot CPU before anything looks at them; no lock.
  */
 #ifndef BH_OPTIONS_H
 #define BH_OPTIONS_H
 
 #include "types.h"
 
-enum option_kind { OPT_BOOL, OPT_INT, OPT_SIZE, OPT_STR };
+enum option_kind { OPT_BOOL, OPT_INT, OPT_STR };
 
 struct option {
     const char *name, *help;
@@ -23,14 +23,8 @@ struct option {
     u32 kind;               /* enum option_kind */
 } ALIGNED(32);
 
-#ifdef UNIT_TEST
-#define OPTION_SECTION "options"
-#else
-#define OPTION_SECTION ".options"
-#endif
-
 #define OPTION_ROW2(v, line, opt, help_, kind_) \
-    static const struct option option_##line USED SECTION(OPTION_SECTION) = \
+    static const struct option option_##line USED SECTION("options") = \
         { .name = (opt), .help = (help_), .var = &(v), .size = sizeof(v), .kind = (kind_) }
 #define OPTION_ROW(v, line, opt, help, kind) OPTION_ROW2(v, line, opt, help, kind)
 
@@ -38,14 +32,10 @@ struct option {
 #define OPTION_BOOL(v, opt, help) \
     _Static_assert(__builtin_types_compatible_p(__typeof__(v), bool), "bool expected"); \
     OPTION_ROW(v, __LINE__, opt, help, OPT_BOOL)
-/* An unsigned variable of 4 or 8 bytes: `name=number`, decimal or 0x. */
+/* u32: `name=number`, decimal or 0x, with the suffixes k, M, G. */
 #define OPTION_INT(v, opt, help) \
-    _Static_assert(sizeof(v) == 4 || sizeof(v) == 8, "u32 or u64 expected"); \
+    _Static_assert(__builtin_types_compatible_p(__typeof__(v), u32), "u32 expected"); \
     OPTION_ROW(v, __LINE__, opt, help, OPT_INT)
-/* As OPTION_INT with suffixes k, M, G, T; bytes. */
-#define OPTION_SIZE(v, opt, help) \
-    _Static_assert(sizeof(v) == 4 || sizeof(v) == 8, "u32 or u64 expected"); \
-    OPTION_ROW(v, __LINE__, opt, help, OPT_SIZE)
 /* A char array: the text after `=` (cut to its size), "" for a bare `name`, "no" for `no-name`. */
 #define OPTION_STR(v, opt, help) \
     _Static_assert(sizeof(v) > sizeof(void *), "char array expected"); \

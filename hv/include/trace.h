@@ -9,6 +9,7 @@
 #define BH_TRACE_H
 
 #include "cpu.h"
+#include "lib.h"
 
 /* X(name, format of a and b). Frequent ones first. */
 #define TRACE_EVENTS(X)                                    \
@@ -29,13 +30,7 @@ enum trace_event {
 };
 #define TRACE_FIRST_RARE TRACE_DOMAIN
 
-#ifdef DEBUG
-#define TRACE_RECORDS 256
-#define TRACE_ALL true
-#else
-#define TRACE_RECORDS 32
-#define TRACE_ALL false
-#endif
+#define TRACE_RECORDS (DEBUG_BUILD ? 256 : 32)
 
 struct trace_ring {
     u32 next;
@@ -45,7 +40,7 @@ extern struct trace_ring trace_rings[NR_CPUS];
 
 static inline void trace(enum trace_event event, u64 a, u64 b)
 {
-    if (!TRACE_ALL && event < TRACE_FIRST_RARE)
+    if (!DEBUG_BUILD && event < TRACE_FIRST_RARE)
         return;
     struct trace_ring *r = &trace_rings[cpu_id()];
     struct trace_record *e = &r->record[r->next++ % TRACE_RECORDS];

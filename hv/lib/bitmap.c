@@ -6,28 +6,13 @@
 #include "lib.h"
 
 /* First bit at or after `from` whose value differs from `flip`'s bits. */
-static unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from,
-                              unsigned long flip)
+unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from, unsigned long flip)
 {
-    if (from >= n)
-        return n;
-    unsigned long i = from / 64;
-    unsigned long word = (READ_ONCE(map[i]) ^ flip) & (~0UL << (from % 64));
-    while (!word) {
-        if (++i * 64 >= n)
-            return n;
-        word = READ_ONCE(map[i]) ^ flip;
+    unsigned long keep = ~0UL << (from % 64);
+    for (unsigned long i = from / 64; i * 64 < n; i++, keep = ~0UL) {
+        unsigned long word = (READ_ONCE(map[i]) ^ flip) & keep;
+        if (word)
+            return MIN(i * 64 + ffs64(word), n);
     }
-    unsigned long bit = i * 64 + ffs64(word);
-    return MIN(bit, n);
-}
-
-unsigned long find_next_bit(const unsigned long *map, unsigned long n, unsigned long from)
-{
-    return find_bit(map, n, from, 0);
-}
-
-unsigned long find_next_zero_bit(const unsigned long *map, unsigned long n, unsigned long from)
-{
-    return find_bit(map, n, from, ~0UL);
+    return n;
 }

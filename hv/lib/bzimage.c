@@ -33,60 +33,50 @@ static u32 le32(const u8 *p)
     return v;
 }
 
-static bool starts_with(const u8 *data, size_t len, const void *magic, size_t n)
+static bool starts_with(const struct kernel_payload *p, const void *magic, size_t n)
 {
-    return len >= n && memcmp(data, magic, n) == 0;
+    return p->len >= n && memcmp(p->data, magic, n) == 0;
 }
 
-static int fail(const char **why, int err, const char *text)
+static const char *payload_kind(struct kernel_payload *p)
 {
-    *why = text;
-    return err;
-}
-
-static int payload_kind(struct kernel_payload *p, const char **why)
-{
-    if (starts_with(p->data, p->len, "\177ELF", 4)) {
-        p->kind = KERNEL_ELF;
-        p->unpacked_len = p->len;
-        return 0;
-    }
-    if (starts_with(p->data, p->len, xz_magic, sizeof(xz_magic))) {
+    p->kind = KERNEL_ELF;
+    p->unpacked_len = p->len;
+    if (starts_with(p, "\177ELF", 4))
+        return NULL;
+    if (starts_with(p, xz_magic, sizeof(xz_magic))) {
         if (p->len < sizeof(xz_magic) + 4)
-            return fail(why, -EINVAL, "the kernel file is cut short");
+            return "the kernel file is cut short";
         /* Linux's build appends the unpacked length. */
         p->kind = KERNEL_XZ;
         p->len -= 4;
         p->unpacked_len = le32(p->data + p->len);
-        return 0;
+        return NULL;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (starts_with(p->data, p->len, others[i].magic, others[i].len))
-            return fail(why, -EOPNOTSUPP, others[i].why);
+        if (starts_with(p, others[i].magic, others[i].len))
+            return others[i].why;
     }
-    return fail(why, -EOPNOTSUPP, "the kernel is compressed in an unknown way, not with xz");
+    return "the kernel is compressed in an unknown way, not with xz";
 }
 
-int kernel_find_payload(const u8 *file, size_t len, struct kernel_payload *p, const char **why)
+const char *kernel_find_payload(const u8 *file, size_t len, struct kernel_payload *p)
 {
-    *why = "";
     p->data = file;
     p->len = len;
-    if (starts_with(file, len, "\177ELF", 4)) {
-        return payload_kind(p, why);
-    }
+    if (starts_with(p, "\177ELF", 4))
+        return payload_kind(p);
     if (len < BZ_HEADER_END || memcmp(file + BZ_MAGIC, "HdrS", 4) != 0 ||
-        file[BZ_BOOT_FLAG] != 0x55 || file[BZ_BOOT_FLAG + 1] != 0xaa) {
-        return fail(why, -EINVAL, "it is neither an ELF file nor a Linux bzImage");
-    }
+        file[BZ_BOOT_FLAG] != 0x55 || file[BZ_BOOT_FLAG + 1] != 0xaa)
+        return "it is neither an ELF file nor a Linux bzImage";
     if ((file[BZ_VERSION] | file[BZ_VERSION + 1] << 8) < 0x208)
-        return fail(why, -EOPNOTSUPP, "the bzImage is too old (boot protocol before 2.08)");
+        return "the bzImage is too old (boot protocol before 2.08)";
     u64 sectors = file[BZ_SETUP_SECTS] ? file[BZ_SETUP_SECTS] : 4;
     u64 start = (sectors + 1) * 512 + le32(file + BZ_PAYLOAD_OFFSET);
     u64 size = le32(file + BZ_PAYLOAD_LENGTH);
     if (start > len || size > len - start)
-        return fail(why, -EINVAL, "the bzImage is cut short");
+        return "the bzImage is cut short";
     p->data = file + start;
     p->len = size;
-    return payload_kind(p, why);
+    return payload_kind(p);
 }

@@ -1,202 +1,129 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Formatting: %d %u %x %X %o %c %s %p %% with flags - 0 # and space or +, width,
- * .precision, * for both, and h hh l ll z. No state, no lock. Output beyond the buffer
- * is counted and dropped; the result is always terminated when there is a buffer.
+ * Formatting: %d %u %x %c %s %p %% with flags - 0 #, width, .precision of strings, and
+ * l ll z. No state, no lock. Output beyond the buffer is counted and dropped; the result
+ * is always terminated when there is a buffer.
  */
 #include "lib.h"
+
+#define ZEROS_MAX 64        /* most digits with those that the flag 0 puts before them */
 
 struct out { char *buf; size_t size, len; };
 
 struct spec {
     bool left, zero, alt;
-    char sign;              /* '+', ' ' or 0: what stands before a number >= 0 */
-    int width, precision;   /* precision -1: none given */
+    int width, precision;   /* both cut to 4096 */
 };
 
-static inline void put(struct out *o, char c)
+static void put(struct out *o, char c)
 {
     if (o->len < o->size)
         o->buf[o->len] = c;
     o->len++;
 }
 
-static void put_many(struct out *o, char c, int n)
+static void put_padded(struct out *o, const struct spec *sp, const char *s, int n)
 {
+    int pad = sp->width - n;
+    for (; !sp->left && pad > 0; pad--)
+        put(o, ' ');
     while (n-- > 0)
-        put(o, c);
+        put(o, *s++);
+    for (; pad > 0; pad--)
+        put(o, ' ');
 }
 
-static void put_string(struct out *o, const struct spec *sp, const char *s)
+static void put_number(struct out *o, const struct spec *sp, u64 v, bool minus, unsigned base)
 {
-    if (!s)
-        s = "(null)";
-    int n = (int)strnlen(s, sp->precision >= 0 ? (size_t)sp->precision : 4096);
-    if (!sp->left)
-        put_many(o, ' ', sp->width - n);
-    for (int i = 0; i < n; i++)
-        put(o, s[i]);
-    if (sp->left)
-        put_many(o, ' ', sp->width - n);
+    char tmp[ZEROS_MAX + 3];
+    char *end = tmp + sizeof(tmp), *p = end;
+    bool prefix = sp->alt && v && base == 16;
+    int digits = sp->zero && !sp->left ? MIN(sp->width, ZEROS_MAX) - minus - 2 * prefix : 1;
+    for (; v || end - p < MAX(digits, 1); v /= base)
+        *--p = "0123456789abcdef"[v % base];
+    if (prefix) {
+        *--p = 'x';
+        *--p = '0';
+    }
+    if (minus)
+        *--p = '-';
+    put_padded(o, sp, p, (int)(end - p));
 }
 
-/* sign: '-', '+', ' ' or 0. */
-static void put_number(struct out *o, const struct spec *sp, u64 v, char sign, unsigned base, bool upper)
-{
-    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-    char tmp[24];
-    int n = 0;
-    const char *prefix = sp->alt && v && base == 16 ? (upper ? "0X" : "0x") : "";
-    bool octal = sp->alt && base == 8;
-    if (!v && sp->precision)
-        tmp[n++] = '0';
-    for (; v; v /= base)
-        tmp[n++] = digits[v % base];
-    if (octal && (!n || tmp[n - 1] != '0'))
-        tmp[n++] = '0';
-    int fixed = (sign != 0) + (int)strlen(prefix);
-    int zeros = sp->precision > n ? sp->precision - n : 0;
-    if (sp->zero && !sp->left && sp->precision < 0 && sp->width > fixed + n)
-        zeros = sp->width - fixed - n;
-    int pad = sp->width - fixed - zeros - n;
-    if (!sp->left)
-        put_many(o, ' ', pad);
-    if (sign)
-        put(o, sign);
-    for (; *prefix; prefix++)
-        put(o, *prefix);
-    put_many(o, '0', zeros);
-    while (n)
-        put(o, tmp[--n]);
-    if (sp->left)
-        put_many(o, ' ', pad);
-}
-
-/* Reads decimal digits; what is absurd is cut to 4096. */
 static const char *read_count(const char *fmt, int *count)
 {
-    int n = 0;
-    for (; *fmt >= '0' && *fmt <= '9'; fmt++)
-        n = MIN(n * 10 + (*fmt - '0'), 4096);
-    *count = n;
+    for (*count = 0; *fmt >= '0' && *fmt <= '9'; fmt++)
+        *count = MIN(*count * 10 + (*fmt - '0'), 4096);
     return fmt;
 }
 
-static const char *read_flags(const char *fmt, struct spec *sp)
+/* What stands between the % and the letter. *wide: the argument has 64 bits. */
+static const char *read_spec(const char *fmt, struct spec *sp, bool *wide)
 {
-    for (;; fmt++) {
-        switch (*fmt) {
-        case '-': sp->left = true; break;
-        case '0': sp->zero = true; break;
-        case '#': sp->alt = true; break;
-        case '+': sp->sign = '+'; break;
-        case ' ': sp->sign = sp->sign ? sp->sign : ' '; break;
-        default: return fmt;
-        }
+    *sp = (struct spec){ .precision = 4096 };
+    for (; *fmt == '-' || *fmt == '0' || *fmt == '#'; fmt++) {
+        sp->left |= *fmt == '-';
+        sp->zero |= *fmt == '0';
+        sp->alt |= *fmt == '#';
     }
-}
-
-/* Length modifiers: -2 hh, -1 h, 0 int, 1 long and all else of 64 bits. */
-static const char *read_length(const char *fmt, int *length)
-{
-    *length = 0;
-    for (;; fmt++) {
-        if (*fmt == 'h')
-            --*length;
-        else if (*fmt == 'l' || *fmt == 'z' || *fmt == 'j' || *fmt == 't')
-            *length = 1;
-        else
-            return fmt;
-    }
-}
-
-static u64 narrow_unsigned(u64 v, int length)
-{
-    return length > 0 ? v : length == 0 ? (u32)v : length == -1 ? (u16)v : (u8)v;
-}
-
-static s64 narrow_signed(u64 v, int length)
-{
-    return length > 0 ? (s64)v : length == 0 ? (int32_t)v : length == -1 ? (int16_t)v : (int8_t)v;
+    fmt = read_count(fmt, &sp->width);
+    if (*fmt == '.')
+        fmt = read_count(fmt + 1, &sp->precision);
+    for (*wide = false; *fmt == 'l' || *fmt == 'z'; fmt++)
+        *wide = true;
+    return fmt;
 }
 
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 {
-    struct out out = { buf, size, 0 }, *o = &out;
+    struct out o = { buf, size, 0 };
     for (; *fmt; fmt++) {
         if (*fmt != '%') {
-            put(o, *fmt);
+            put(&o, *fmt);
             continue;
         }
         const char *start = fmt;
-        struct spec sp = { .precision = -1 };
-        int length;
-        fmt = read_flags(fmt + 1, &sp);
-        if (*fmt == '*') {
-            fmt++;
-            sp.width = va_arg(ap, int);
-            if (sp.width < 0) {
-                sp.left = true;
-                sp.width = sp.width < -4096 ? 4096 : -sp.width;
-            }
-        } else {
-            fmt = read_count(fmt, &sp.width);
-        }
-        if (*fmt == '.') {
-            fmt++;
-            if (*fmt == '*') {
-                fmt++;
-                sp.precision = va_arg(ap, int);
-            } else {
-                fmt = read_count(fmt, &sp.precision);
-            }
-        }
-        fmt = read_length(fmt, &length);
+        struct spec sp;
+        bool wide;
+        fmt = read_spec(fmt + 1, &sp, &wide);
         switch (*fmt) {
-        case 'd':
-        case 'i': {
-            s64 v = narrow_signed(length > 0 ? va_arg(ap, u64) : (u64)va_arg(ap, int), length);
-            put_number(o, &sp, v < 0 ? -(u64)v : (u64)v, v < 0 ? '-' : sp.sign, 10, false);
+        case 'd': {
+            s64 v = wide ? va_arg(ap, s64) : va_arg(ap, int);
+            put_number(&o, &sp, v < 0 ? -(u64)v : (u64)v, v < 0, 10);
             break;
         }
         case 'u':
         case 'x':
-        case 'X':
-        case 'o': {
-            u64 v = narrow_unsigned(length > 0 ? va_arg(ap, u64) : va_arg(ap, unsigned), length);
-            put_number(o, &sp, v, 0, *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16, *fmt == 'X');
+            put_number(&o, &sp, wide ? va_arg(ap, u64) : va_arg(ap, unsigned), false,
+                       *fmt == 'u' ? 10 : 16);
             break;
-        }
         case 'p':
             sp.alt = true;
-            put_number(o, &sp, (uintptr_t)va_arg(ap, void *), 0, 16, false);
+            put_number(&o, &sp, (uintptr_t)va_arg(ap, void *), false, 16);
             break;
         case 'c': {
-            char s[2] = { (char)va_arg(ap, int), 0 };
-            if (!s[0]) {        /* a zero is a character too, not an empty string */
-                sp.precision = -1;
-                put(o, 0);
-                break;
-            }
-            sp.precision = -1;
-            put_string(o, &sp, s);
+            char c = (char)va_arg(ap, int);
+            put_padded(&o, &sp, &c, 1);
             break;
         }
-        case 's':
-            put_string(o, &sp, va_arg(ap, const char *));
+        case 's': {
+            const char *s = va_arg(ap, const char *);
+            s = s ? s : "(null)";
+            put_padded(&o, &sp, s, (int)strnlen(s, (size_t)sp.precision));
             break;
+        }
         case '%':
-            put(o, '%');
+            put(&o, '%');
             break;
         default:                /* not ours: shown as it stands */
             while (start <= fmt && *start)
-                put(o, *start++);
+                put(&o, *start++);
             fmt = start - 1;
         }
     }
     if (size)
-        buf[MIN(o->len, size - 1)] = 0;
-    return (int)o->len;
+        buf[MIN(o.len, size - 1)] = 0;
+    return (int)o.len;
 }
 
 int snprintf(char *buf, size_t size, const char *fmt, ...)

@@ -4,14 +4,6 @@
  */
 #include "lib.h"
 
-size_t strlen(const char *s)
-{
-    size_t n = 0;
-    while (s[n])
-        n++;
-    return n;
-}
-
 size_t strnlen(const char *s, size_t max)
 {
     size_t n = 0;
@@ -20,13 +12,9 @@ size_t strnlen(const char *s, size_t max)
     return n;
 }
 
-int strcmp(const char *a, const char *b)
+size_t strlen(const char *s)
 {
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return (u8)*a - (u8)*b;
+    return strnlen(s, ~0UL);
 }
 
 int strncmp(const char *a, const char *b, size_t n)
@@ -38,25 +26,23 @@ int strncmp(const char *a, const char *b, size_t n)
     return 0;
 }
 
+int strcmp(const char *a, const char *b)
+{
+    return strncmp(a, b, ~0UL);
+}
+
+bool word_is(const char *word, const char *s, size_t n)
+{
+    return strlen(word) == n && strncmp(word, s, n) == 0;
+}
+
 char *strchr(const char *s, int c)
 {
-    for (;; s++) {
-        if (*s == (char)c)
-            return (char *)s;
+    for (; *s != (char)c; s++) {
         if (!*s)
             return NULL;
     }
-}
-
-char *strstr(const char *hay, const char *needle)
-{
-    size_t n = strlen(needle);
-    for (;; hay++) {
-        if (strncmp(hay, needle, n) == 0)
-            return (char *)hay;
-        if (!*hay)
-            return NULL;
-    }
+    return (char *)s;
 }
 
 size_t strlcpy(char *dst, const char *src, size_t size)
@@ -92,27 +78,18 @@ u64 parse_u64(const char *s, const char **end)
         overflow |= __builtin_mul_overflow(value, (u64)base, &value);
         overflow |= __builtin_add_overflow(value, (u64)digit_value(*s), &value);
     }
-    if (end)
-        *end = s;
+    *end = s;
     return overflow ? ~0UL : value;
 }
 
 u64 parse_size(const char *s, const char **end)
 {
-    const char *p;
-    u64 value = parse_u64(s, &p);
-    unsigned shift = 0;
-    switch (p > s ? *p | 0x20 : 0) {
-    case 't': shift = 40; break;
-    case 'g': shift = 30; break;
-    case 'm': shift = 20; break;
-    case 'k': shift = 10; break;
-    }
-    if (shift) {
-        p++;
-        value = value > ~0UL >> shift ? ~0UL : value << shift;
-    }
-    if (end)
-        *end = p;
-    return value;
+    static const char units[] = "kmgt";
+    u64 value = parse_u64(s, end);
+    const char *unit = *end > s ? strchr(units, **end | 0x20) : NULL;
+    if (!unit)
+        return value;
+    unsigned shift = 10 * (unsigned)(unit - units + 1);
+    ++*end;
+    return value > ~0UL >> shift ? ~0UL : value << shift;
 }

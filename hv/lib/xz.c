@@ -26,6 +26,8 @@
 /* Most input that one symbol can take: 22 adaptive bits of at most 6.05 bits each,
  * 26 direct ones, rounded up. */
 #define SYMBOL_MAX  21
+/* For the hot loops: inside their callers they would have fewer registers. */
+#define NOINLINE    __attribute__((noinline))
 
 /* Decoder of a length. */
 struct length {
@@ -47,7 +49,6 @@ struct lzma {
     } p;
     u32 rep0, rep1, rep2, rep3, state;
     u32 lc, lp_mask, pb_mask;
-    const char *why;
 };
 
 static struct lzma lzma;
@@ -84,45 +85,39 @@ static u32 crc32_bytes(u32 c, const u8 *p, size_t n)
 }
 
 /*
- * Long data, eight bytes in seven instructions or so. With y = x^64, the polynomial
+ * Long data, eight bytes in nine instructions or so. With y = x^64, the polynomial
  * y^300 + y^155 + y^117 + y^89 + 1 is a multiple of the CRC's (since x^300 + ... + 1 is,
  * and squaring six times keeps it one). So a word may be struck out when it is added
- * to the words 145, 183, 211 and 300 further on; here each word collects from those
- * before it. At last 300 words are left, with the CRC of the whole.
+ * to the words 145, 183, 211 and 300 further on. At last 300 words are left, with the
+ * CRC of the whole.
  */
 #define CRC_SPAN  300
 #define CRC_CHUNK 2048
 
 static u32 crc32(const u8 *p, size_t n)
 {
-    static u64 ring[CRC_SPAN + CRC_CHUNK];
-    size_t words = n / 32 * 4;
-    if (words < 2 * CRC_SPAN)
-        return ~crc32_bytes(~0u, p, n);
-    size_t strike = words - CRC_SPAN;
-    u64 start = 0xffffffff;
-    memset(ring, 0, CRC_SPAN * 8);
-    while (strike) {
-        size_t count = MIN(strike, (size_t)CRC_CHUNK);
-        for (u64 *w = ring + CRC_SPAN, *end = w + count; w < end; w += 4, p += 32) {
-            w[0] = load64(p) ^ start ^ w[-145] ^ w[-183] ^ w[-211] ^ w[-300];
-            w[1] = load64(p + 8) ^ w[-144] ^ w[-182] ^ w[-210] ^ w[-299];
-            w[2] = load64(p + 16) ^ w[-143] ^ w[-181] ^ w[-209] ^ w[-298];
-            w[3] = load64(p + 24) ^ w[-142] ^ w[-180] ^ w[-208] ^ w[-297];
-            start = 0;
+    static u64 ring[CRC_SPAN + CRC_CHUNK];      /* what is to be added to the words to come */
+    u32 c = ~0u;
+    if (n / 8 > CRC_SPAN) {
+        memset(ring, 0, CRC_SPAN * 8);
+        ring[0] = c;
+        for (size_t strike = n / 8 - CRC_SPAN, count; strike; strike -= count) {
+            count = MIN(strike, (size_t)CRC_CHUNK);
+            for (u64 *w = ring; w < ring + count; w++, p += 8) {
+                u64 word = load64(p) ^ w[0];
+                w[145] ^= word;
+                w[183] ^= word;
+                w[211] ^= word;
+                w[300] = word;
+            }
+            memmove(ring, ring + count, CRC_SPAN * 8);
         }
-        memmove(ring, ring + count, CRC_SPAN * 8);
-        strike -= count;
+        for (u64 *w = ring; w < ring + CRC_SPAN; w++, p += 8)
+            *w ^= load64(p);
+        c = crc32_bytes(0, (const u8 *)ring, CRC_SPAN * 8);
+        n %= 8;
     }
-    /* The last words collect from struck ones only. */
-    memset(ring + CRC_SPAN, 0, CRC_SPAN * 8);
-    for (u64 *w = ring + CRC_SPAN; w < ring + 2 * CRC_SPAN; w++, p += 8) {
-        size_t i = (size_t)(w - ring) - CRC_SPAN;
-        *w = load64(p) ^ (i < 145 ? w[-145] : 0) ^ (i < 183 ? w[-183] : 0) ^
-             (i < 211 ? w[-211] : 0) ^ w[-300];
-    }
-    u32 c = crc32_bytes(0, (const u8 *)(ring + CRC_SPAN), CRC_SPAN * 8);
-    return ~crc32_bytes(c, p, n % 32);
+    return ~crc32_bytes(c, p, n);
 }
 
 /* --- the range decoder: macros over the locals range, code, in, s ------------- */
@@ -163,35 +158,27 @@ static u32 crc32(const u8 *p, size_t n)
         { sym += sym + 1; if (!off) goto differs; })
 
 /* Writes len bytes from `dist` bytes back; `room` is the distance from dst to the end
- * of the buffer: as long as there is some, eight bytes at a time may overshoot. Near
- * sources with a period of 1, 2 or 4 (zeros, tables) become a repeated word. */
+ * of the buffer: as long as there is some, eight bytes at a time may overshoot. Is the
+ * source nearer than that, once eight are written a multiple of its period is not. */
 static inline void copy_match(u8 *dst, size_t dist, size_t len, size_t room)
 {
+    static const u8 far[8] = { 0, 8, 8, 9, 8, 10, 12, 14 };
     const u8 *src = dst - dist;
     u8 *end = dst + len;
-    if (unlikely(room < len + 8)) {
+    if (unlikely(dist < 8 || room < len + 8)) {
+        u8 *slow_end = room < len + 8 || len <= 8 ? end : dst + 8;
         do {
             *dst++ = *src++;
-        } while (dst < end);
-    } else if (likely(dist >= 8)) {
-        do {
-            store64(dst, load64(src));
-            dst += 8;
-            src += 8;
-        } while (dst < end);
-    } else if (dist == 4 || dist <= 2) {
-        u64 word = dist == 4 ? load32(src) * 0x100000001UL
-                 : dist == 2 ? (src[0] | (u64)src[1] << 8) * 0x0001000100010001UL
-                 : *src * 0x0101010101010101UL;
-        do {
-            store64(dst, word);
-            dst += 8;
-        } while (dst < end);
-    } else {
-        do {
-            *dst++ = *src++;
-        } while (dst < end);
+        } while (dst < slow_end);
+        if (dst == end)
+            return;
+        src = dst - far[dist];
     }
+    do {
+        store64(dst, load64(src));
+        dst += 8;
+        src += 8;
+    } while (dst < end);
 }
 
 /*
@@ -199,7 +186,7 @@ static inline void copy_match(u8 *dst, size_t dist, size_t len, size_t room)
  * dictionary begins, out + cap where the buffer ends. SYMBOL_MAX bytes behind the
  * chunk are readable. True: well formed.
  */
-static bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u8 *dst,
+static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u8 *dst,
                        size_t out_len, u8 *cap)
 {
     const u8 *in_end = in + in_len;
@@ -372,103 +359,76 @@ struct span {
     u8 *out, *out_end;
 };
 
-static int fail(int err, const char *text)
-{
-    lzma.why = text;
-    return err;
-}
+static const char damaged[] = "the xz data is damaged", cut_short[] = "the xz file is cut short";
+static const char too_long[] = "the xz file unpacks to more than it claims";
 
-#define DAMAGED fail(-EINVAL, "the xz data is damaged")
-#define CUT     fail(-EINVAL, "the xz file is cut short")
-#define NOSPACE fail(-ENOSPC, "the xz file unpacks to more than it claims")
+static size_t in_left(const struct span *b) { return (size_t)(b->in_end - b->in); }
+static size_t out_left(const struct span *b) { return (size_t)(b->out_end - b->out); }
 
 /* The chunks of a block up to their end mark. */
-static int lzma2_unpack(struct lzma *s, struct span *b)
+static const char *lzma2_unpack(struct lzma *s, struct span *b)
 {
     u8 *start = b->out;
-    bool need_dict = true, need_props = true, need_reset = true;
-    for (;;) {
-        if (b->in_end - b->in < 1)
-            return CUT;
+    u8 least = 0xe0;    /* the control byte must reset at least as much as this one */
+    while (in_left(b) > 0) {
         u8 control = *b->in++;
         if (control == 0)
-            return 0;
+            return NULL;
+        if (in_left(b) < 5)
+            return cut_short;
         if (control >= 0xe0 || control == 1) {
-            need_dict = false;          /* the dictionary starts anew here, */
-            need_props = true;          /* and what points into it must too */
-            need_reset = true;
-            start = b->out;
-        } else if (need_dict) {
-            return DAMAGED;
+            start = b->out;             /* the dictionary starts anew here, */
+            least = 0xc0;               /* and what points into it must too */
         }
-        if (b->in_end - b->in < 5)
-            return CUT;
-        size_t out_len = (size_t)b->in[0] << 8 | b->in[1];
+        size_t out_len = ((size_t)b->in[0] << 8 | b->in[1]) + 1;
+        b->in += 2;
         if (control < 0x80) {           /* stored */
-            out_len++;
-            b->in += 2;
-            if (control > 2)
-                return DAMAGED;
-            if ((size_t)(b->in_end - b->in) < out_len)
-                return CUT;
-            if ((size_t)(b->out_end - b->out) < out_len)
-                return NOSPACE;
+            if (control > 2 || least == 0xe0)
+                return damaged;
+            if (in_left(b) < out_len)
+                return cut_short;
+            if (out_left(b) < out_len)
+                return too_long;
             memcpy(b->out, b->in, out_len);
             b->in += out_len;
             b->out += out_len;
             continue;
         }
-        out_len += ((size_t)(control & 0x1f) << 16) + 1;
-        size_t in_len = ((size_t)b->in[2] << 8 | b->in[3]) + 1;
-        b->in += 4;
-        if (control >= 0xc0) {
-            if (!lzma_properties(s, *b->in++))
-                return DAMAGED;
-            need_props = false;
-        } else if (need_props) {
-            return DAMAGED;
-        }
-        if (control >= 0xa0) {
+        out_len += (size_t)(control & 0x1f) << 16;
+        size_t in_len = ((size_t)b->in[0] << 8 | b->in[1]) + 1;
+        b->in += 2;
+        if (control < least || (control >= 0xc0 && !lzma_properties(s, *b->in++)))
+            return damaged;
+        if (control >= 0xa0)
             lzma_reset(s);
-            need_reset = false;
-        } else if (need_reset) {
-            return DAMAGED;
-        }
+        least = 0x80;
         /* In a whole file at least SYMBOL_MAX bytes follow the last chunk: the end
          * mark, the index (8 or more) and the footer (12). */
-        if ((size_t)(b->in_end - b->in) < in_len + SYMBOL_MAX)
-            return CUT;
-        if ((size_t)(b->out_end - b->out) < out_len)
-            return NOSPACE;
+        if (in_left(b) < in_len + SYMBOL_MAX)
+            return cut_short;
+        if (out_left(b) < out_len)
+            return too_long;
         if (!lzma_chunk(s, b->in, in_len, start, b->out, out_len, b->out_end))
-            return DAMAGED;
+            return damaged;
         b->in += in_len;
         b->out += out_len;
     }
+    return cut_short;
 }
 
 /* --- the x86 filter ----------------------------------------------------------- */
 
 static inline bool top_byte(u8 b) { return b == 0 || b == 0xff; }
 
-/* Bit 7 of each byte is clear where x has 0xe8 or 0xe9. The other bits are rubbish. */
-static inline u64 no_branch(u64 x)
-{
-    return (((x & 0xfefefefefefefefeUL) ^ 0xe8e8e8e8e8e8e8e8UL) >> 1) + 0x7f7f7f7f7f7f7f7fUL;
-}
-
-/* First byte at or after i that is 0xe8 or 0xe9; `size` or more if there is none
- * before it. buf[size + 3] is readable. */
+/* First byte at or after i that is 0xe8 or 0xe9, `size` if there is none before it.
+ * Eight bytes at a time: the sum keeps bit 7 of a byte clear where x has one of the two. */
 static inline size_t next_branch(const u8 *buf, size_t i, size_t size)
 {
-    const u64 high = 0x8080808080808080UL;
-    for (; i + 16 <= size; i += 16) {
-        u64 lo = no_branch(load64(buf + i)), hi = no_branch(load64(buf + i + 8));
-        if ((lo & hi & high) != high) {
-            lo = ~lo & high;
-            hi = ~hi & high;
-            return lo ? i + ffs64(lo) / 8 : i + 8 + ffs64(hi) / 8;
-        }
+    for (; i + 8 <= size; i += 8) {
+        u64 x = (load64(buf + i) & 0xfefefefefefefefeUL) ^ 0xe8e8e8e8e8e8e8e8UL;
+        x = ~((x >> 1) + 0x7f7f7f7f7f7f7f7fUL) & 0x8080808080808080UL;
+        if (x)
+            return i + ffs64(x) / 8;
     }
     while (i < size && (buf[i] & 0xfe) != 0xe8)
         i++;
@@ -480,44 +440,26 @@ static inline size_t next_branch(const u8 *buf, size_t i, size_t size)
  * which of the last three bytes were opcodes that were left alone: the format's rule
  * for data that only looks like code.
  */
-static void x86_unfilter(u8 *buf, size_t size)
+static NOINLINE void x86_unfilter(u8 *buf, size_t size)
 {
-    static const u8 skip_bits[8] = { 0, 1, 2, 2, 3, 3, 3, 3 };
-    if (size <= 4)
-        return;
-    size -= 4;
     size_t last = (size_t)-1;
     u32 mask = 0;
-    for (size_t i = 0; i < size; i++) {
-        if ((buf[i] & 0xfe) != 0xe8) {
-            i = next_branch(buf, i, size);
-            if (i >= size)
-                break;
-        }
+    for (size_t i = 0; i + 4 < size; i++) {
+        i = next_branch(buf, i, size - 4);
+        if (i >= size - 4)
+            break;
         size_t gap = i - last;
         last = i;
         mask = gap > 3 ? 0 : (mask << (gap - 1)) & 7;
-        if (mask) {
-            bool allowed = mask == 1 || mask == 2 || mask == 4;
-            if (!allowed || top_byte(buf[i + 4 - skip_bits[mask]])) {
-                mask = mask << 1 | 1;
-                continue;
-            }
-        }
-        if (!top_byte(buf[i + 4])) {
+        unsigned back = mask == 4 ? 3 : mask;
+        if (mask == 3 || mask > 4 || (mask && top_byte(buf[i + 4 - back])) || !top_byte(buf[i + 4])) {
             mask = mask << 1 | 1;
             continue;
         }
-        u32 src = load32(buf + i + 1), dest;
-        for (;;) {
-            dest = src - ((u32)i + 5);
-            if (!mask)
-                break;
-            unsigned shift = skip_bits[mask] * 8u;
-            if (!top_byte((u8)(dest >> (24 - shift))))
-                break;
-            src = dest ^ ((1u << (32 - shift)) - 1);
-        }
+        u32 dest = load32(buf + i + 1) - ((u32)i + 5);
+        unsigned shift = 32 - back * 8;
+        while (mask && top_byte((u8)(dest >> (shift - 8))))
+            dest = (dest ^ ((1u << shift) - 1)) - ((u32)i + 5);
         dest &= 0x01ffffff;
         dest |= 0 - (dest & 0x01000000);
         store32(buf + i + 1, dest);
@@ -531,9 +473,7 @@ static void x86_unfilter(u8 *buf, size_t size)
 static bool read_vli(const u8 **p, const u8 *end, u64 *v)
 {
     *v = 0;
-    for (unsigned shift = 0; shift < 63; shift += 7) {
-        if (*p >= end)
-            return false;
+    for (unsigned shift = 0; shift < 63 && *p < end; shift += 7) {
         u8 b = *(*p)++;
         *v |= (u64)(b & 0x7f) << shift;
         if (!(b & 0x80))
@@ -542,139 +482,99 @@ static bool read_vli(const u8 **p, const u8 *end, u64 *v)
     return false;
 }
 
-/* The filters of a block header p..end: sets *x86. */
-static int block_filters(const u8 *p, const u8 *end, unsigned nr, bool *x86)
+/* What a block's header asks for, p..end: its flags' low bits count filters before the last. */
+static const char *check_filters(const u8 *p, const u8 *end, unsigned before)
 {
-    *x86 = false;
-    for (unsigned i = 0; i < nr; i++) {
-        u64 id, props;
-        if (!read_vli(&p, end, &id) || !read_vli(&p, end, &props) ||
-            props > (u64)(end - p)) {
-            return DAMAGED;
-        }
-        if (i == nr - 1) {
-            if (id != 0x21 || props != 1)
-                return fail(-EOPNOTSUPP, "the xz file uses another method than LZMA2");
-        } else if (id == 4 && props == 0 && nr == 2) {
-            *x86 = true;
-        } else {
-            return fail(-EOPNOTSUPP, "the xz file uses a filter other than x86");
-        }
-        p += props;
-    }
-    for (; p < end; p++) {
+    if (end - p < (before ? 5 : 3))
+        return damaged;
+    if (before > 1 || (before && (p[0] != 4 || p[1] != 0)))
+        return "the xz file uses a filter other than x86";
+    p += 2 * before;
+    if (p[0] != 0x21 || p[1] != 1)
+        return "the xz file uses another method than LZMA2";
+    for (p += 3; p < end; p++) {
         if (*p)
-            return DAMAGED;
+            return damaged;
     }
-    return 0;
+    return NULL;
 }
 
 /* One block; b->in is at its header, whose size byte is not zero. */
-static int unpack_block(struct lzma *s, struct span *b, bool has_crc)
+static const char *unpack_block(struct span *b, bool has_crc)
 {
     const u8 *head = b->in;
-    size_t head_len = ((size_t)head[0] + 1) * 4;
-    if ((size_t)(b->in_end - head) < head_len)
-        return CUT;
-    const u8 *head_end = head + head_len - 4, *p = head + 2;
-    if (crc32(head, head_len - 4) != load32(head_end))
-        return DAMAGED;
-    u8 flags = head[1];
-    u64 packed = 0, unpacked = 0;
+    u8 flags = head[1], *start = b->out;
+    size_t head_len = (size_t)head[0] * 4;      /* without its checksum */
+    if (in_left(b) < head_len + 4)
+        return cut_short;
+    const u8 *head_end = head + head_len, *p = head + 2;
+    if (crc32(head, head_len) != load32(head_end))
+        return damaged;
     if (flags & 0x3c)
-        return fail(-EOPNOTSUPP, "the xz file has flags of a later format");
+        return "the xz file has flags of a later format";
+    u64 packed = 0, unpacked = 0;
     if (((flags & 0x40) && !read_vli(&p, head_end, &packed)) ||
-        ((flags & 0x80) && !read_vli(&p, head_end, &unpacked))) {
-        return DAMAGED;
-    }
-    bool x86;
-    int rc = block_filters(p, head_end, (flags & 3) + 1, &x86);
-    if (rc)
-        return rc;
-    u8 *start = b->out;
-    b->in += head_len;
-    rc = lzma2_unpack(s, b);
-    if (rc)
-        return rc;
-    size_t used = (size_t)(b->in - head) - head_len, made = (size_t)(b->out - start);
+        ((flags & 0x80) && !read_vli(&p, head_end, &unpacked)))
+        return damaged;
+    const char *why = check_filters(p, head_end, flags & 3);
+    b->in += head_len + 4;
+    p = b->in;
+    if (!why)
+        why = lzma2_unpack(&lzma, b);
+    if (why)
+        return why;
+    size_t used = (size_t)(b->in - p), made = (size_t)(b->out - start);
     if (((flags & 0x40) && packed != used) || ((flags & 0x80) && unpacked != made))
-        return DAMAGED;
-    size_t rest = (-used & 3) + (has_crc ? 4 : 0);
-    if ((size_t)(b->in_end - b->in) < rest)
-        return CUT;
-    for (; (b->in - head) & 3; b->in++) {
-        if (*b->in)
-            return DAMAGED;
+        return damaged;
+    if (in_left(b) < 3 + 4)
+        return cut_short;
+    for (; used & 3; used++) {
+        if (*b->in++)
+            return damaged;
     }
-    if (x86)
+    if (flags & 3)
         x86_unfilter(start, made);
     if (has_crc) {
         if (crc32(start, made) != load32(b->in))
-            return fail(-EINVAL, "the xz data fails its checksum");
+            return "the xz data fails its checksum";
         b->in += 4;
     }
-    return 0;
+    return NULL;
 }
 
-static const u8 stream_magic[6] = { 0xfd, '7', 'z', 'X', 'Z', 0 };
-
-/* The index and the footer need no reading for unpacking; that the index begins where
- * the blocks end and that twelve bytes of footer with its magic follow somewhere behind
- * shows that the file is whole. */
-static int check_tail(const struct span *b, const u8 *flags)
+/* The index and the footer need no reading for unpacking; that the index fills what
+ * the blocks have left before the footer shows that the file is whole. */
+static const char *check_tail(const struct span *b, const u8 *flags)
 {
-    const u8 *p = b->in;
-    u64 records, value;
-    p++;
-    if (!read_vli(&p, b->in_end, &records))
-        return CUT;
-    for (u64 i = 0; i < records * 2 && i < (u64)(b->in_end - b->in); i++) {
-        if (!read_vli(&p, b->in_end, &value))
-            return CUT;
-    }
-    p += -(size_t)(p - b->in) & 3;
-    if (p > b->in_end || b->in_end - p < 4 + 12)
-        return CUT;
-    if (crc32(b->in, (size_t)(p - b->in)) != load32(p))
-        return DAMAGED;
-    p += 4;
-    if (crc32(p + 4, 6) != load32(p) || p[8] != flags[0] || p[9] != flags[1] ||
-        p[10] != 'Y' || p[11] != 'Z') {
-        return DAMAGED;
-    }
-    return 0;
+    const u8 *foot = b->in_end - 12;
+    if (in_left(b) < 8 + 12 || foot[10] != 'Y' || foot[11] != 'Z' ||
+        in_left(b) != ((u64)load32(foot + 4) + 1) * 4 + 12)
+        return cut_short;
+    bool whole = crc32(foot + 4, 6) == load32(foot) && memcmp(foot + 8, flags, 2) == 0 &&
+                 crc32(b->in, in_left(b) - 16) == load32(foot - 4);
+    return whole ? NULL : damaged;
 }
 
-static int unpack_stream(struct span *b)
-{
-    const u8 *flags = b->in + 6;
-    if (b->in_end - b->in < 12)
-        return CUT;
-    if (memcmp(b->in, stream_magic, sizeof(stream_magic)) != 0)
-        return fail(-EINVAL, "this is no xz file");
-    if (crc32(flags, 2) != load32(b->in + 8))
-        return DAMAGED;
-    if (flags[0] != 0 || flags[1] > 1)
-        return fail(-EOPNOTSUPP, "the xz file has a check other than CRC32");
-    b->in += 12;
-    for (;;) {
-        if (b->in >= b->in_end)
-            return CUT;
-        if (*b->in == 0)
-            return check_tail(b, flags);
-        int rc = unpack_block(&lzma, b, flags[1] == 1);
-        if (rc)
-            return rc;
-    }
-}
-
-int xz_unpack(const u8 *in, size_t in_len, u8 *out, size_t out_cap, size_t *out_len,
-              const char **why)
+const char *xz_unpack(const u8 *in, size_t in_len, u8 *out, size_t out_cap, size_t *out_len)
 {
     struct span b = { in, in + in_len, out, out + out_cap };
+    const u8 *flags = in + 6;
+    *out_len = 0;
     tables_init();
-    int rc = unpack_stream(&b);
+    if (in_len < 12)
+        return cut_short;
+    if (memcmp(in, "\xfd" "7zXZ", 6) != 0)
+        return "this is no xz file";
+    if (crc32(flags, 2) != load32(in + 8))
+        return damaged;
+    if (flags[0] != 0 || flags[1] > 1)
+        return "the xz file has a check other than CRC32";
+    b.in += 12;
+    while (in_left(&b) > 1 && *b.in) {
+        const char *why = unpack_block(&b, flags[1] == 1);
+        if (why)
+            return why;
+    }
     *out_len = (size_t)(b.out - out);
-    *why = rc ? lzma.why : "";
-    return rc;
+    return check_tail(&b, flags);
 }

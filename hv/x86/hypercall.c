@@ -47,7 +47,7 @@ extern hypercall_fn *const hypercall_fns[64];   /* for entry.S */
 hypercall_fn *const hypercall_fns[64] = {
     [0 ... 63] = no_such_call,
 #define HYPERCALL(nr, name, handler, nargs, right, note) \
-    [nr] = (right) == RIGHT_NONE && !TRACE_ALL ? handler : checked_##name,
+    [nr] = (right) == RIGHT_NONE && !DEBUG_BUILD ? handler : checked_##name,
 #define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,
 #include "hypercall_table.h"
 #undef HYPERCALL

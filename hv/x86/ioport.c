@@ -169,10 +169,8 @@ static int grant_ports(struct ranges *r)
     int err = ranges_add(r, 0, 0xffff);
     for (unsigned i = 0; !err && i < ARRAY_SIZE(ours); i++)
         err = ranges_remove(r, ours[i].first, ours[i].last);
-    u16 base, ports;
-    u8 irq;
-    if (!err && serial_resources(&base, &ports, &irq))
-        err = ranges_remove(r, base, (u64)base + ports - 1);
+    if (!err && uart_port())
+        err = ranges_remove(r, uart_port(), uart_port() + UART_PORTS - 1);
     return err;
 }
 

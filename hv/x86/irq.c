@@ -8,6 +8,7 @@
  * irq_lock (LOCK_IRQ) guards irq_descs and everything of x86/irq.h; it is never held
  * while an event channel is touched.
  */
+#include "arch.h"
 #include "trace.h"
 #include "evtchn.h"
 #include "x86/irq.h"

@@ -6,7 +6,6 @@
  */
 #include "arch.h"
 #include "console.h"
-#include "keyhandler.h"
 #include "options.h"
 #include "symbols.h"
 #include "trace.h"
@@ -16,11 +15,10 @@
 #define REBOOT_SECONDS 5
 #define STACK_LINES    24
 #define TRACE_LAST     24
+#define STARS          "****************************************\n"
 
 bool opt_noreboot;
 OPTION_BOOL(opt_noreboot, "noreboot", "after a crash, stand still instead of rebooting");
-static bool opt_watchdog;
-OPTION_BOOL(opt_watchdog, "watchdog", "accepted; there is no NMI watchdog");
 
 static struct cpu_top *panic_owner;     /* whose CPU prints; NULL: all is well */
 
@@ -32,35 +30,30 @@ static NORETURN void halt_forever(void)
 
 /* --- printing --- */
 
-static const char *symbol(u64 addr, char *buf, size_t size)
+struct symbol_text { char text[80]; };
+
+/* " function+offset", or nothing. */
+static struct symbol_text symbol(u64 addr)
 {
+    struct symbol_text s = { "" };
     u64 offset;
     const char *name = symbol_lookup(addr, &offset);
-    if (!name)
-        return "";
-    snprintf(buf, size, " %s+0x%lx", name, offset);
-    return buf;
+    if (name)
+        snprintf(s.text, sizeof(s.text), " %s+0x%lx", name, offset);
+    return s;
 }
 
 void dump_regs(const struct cpu_user_regs *r)
 {
-    char name[80];
-    bool guest = r->cs & 3;
     printk(LOG_ERR,
            "rip %04x:%016lx%s\nrsp %04x:%016lx  rflags %08lx\n"
            "rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n"
            "rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n"
            "r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n"
            "r13 %016lx  r14 %016lx  r15 %016lx\n",
-           r->cs, r->rip, guest ? "" : symbol(r->rip, name, sizeof(name)), r->ss, r->rsp, r->rflags,
-           r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->r8,
-           r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
-}
-
-static void dump_control_regs(void)
-{
-    printk(LOG_ERR, "cr0 %08lx  cr2 %016lx  cr3 %016lx  cr4 %08lx\n",
-           read_cr0(), read_cr2(), read_cr3(), read_cr4());
+           r->cs, r->rip, r->cs & 3 ? "" : symbol(r->rip).text, r->ss, r->rsp, r->rflags, r->rax, r->rbx,
+           r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14,
+           r->r15);
 }
 
 /* Does [addr, addr+16) lie in this CPU's stack block? */
@@ -72,14 +65,14 @@ static bool on_stack(u64 addr)
 
 static void print_return(u64 addr)
 {
-    char name[80];
-    printk(LOG_ERR, "  %016lx%s\n", addr, symbol(addr, name, sizeof(name)));
+    printk(LOG_ERR, "  %016lx%s\n", addr, symbol(addr).text);
 }
 
 /* Debug builds keep frame pointers; otherwise whatever looks like a return address. */
 static void dump_stack(u64 rsp, u64 rbp)
 {
     unsigned lines = 0;
+    u64 offset;
 
     printk(LOG_ERR, "stack at %016lx:\n", rsp);
 #ifdef DEBUG
@@ -88,16 +81,16 @@ static void dump_stack(u64 rsp, u64 rbp)
         last = rbp + 8;
         rbp = *(u64 *)rbp;
     }
+    if (lines)
+        return;
 #else
     (void)rbp;
 #endif
-    if (lines == 0) {
-        for (u64 offset; on_stack(rsp) && lines < STACK_LINES; rsp += 8) {
-            u64 word = *(u64 *)rsp;
-            if (symbol_lookup(word, &offset) && offset) {
-                print_return(word);
-                lines++;
-            }
+    for (; on_stack(rsp) && lines < STACK_LINES; rsp += 8) {
+        u64 word = *(u64 *)rsp;
+        if (symbol_lookup(word, &offset) && offset) {
+            print_return(word);
+            lines++;
         }
     }
 }
@@ -141,27 +134,22 @@ static void panic_begin(void)
             apic_send_nmi(cpus[i].apic_id);
     }
     printk_bust_lock();
-    printk(LOG_ERR, "****************************************\n");
+    printk(LOG_ERR, STARS "Bulkhead has failed on CPU %u:\n", this_cpu() ? this_cpu()->id : 0);
 }
 
 static NORETURN void panic_end(u64 rsp, u64 rbp)
 {
     struct vcpu *v = current_vcpu();
 
-    dump_control_regs();
+    printk(LOG_ERR, "cr0 %08lx  cr2 %016lx  cr3 %016lx  cr4 %08lx\n",
+           read_cr0(), read_cr2(), read_cr3(), read_cr4());
     if (v && !v->is_idle)
         printk(LOG_ERR, "current: domain %u vCPU %u\n", v->domain->id, v->id);
     dump_stack(rsp, rbp);
     for (unsigned i = 0; i < nr_cpus; i++)
         trace_dump_cpu(i, TRACE_LAST);
-    printk(LOG_ERR, "****************************************\n");
+    printk(LOG_ERR, STARS);
     stop_machine();
-}
-
-static void panic_headline(void)
-{
-    struct cpu *c = this_cpu();
-    printk(LOG_ERR, "Bulkhead has failed on CPU %u:\n", c ? c->id : 0);
 }
 
 NORETURN void panic(const char *fmt, ...)
@@ -171,7 +159,6 @@ NORETURN void panic(const char *fmt, ...)
     u64 rbp = (u64)__builtin_frame_address(0);
 
     panic_begin();
-    panic_headline();
     va_start(ap, fmt);
     vsnprintf(buf, sizeof(buf), fmt, ap);
     va_end(ap);
@@ -192,7 +179,6 @@ NORETURN void fatal_trap(struct cpu_user_regs *r)
     if (!READ_ONCE(panic_owner))
         trace(TRACE_FATAL, vector, r->rip);
     panic_begin();
-    panic_headline();
     printk(LOG_ERR, "exception %u (%s), error code 0x%x\n", vector,
            vector < ARRAY_SIZE(names) ? names[vector] : "?", r->error_code);
     dump_regs(r);
@@ -201,25 +187,18 @@ NORETURN void fatal_trap(struct cpu_user_regs *r)
 
 /* --- debug keys --- */
 
-static void dump_this_cpu(void *arg)
+static void dump_this_cpu(UNUSED void *arg)
 {
     struct vcpu *v = current_vcpu();
-    (void)arg;
     if (v->is_idle) {
         printk(LOG_INFO, "CPU %u: idle\n", cpu_id());
-    } else {
-        printk(LOG_INFO, "CPU %u: domain %u vCPU %u\n", cpu_id(), v->domain->id, v->id);
-        dump_regs(&cpu_top()->regs);
+        return;
     }
+    printk(LOG_INFO, "CPU %u: domain %u vCPU %u\n", cpu_id(), v->domain->id, v->id);
+    dump_regs(&cpu_top()->regs);
 }
 
-static void dump_cpus(void)
+void dump_cpus(void)
 {
     arch_call_cpus(cpus_online, dump_this_cpu, NULL);
-}
-
-void arch_keyhandlers(void)
-{
-    keyhandler_register('d', dump_cpus, "registers of what runs on each CPU");
-    keyhandler_register('i', irq_dump, "interrupts");
 }

@@ -54,7 +54,6 @@ void hv_start(u32 magic, paddr_t mbi)
     boot_info_init(magic, mbi);
     options_parse(boot_info.cmdline);
     serial_init();
-    console_init();
     greet();
 
     cpu_features_init();

@@ -22,21 +22,18 @@ static void same(const char *fmt, ...)
 
 TEST(integers)
 {
-    same("%d %i %u", -5, 7, 4000000000u);
-    same("%5d|%-5d|%05d|%+d|% d", 42, 42, 42, 42, 42);
-    same("%.3d|%8.3d|%-8.3d|%08.3d", 7, 7, 7, 7);
-    same("%x %X %#x %#X %#o %o", 0xabcdu, 0xabcdu, 0xabcdu, 0xabcdu, 8u, 8u);
-    same("%#x %#o %.0d|", 0u, 0u, 0);
+    same("%d %d %u", -5, 7, 4000000000u);
+    same("%5d|%-5d|%05d|%-05d|%05d|%5d", 42, 42, 42, 42, -42, -42);
+    same("%x %#x %8x|%-8x|%#8x", 0xabcdu, 0xabcdu, 0xabcdu, 0xabcdu, 0xabcdu);
+    same("%#x %x %d %04x", 0u, 0u, 0, 0u);
     same("%lx %llu %zu %ld", 0xffffffffffffffffUL, 18446744073709551615ULL, (size_t)1 << 40, -1L);
-    same("%hhu %hhx %hd %hhd", 0x1ff, 0x1ff, 0x18000, 0x180);
     same("%ld %d", (long)(1UL << 63), (int)0x80000000);
-    same("%016lx|%#018lx", 0x1234UL, 0x1234UL);
-    same("%*d|%-*d|%.*d|%*d", 6, 1, 6, 2, 4, 3, -6, 4);
+    same("%016lx|%#018lx|%#013lx|%064lx|%-20lx|", 0x1234UL, 0x1234UL, 0x1234UL, ~0UL, 0x1234UL);
 }
 
 TEST(strings)
 {
-    same("%s|%10s|%-10s|%.2s|%10.2s|%.*s", "abc", "abc", "abc", "abc", "abc", 1, "xyz");
+    same("%s|%10s|%-10s|%.2s|%10.2s|%.0s|%.9s", "abc", "abc", "abc", "abc", "abc", "xyz", "xyz");
     same("%c%c|%5c|%-5c|", 'a', 'b', 'c', 'd');
     same("100%%");
     same("%s", "");
@@ -56,6 +53,7 @@ TEST(bounds)
     CHECK_EQ(snprintf(b, 0, "abc"), 3);
     CHECK_EQ(b[0], 'q');
     CHECK_EQ(snprintf(NULL, 0, "%99999999d", 1), 4096);
+    CHECK_EQ(snprintf(NULL, 0, "%099999999d|%#0999lx", -1, ~0UL), 4096 + 1 + 999);
     snprintf(got, sizeof(got), "a%");
     snprintf(got, sizeof(got), "%k %5", 1);
 }

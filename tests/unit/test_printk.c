@@ -11,7 +11,7 @@ static size_t wire_len;
 static bool present = true, is_ready;
 static s_time_t clock_now = 1;
 
-bool uart_present(void) { return present; }
+u16 uart_port(void) { return present ? 0x3f8 : 0; }
 void uart_putc(char c) { if (wire_len < sizeof(wire) - 1) { wire[wire_len++] = c; wire[wire_len] = 0; } }
 bool console_is_ready(void) { return is_ready; }
 s_time_t now(void) { return clock_now; }
@@ -49,9 +49,8 @@ TEST(prefix_of_each_line)
     printk(LOG_INFO, "one\ntwo\n");
     CHECK_STR(wire, "(BH) one\r\n(BH) two\r\n");
     wire_len = 0;
-    printk(LOG_INFO, "three");
-    printk(LOG_INFO, " and more\n");
-    CHECK_STR(wire, "(BH) three and more\r\n");
+    printk(LOG_INFO, "three\n\nand more");
+    CHECK_STR(wire, "(BH) three\r\n(BH) \r\n(BH) and more\r\n");
     wire_len = 0;
     console_put("login: ", 7, false);
     printk(LOG_INFO, "x\n");
@@ -59,7 +58,7 @@ TEST(prefix_of_each_line)
     wire_len = 0;
     struct domain d = { .id = 5 };
     gprintk(&d, LOG_ERR, "bad\n");
-    console_guest_line(&d, "hello", 5);
+    console_guest_line(&d, "hello");
     CHECK_STR(wire, "(BH) d5: bad\r\n(d5) hello\r\n");
 }
 

@@ -8,8 +8,6 @@
 
 void printk_init(void) { }
 void printk_replay(void) { }
-bool console_lock_take(void) { return true; }
-void console_lock_release(bool taken) { (void)taken; }
 void console_receive(char c) { (void)c; }
 void console_ready(void) { }
 void irq_set_handler(u8 vector, void (*fn)(void)) { (void)vector; (void)fn; }
@@ -47,13 +45,16 @@ TEST(accepted)
     CHECK(uart_parse("115200,8n1,,5", &c));
     CHECK_EQ(c.irq, 5);
     CHECK_EQ(c.base, 0xe000);
+    CHECK(uart_parse(",,0x3f8,", &c));
+    CHECK_EQ(c.base, 0x3f8);
+    CHECK_EQ(c.irq, 5);
 }
 
 TEST(refused)
 {
     static const char *const bad[] = {
         "x", "0", "115200,9n1", "115200,8", "115200,8n", "115200,8x1", "115200,8n3", "115200/",
-        "115200,8n1,", "115200,8n1,0", "115200,8n1,0x10000", "115200,8n1,0x3f8,16", "115200,8n1,0x3f8,4,",
+        "115200,8n1,0", "115200,8n1,,16", "115200,,,,", "115200,8n1,0x10000", "115200,8n1,0x3f8,16", "115200,8n1,0x3f8,4,",
         "115200,8n1,0x3f8,4,x", "99999999999", "115200 8n1", "115200,8n1,zzz",
     };
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {

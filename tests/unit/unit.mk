@@ -5,7 +5,7 @@ UNIT_CFLAGS := -std=gnu17 -O1 -g -Wall -Wextra -Wno-unused-function -Wno-address
 	-fno-strict-aliasing -fno-builtin -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-sanitize=alignment \
 	-DUNIT_TEST -DDEBUG -D__XEN_TOOLS__ -Ihv/include -Itests/unit -U_FORTIFY_SOURCE -MMD -MP \
-	$(foreach f,strlen strnlen strcmp strncmp strchr strstr strlcpy snprintf vsnprintf,-D$f=hv_$f)
+	$(foreach f,strlen strnlen strcmp strncmp strchr strlcpy snprintf vsnprintf,-D$f=hv_$f)
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_BASE := hv/lib/string.c hv/lib/printf.c hv/lib/bitmap.c
 

@@ -45,7 +45,6 @@ void time_init(void);
 void time_init_cpu(void);
 void smp_init(void);                /* brings every CPU up to its idle loop */
 void serial_init(void);
-void console_init(void);
 void console_init_irq(void);        /* the UART's interrupt, after ioapic_init */
 struct domain *build_dom0(void);    /* x86/pv/dom0.c: panics with a clear line on a bad image */
 
@@ -108,7 +107,6 @@ void irq_set_handler(u8 vector, void (*fn)(void));
  * 0, -EINVAL (no such pin), -EBUSY. */
 int irq_bind_gsi(u32 gsi, u8 vector);
 u32 isa_irq_to_gsi(u8 irq);                 /* after acpi_init */
-void irq_dump(void);                        /* debug key 'i' */
 
 /* --- time (x86/time.c), besides arch.h's --- */
 /* Another CPU's time_init_cpu () compares its TSC with the boot CPU's: the boot CPU

@@ -33,7 +33,6 @@ OPTION_BOOL(opt_pin, "dom0_vcpus_pin", "each of dom0's vCPUs stays on its own CP
 #define CHUNK_ORDER   18            /* largest: 1 GiB */
 #define MIN_PAGES     (MIB(16) >> PAGE_SHIFT)
 #define KERNEL_MAX    GIB(1)
-#define PTE_GUEST_TABLE (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define PTE_GUEST_RW  (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 
 /* Frames that follow each other both ways. */
@@ -62,9 +61,11 @@ static struct {
     pte_t *l4;
 } b;
 
-NORETURN static void refuse(const char *what, const char *why)
+/* why: what is wrong with the kernel; NULL: nothing. */
+static void refuse_if(const char *why)
 {
-    panic("dom0: the %s cannot be used: %s. Check the module lines of the boot loader.", what, why);
+    if (why)
+        panic("dom0: the kernel cannot be used: %s. Check the module lines of the boot loader.", why);
 }
 
 /* --- memory ------------------------------------------------------------------- */
@@ -81,40 +82,31 @@ static u64 read_size(const char **s)
 /* How many pages dom0 gets of `avail`; *max is its limit. */
 static u64 memory_wanted(u64 avail, u64 *max)
 {
-    u64 modules = 0, size = 0, min = 0;
-    bool all_but = false;
+    u64 modules = 0, size = 0, min = 0, less = ~0UL;
     for (unsigned i = 0; i < boot_info.nr_modules; i++)
         modules += boot_info.module[i].len >> PAGE_SHIFT;
     *max = 0xffffffff;
-    for (const char *s = opt_mem; *s;) {
-        u64 *to = &size;
-        if (strncmp(s, "min:", 4) == 0 || strncmp(s, "max:", 4) == 0) {
-            to = s[1] == 'i' ? &min : max;
-            s += 4;
-        } else if (*s == '-') {
-            all_but = true;
-            s++;
-        }
+    for (const char *s = opt_mem; *s; s += *s == ',') {
+        u64 *to = *s == '-' ? &less : strncmp(s, "min:", 4) == 0 ? &min
+                : strncmp(s, "max:", 4) == 0 ? max : &size;
+        s += to == &less ? 1 : to == &size ? 0 : 4;
         const char *before = s;
         *to = read_size(&s) >> PAGE_SHIFT;
         if (s == before || (*s && *s != ',')) {
             printk(LOG_WARN, "dom0: dom0_mem=%s: \"%s\" is not understood\n", opt_mem, before);
             break;
         }
-        s += *s == ',';
     }
     /* Kept back for Bulkhead by default; the modules' memory will be free, too. */
     u64 keep = MIN(avail / 16, MIB(128) >> PAGE_SHIFT);
     keep = MAX(keep - MIN(keep, modules), MIB(4) >> PAGE_SHIFT);
     u64 most = avail - MIN(avail, keep);
-    if (all_but)
-        size = avail - MIN(avail, size);
+    if (less != ~0UL)
+        size = avail - MIN(avail, less);
     u64 want = MIN(MAX(size ? size : most, min), *max);
-    if (want > most) {
+    if (want > most)
         printk(LOG_WARN, "dom0: %lu MiB asked for, %lu MiB given\n", want >> 8, most >> 8);
-        want = most;
-    }
-    return want;
+    return MIN(want, most);
 }
 
 /* nr_pages frames in chunks as large as there are. */
@@ -201,37 +193,33 @@ static u8 *take_buffer(u64 len)
     panic("dom0: the kernel unpacks to %lu MiB, too much for dom0's memory (dom0_mem=%s)", len >> 20, opt_mem);
 }
 
+static const u8 *module_data(const struct boot_module *m)
+{
+    return (const u8 *)mfn_to_virt(m->start >> PAGE_SHIFT) + (m->start & ~PAGE_MASK);
+}
+
 static void read_kernel(void)
 {
     const struct boot_module *m = &boot_info.module[0];
-    const u8 *file = (const u8 *)mfn_to_virt(m->start >> PAGE_SHIFT) + (m->start & ~PAGE_MASK);
     struct kernel_payload p;
-    const char *why;
-    if (kernel_find_payload(file, m->len, &p, &why))
-        refuse("kernel", why);
-    const u8 *elf = p.data;
-    size_t len = p.len;
+    refuse_if(kernel_find_payload(module_data(m), m->len, &p));
     b.buffer_pfn = b.nr_pages;
     if (p.kind == KERNEL_XZ) {
         u8 *to = take_buffer(p.unpacked_len);
-        if (xz_unpack(p.data, p.len, to, p.unpacked_len, &len, &why))
-            refuse("kernel", why);
-        elf = to;
+        refuse_if(xz_unpack(p.data, p.len, to, p.unpacked_len, &p.len));
+        p.data = to;
     }
-    printk(LOG_INFO, "dom0: kernel of %lu KiB, %lu KiB unpacked\n", m->len >> 10, len >> 10);
-    if (elf_parse(elf, len, &b.elf, &why) || elf_xen_notes(&b.elf, &b.notes, &why))
-        refuse("kernel", why);
+    printk(LOG_INFO, "dom0: kernel of %lu KiB, %lu KiB unpacked\n", m->len >> 10, p.len >> 10);
+    refuse_if(elf_parse(p.data, p.len, &b.elf));
+    refuse_if(elf_xen_notes(&b.elf, &b.notes));
     const struct xen_elf_notes *n = &b.notes;
-    if (has_note(n, XEN_ELFNOTE_SUPPORTED_FEATURES) &&
-        !(n->features_supported & (1u << XENFEAT_dom0))) {
-        refuse("kernel", "it is not built to be dom0 (CONFIG_XEN_DOM0)");
-    }
+    if (has_note(n, XEN_ELFNOTE_SUPPORTED_FEATURES) && !(n->features & (1u << XENFEAT_dom0)))
+        refuse_if("it is not built to be dom0 (CONFIG_XEN_DOM0)");
     if (b.elf.low < n->paddr_offset || b.elf.high - n->paddr_offset > KERNEL_MAX ||
-        (n->virt_base & ~PAGE_MASK)) {
-        refuse("kernel", "its addresses make no sense");
-    }
+        (n->virt_base & ~PAGE_MASK))
+        refuse_if("its addresses make no sense");
     printk(LOG_INFO, "dom0: %s %s, entry %#lx, virtual base %#lx, features %#x\n", n->guest_os,
-           n->guest_version, n->entry, n->virt_base, n->features_supported);
+           n->guest_version, n->entry, n->virt_base, n->features);
 }
 
 /* --- the layout --------------------------------------------------------------- */
@@ -245,9 +233,9 @@ static u64 tables_for(u64 start, u64 end)
     return n;
 }
 
-static bool inside_image(u64 va)
+static bool inside_image(u64 va, u64 len)
 {
-    return va >= b.kernel && va < b.kernel_end;
+    return va >= b.kernel && va < b.kernel_end && len <= b.kernel_end - va;
 }
 
 static void place(void)
@@ -275,7 +263,7 @@ static void place(void)
     b.start_info = at;
     b.tables = at + PAGE_SIZE;
     if (b.tables <= b.v_start || !guest_range_ok(b.v_start, b.tables - b.v_start + GIB(1)))
-        refuse("kernel", "it wants to be at an impossible address");
+        refuse_if("it wants to be at an impossible address");
     do {
         b.nr_tables++;
         b.stack = b.tables + b.nr_tables * PAGE_SIZE;
@@ -293,18 +281,15 @@ static void place(void)
         b.p2m_tables = tables_for(b.p2m, b.p2m + p2m_size);
         b.end_pfn += b.p2m_frames + b.p2m_tables;
         if ((b.p2m & ~PAGE_MASK) || !guest_range_ok(b.p2m, p2m_size) ||
-            (b.p2m < b.v_end && b.p2m + p2m_size > b.v_start)) {
-            refuse("kernel", "it wants the p2m list at an impossible address");
-        }
+            (b.p2m < b.v_end && b.p2m + p2m_size > b.v_start))
+            refuse_if("it wants the p2m list at an impossible address");
     }
     if (b.v_end <= b.v_start || !guest_range_ok(b.v_start, b.v_end - b.v_start))
-        refuse("kernel", "it wants to be at an impossible address");
-    if (!inside_image(n->entry) ||
+        refuse_if("it wants to be at an impossible address");
+    if (!inside_image(n->entry, 1) ||
         (has_note(n, XEN_ELFNOTE_HYPERCALL_PAGE) &&
-         ((n->hypercall_page & ~PAGE_MASK) || !inside_image(n->hypercall_page) ||
-          !inside_image(n->hypercall_page + PAGE_SIZE - 1)))) {
-        refuse("kernel", "its entry point or hypercall page lies outside");
-    }
+         ((n->hypercall_page & ~PAGE_MASK) || !inside_image(n->hypercall_page, PAGE_SIZE))))
+        refuse_if("its entry point or hypercall page lies outside");
     if (b.end_pfn > b.buffer_pfn) {
         panic("dom0: kernel and initrd need %lu MiB, dom0 has %lu MiB (dom0_mem=%s)",
               (b.end_pfn + b.nr_pages - b.buffer_pfn) >> 8, b.nr_pages >> 8, opt_mem);
@@ -361,28 +346,17 @@ static void fill_p2m(void)
         p2m[pfn % 512] = INVALID_MFN;
 }
 
-static pte_t *new_table(struct pool *from, u64 *pfn)
-{
-    BUG_ON(from->next == from->end);
-    *pfn = from->next++;
-    pte_t *t = pfn_to_virt(*pfn);
-    memset(t, 0, PAGE_SIZE);
-    return t;
-}
-
 /* The level-1 table for va, made with those above it from `from`. */
 static pte_t *table_for(u64 va, struct pool *from)
 {
     pte_t *t = b.l4;
     for (unsigned level = 4; level > 1; level--) {
         pte_t *e = &t[pt_index(va, level)];
-        if (*e) {
-            t = mfn_to_virt(pte_mfn(*e));
-        } else {
-            u64 pfn;
-            t = new_table(from, &pfn);
-            *e = pte_make(pfn_to_mfn(pfn), PTE_GUEST_TABLE);
+        if (!*e) {
+            BUG_ON(from->next == from->end);
+            *e = pte_make(pfn_to_mfn(from->next++), PTE_GUEST_RW);
         }
+        t = mfn_to_virt(pte_mfn(*e));
     }
     return t;
 }
@@ -392,36 +366,36 @@ static void map_frames(u64 va, u64 pfn, u64 n, struct pool *from)
 {
     u64 first = va_to_pfn(b.tables);
     pte_t *l1 = NULL;
-    for (u64 i = 0; i < n; i++, va += PAGE_SIZE, pfn++) {
+    for (u64 end = pfn + n; pfn < end; pfn++, va += PAGE_SIZE) {
         if (!l1 || pt_index(va, 1) == 0)
             l1 = table_for(va, from);
         bool table = pfn - first < b.nr_tables;
-        l1[pt_index(va, 1)] = pte_make(pfn_to_mfn(pfn), table ? PTE_GUEST_RW & ~PTE_RW : PTE_GUEST_RW);
+        l1[pt_index(va, 1)] = pte_make(pfn_to_mfn(pfn), PTE_GUEST_RW & ~(table ? PTE_RW : 0));
     }
+}
+
+/* nr empty tables. The numbers are for the worst: those left over stay zeros, and dom0's. */
+static struct pool make_pool(u64 pfn, u64 nr)
+{
+    put(pfn << PAGE_SHIFT, NULL, nr << PAGE_SHIFT);
+    return (struct pool){ pfn, pfn + nr };
 }
 
 static void build_tables(void)
 {
-    u64 pfn = va_to_pfn(b.tables);
-    struct pool boot = { pfn, pfn + b.nr_tables };
-    b.l4 = new_table(&boot, &pfn);
+    struct pool boot = make_pool(va_to_pfn(b.tables), b.nr_tables);
+    b.l4 = pfn_to_virt(boot.next++);
     map_frames(b.v_start, 0, va_to_pfn(b.v_end), &boot);
     if (b.p2m_tables) {
-        pfn = b.p2m_pfn + b.p2m_frames;
-        struct pool p2m = { pfn, pfn + b.p2m_tables };
+        struct pool p2m = make_pool(b.p2m_pfn + b.p2m_frames, b.p2m_tables);
         map_frames(b.p2m, b.p2m_pfn, b.p2m_frames, &p2m);
-        /* Tables that were there already leave some over: zeros, and dom0's. */
-        put(p2m.next << PAGE_SHIFT, NULL, (p2m.end - p2m.next) << PAGE_SHIFT);
     }
-    /* What the kernel's region has over (it was sized for the worst) likewise. */
-    put(boot.next << PAGE_SHIFT, NULL, (boot.end - boot.next) << PAGE_SHIFT);
 }
 
 /* The screen as the loader left it: EGA text, or 8:8:8 graphics. 0: unknown. */
 static u32 describe_screen(struct dom0_vga_console_info *c)
 {
     const struct framebuffer *i = &boot_info.fb;
-    memset(c, 0, sizeof(*c));
     if (i->type == 2 && i->width) {
         c->video_type = XEN_VGATYPE_TEXT_MODE_3;
         c->u.text_mode_3.font_height = 16;
@@ -429,23 +403,22 @@ static u32 describe_screen(struct dom0_vga_console_info *c)
         c->u.text_mode_3.rows = (u16)i->height;
         return sizeof(*c);
     }
-    if (i->type == 1 && i->bpp == 32) {
-        c->video_type = XEN_VGATYPE_VESA_LFB;
-        c->u.vesa_lfb.width = (u16)i->width;
-        c->u.vesa_lfb.height = (u16)i->height;
-        c->u.vesa_lfb.bytes_per_line = (u16)i->pitch;
-        c->u.vesa_lfb.bits_per_pixel = 32;
-        c->u.vesa_lfb.lfb_base = (u32)i->addr;
-        c->u.vesa_lfb.ext_lfb_base = (u32)(i->addr >> 32);
-        c->u.vesa_lfb.lfb_size = (u32)(((u64)i->pitch * i->height + 0xffff) >> 16);
-        c->u.vesa_lfb.red_pos = 16;
-        c->u.vesa_lfb.green_pos = 8;
-        c->u.vesa_lfb.rsvd_pos = 24;
-        c->u.vesa_lfb.red_size = c->u.vesa_lfb.green_size = 8;
-        c->u.vesa_lfb.blue_size = c->u.vesa_lfb.rsvd_size = 8;
-        return sizeof(*c);
-    }
-    return 0;
+    if (i->type != 1 || i->bpp != 32)
+        return 0;
+    c->video_type = XEN_VGATYPE_VESA_LFB;
+    __typeof__(c->u.vesa_lfb) *lfb = &c->u.vesa_lfb;
+    lfb->width = (u16)i->width;
+    lfb->height = (u16)i->height;
+    lfb->bytes_per_line = (u16)i->pitch;
+    lfb->bits_per_pixel = 32;
+    lfb->lfb_base = (u32)i->addr;
+    lfb->ext_lfb_base = (u32)(i->addr >> 32);
+    lfb->lfb_size = (u32)(((u64)i->pitch * i->height + 0xffff) >> 16);
+    lfb->red_pos = 16;
+    lfb->green_pos = 8;
+    lfb->rsvd_pos = 24;
+    lfb->red_size = lfb->green_size = lfb->blue_size = lfb->rsvd_size = 8;
+    return sizeof(*c);
 }
 
 static void fill_start_info(void)
@@ -510,9 +483,7 @@ static void pin_tables(struct vcpu *v, mfn_t l4)
     struct mmu m;
     int rc;
     do {
-        rc = mmu_begin(&m, v, b.d, b.d);
-        if (!rc)
-            rc = mmu_pin(&m, l4, 4);
+        rc = mmu_begin(&m, v, b.d, b.d) ?: mmu_pin(&m, l4, 4);
         mmu_end(&m);
     } while (rc == -ERESTART);
     if (rc)
@@ -522,7 +493,7 @@ static void pin_tables(struct vcpu *v, mfn_t l4)
 static void start_vcpu(struct vcpu *v)
 {
     static struct vcpu_guest_context c;
-    mfn_t l4 = pfn_to_mfn(va_to_pfn(b.tables));
+    mfn_t l4 = virt_to_mfn(b.l4);
     pin_tables(v, l4);
     c.flags = VGCF_in_kernel | VGCF_online;
     c.user_regs.rip = b.notes.entry;
@@ -558,7 +529,7 @@ struct domain *build_dom0(void)
     b.d->max_pages = MAX(max, b.nr_pages);
     if (boot_info.nr_modules > 1 && boot_info.module[1].len) {
         const struct boot_module *m = &boot_info.module[1];
-        b.initrd = (const u8 *)mfn_to_virt(m->start >> PAGE_SHIFT) + (m->start & ~PAGE_MASK);
+        b.initrd = module_data(m);
         b.initrd_len = m->len;
     }
     read_kernel();
@@ -568,7 +539,7 @@ struct domain *build_dom0(void)
     fill_p2m();
     build_tables();
     fill_start_info();
-    put((b.stack - b.v_start), NULL, PAGE_SIZE);
+    put(b.stack - b.v_start, NULL, PAGE_SIZE);
     start_vcpu(b.d->vcpu[0]);
     printk(LOG_INFO, "dom0: %lu MiB in %u pieces, %u vCPUs\n", b.nr_pages >> 8, b.nr_chunks,
            b.d->max_vcpus);
