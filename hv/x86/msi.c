@@ -3,8 +3,8 @@
  * Message-signalled interrupts: Bulkhead writes the address, the data and the masks of
  * a device's MSI capability or of an entry of its MSI-X table, so that a device sends
  * just the vector that was allocated for it. Guarded by irq_lock; configuration space
- * is reached with pci_lock inside; what allocates (msix_prepare) comes before. Who
- * holds the device may overwrite all this: without an IOMMU it could do as much by DMA.
+ * is reached with pci_lock inside. Who holds the device may overwrite all this: without
+ * an IOMMU it could do as much by DMA.
  * Formats: PCI local bus 3.0, 6.8; Intel SDM vol. 3, 11.11.
  */
 #include "mm.h"
@@ -12,7 +12,10 @@
 #include "x86/pci.h"
 
 #define MSI_ADDRESS     0xfee00000u     /* physical destination, no redirection hint */
-#define ENTRY_WORDS     4               /* of an MSI-X entry: address, high, data, control */
+#define ENTRY_SIZE      16              /* of an MSI-X entry: address, high, data, control */
+
+/* Two pages of Bulkhead's addresses, through which an MSI-X entry is reached. */
+static volatile u32 *window;
 
 static u32 dev_read(struct pci_dev *dev, u32 reg, unsigned size)
 {
@@ -24,15 +27,43 @@ static void dev_write(struct pci_dev *dev, u32 reg, unsigned size, u32 v)
     pci_write(dev->seg, dev->bus, dev->devfn, reg, size, v);
 }
 
-static volatile u32 *entry_of(const struct irq_desc *desc)
+/* --- the MSI-X table --- */
+
+/* Where an entry is now, whatever BAR the domain has chosen: 0; -EINVAL: no such entry;
+ * -ENXIO: it cannot be reached (the device does not decode memory, or RAM is there). */
+static int find_entry(const struct irq_desc *desc, paddr_t *pa)
 {
-    return desc->dev->msix_table + (u32)desc->msix_entry * ENTRY_WORDS;
+    struct pci_dev *dev = desc->dev;
+    u32 where = dev_read(dev, dev->msix_cap + MSIX_TABLE, 4), bar = where & 7;
+    if (desc->msix_entry > (dev_read(dev, dev->msix_cap + MSIX_FLAGS, 2) & MSIX_SIZE))
+        return -EINVAL;
+    u32 low = bar < 6 ? dev_read(dev, PCI_BAR0 + 4 * bar, 4) : 1;       /* 1: a port, no memory */
+    u64 high = (low & 7) == 4 && bar < 5 ? dev_read(dev, PCI_BAR0 + 4 * bar + 4, 4) : 0;
+    u64 base = high << 32 | (low & ~0xfu);
+    *pa = base + (where & ~7u) + (u64)desc->msix_entry * ENTRY_SIZE;
+    return !(dev_read(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) || (low & 1) || !base ||
+           *pa >> cpu_has.phys_bits || mfn_valid(*pa >> PAGE_SHIFT) ||
+           mfn_valid((*pa + ENTRY_SIZE - 1) >> PAGE_SHIFT) ? -ENXIO : 0;
 }
 
-/* The table can be reached only while the device decodes memory. */
-static bool table_reachable(struct pci_dev *dev)
+/* The entry in the window, until the next call; NULL: it cannot be reached. Another CPU
+ * may still have an old use of the window in its TLB: each flushes its own before use. */
+static volatile u32 *map_entry(const struct irq_desc *desc)
 {
-    return dev_read(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+    paddr_t pa;
+    if (find_entry(desc, &pa))
+        return NULL;
+    mfn_t first = pa >> PAGE_SHIFT, last = (pa + ENTRY_SIZE - 1) >> PAGE_SHIFT;
+    hv_map((u64)window, first, last - first + 1, PTE_HV_RW | PTE_CACHE_UC);     /* has its tables */
+    tlb_flush_local();
+    return window + (pa & ~PAGE_MASK) / sizeof(u32);
+}
+
+void msi_init(void)
+{
+    window = ioremap(MSI_ADDRESS, 2 * PAGE_SIZE, PTE_CACHE_UC);
+    if (!window)
+        panic("MSI: no memory to map the tables of devices");
 }
 
 /* --- one interrupt --- */
@@ -43,9 +74,9 @@ void msi_write(u8 vector)
     struct pci_dev *dev = desc->dev;
     u32 address = MSI_ADDRESS | desc->apic_id << 12;
     if (desc->kind == IRQ_MSIX) {
-        if (!table_reachable(dev))
+        volatile u32 *e = map_entry(desc);
+        if (!e)
             return;
-        volatile u32 *e = entry_of(desc);
         e[3] |= 1;                      /* never send half a message */
         e[0] = address;
         e[1] = 0;
@@ -71,9 +102,9 @@ void msi_mask(u8 vector, bool masked)
     struct pci_dev *dev = desc->dev;
     if (desc->kind == IRQ_MSIX) {
         u32 flags = dev_read(dev, dev->msix_cap + MSIX_FLAGS, 2);
-        if (!table_reachable(dev))
+        volatile u32 *e = map_entry(desc);
+        if (!e)
             return;
-        volatile u32 *e = entry_of(desc);
         e[3] = masked ? e[3] | 1 : e[3] & ~1u;
         (void)e[3];                     /* posted: be sure that it has arrived */
         if (!masked && !(flags & MSIX_ENABLE)) {
@@ -91,64 +122,6 @@ void msi_mask(u8 vector, bool masked)
     }
     if (!masked && !(flags & MSI_ENABLE))
         dev_write(dev, cap + MSI_FLAGS, 2, flags | MSI_ENABLE);
-}
-
-/* --- the MSI-X table --- */
-
-static paddr_t bar_address(struct pci_dev *dev, u32 index)
-{
-    u32 low = dev_read(dev, PCI_BAR0 + 4 * index, 4);
-    if (low & 1)
-        return 0;
-    u64 high = (low & 6) == 4 && index < 5 ? dev_read(dev, PCI_BAR0 + 4 * index + 4, 4) : 0;
-    return (high << 32) | (low & ~0xfu);
-}
-
-static bool span_has_ram(paddr_t pa, u64 len)
-{
-    for (mfn_t m = pa >> PAGE_SHIFT; m <= (pa + len - 1) >> PAGE_SHIFT; m++) {
-        if (mfn_valid(m))
-            return true;
-    }
-    return false;
-}
-
-/* Where the device's table is now: 0, or -ENXIO when it cannot be reached. */
-static int find_table(struct pci_dev *dev, paddr_t *pa, u32 *entries)
-{
-    u32 where = dev_read(dev, dev->msix_cap + MSIX_TABLE, 4);
-    paddr_t bar = (where & 7) < 6 ? bar_address(dev, where & 7) : 0;
-    *entries = (dev_read(dev, dev->msix_cap + MSIX_FLAGS, 2) & MSIX_SIZE) + 1;
-    *pa = bar + (where & ~7u);
-    u64 len = (u64)*entries * ENTRY_WORDS * 4;
-    return !bar || !table_reachable(dev) || *pa >> cpu_has.phys_bits || span_has_ram(*pa, len)
-           ? -ENXIO : 0;
-}
-
-int msix_prepare(struct pci_dev *dev)
-{
-    paddr_t pa;
-    u32 entries;
-    if (!dev->msix_cap)
-        return -ENODEV;
-    int err = find_table(dev, &pa, &entries);
-    if (err)
-        return err;
-    if (READ_ONCE(dev->msix_table) && READ_ONCE(dev->msix_pa) == pa)
-        return 0;
-    u64 len = (u64)entries * ENTRY_WORDS * 4;
-    void *va = ioremap(pa, len, PTE_CACHE_UC);
-    if (!va)
-        return -ENOMEM;
-    with_lock (&irq_lock) {
-        if (dev->nr_msix) {
-            return -EBUSY;              /* it moved under entries in use */
-        }
-        dev->msix_table = va;
-        dev->msix_pa = pa;
-        dev->msix_entries = (u16)entries;
-    }
-    return 0;
 }
 
 /* --- taking and giving back --- */
@@ -169,8 +142,10 @@ int msi_setup(u8 vector)
     }
     if (dev->msi_vector)
         return -EBUSY;
-    if (!dev->msix_table || desc->msix_entry >= dev->msix_entries)
-        return -EINVAL;
+    paddr_t pa;
+    int err = dev->msix_cap ? find_entry(desc, &pa) : -ENODEV;
+    if (err)
+        return err;
     for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
         if (v != vector && irq_descs[v].kind == IRQ_MSIX && irq_descs[v].dev == dev &&
             irq_descs[v].msix_entry == desc->msix_entry) {

@@ -300,9 +300,6 @@ static int map_msi(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
     struct pci_dev *dev = pci_get_dev(seg, (u8)m->bus, (u8)m->devfn);
     if (!dev)
         return -ENODEV;
-    err = kind == IRQ_MSIX ? msix_prepare(dev) : 0;
-    if (err)
-        return err;
     with_lock (&irq_lock) {
         err = map_msi_locked(d, dev, kind, m, v->cpu);
     }

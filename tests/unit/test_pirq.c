@@ -26,7 +26,7 @@ static bool msi_masked[256];
 static unsigned eois, fired, last_port, msi_programmed;
 static struct domain *last_domain;
 static bool page_held;
-static struct pci_dev card = { .seg = 0, .bus = 1, .devfn = 8, .msi_cap = 0x50, .msix_cap = 0x60, .msix_entries = 4 };
+static struct pci_dev card = { .seg = 0, .bus = 1, .devfn = 8, .msi_cap = 0x50, .msix_cap = 0x60 };
 u32 nr_gsis = 24;
 
 void *xzalloc(size_t size) { return calloc(1, size); }
@@ -58,10 +58,9 @@ void ioapic_route(u32 gsi, u8 v, u32 dest, bool masked)
 }
 void ioapic_mask(u32 gsi) { pin[gsi].masked = true; }
 void ioapic_unmask(u32 gsi) { pin[gsi].masked = false; }
-int msix_prepare(struct pci_dev *dev) { return dev->msix_cap ? 0 : -ENODEV; }
 int msi_setup(u8 v)
 {
-    if (irq_descs[v].msix_entry >= card.msix_entries) {
+    if (irq_descs[v].msix_entry >= 4) {
         return -EINVAL;
     }
     msi_masked[v] = true;

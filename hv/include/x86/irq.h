@@ -71,8 +71,6 @@ void ioapic_unmask(u32 gsi);
 int ioapic_read_reg(paddr_t base, u32 reg, u32 *value);
 
 /* --- x86/msi.c --- */
-/* Maps dev's MSI-X table; without irq_lock. 0, -ENODEV, -ENXIO, -ENOMEM, -EBUSY. */
-int msix_prepare(struct pci_dev *dev);
 /* Prepares desc (kind, dev, msix_entry set) and programs it masked. 0 or -errno. */
 int msi_setup(u8 vector);
 void msi_teardown(u8 vector);

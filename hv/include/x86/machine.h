@@ -43,6 +43,7 @@ void acpi_init(void);
 void apic_init(void);               /* boot CPU; apic_init_cpu on others */
 void apic_init_cpu(void);
 void ioapic_init(void);
+void msi_init(void);
 void time_init(void);
 void time_init_cpu(void);
 void smp_init(void);                /* brings every CPU up to its idle loop */

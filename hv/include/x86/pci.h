@@ -20,9 +20,6 @@ struct pci_dev {
     /* guarded by irq_lock (x86/msi.c) */
     u8 msi_vector;              /* the vector that its MSI capability sends, 0: none */
     u16 nr_msix;                /* MSI-X entries in use */
-    u16 msix_entries;           /* size of the table */
-    paddr_t msix_pa;
-    volatile u32 *msix_table;
 };
 
 /* size 1, 2, 4 within an aligned doubleword; reg < 256 in segment 0, < 4096 elsewhere.
