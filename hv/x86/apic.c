@@ -6,7 +6,6 @@
  */
 #include "arch.h"
 #include "x86/machine.h"
-#include "x86/irq.h"
 
 enum {
     APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0,
@@ -19,9 +18,6 @@ enum {
 #define LVT_MASKED          (1u << 16)
 #define LVT_TSC_DEADLINE    (2u << 17)
 #define TDCR_DIVIDE_1       0xb
-#define ICR_NMI             (4u << 8)
-#define ICR_INIT            (5u << 8)
-#define ICR_STARTUP         (6u << 8)
 #define ICR_ASSERT          (1u << 14)
 #define ICR_BUSY            (1u << 12)
 #define BASE_ENABLE         (1u << 11)
@@ -61,40 +57,18 @@ bool apic_in_service(u8 vector)
     return (apic_read(APIC_ISR + vector / 32 * 0x10) >> (vector % 32)) & 1;
 }
 
-/* --- interprocessor interrupts --- */
-
-static void send_icr(u32 apic_id, u32 low)
+void apic_send_ipi(u32 apic_id, u32 what)
 {
     if (x2apic) {
         /* WRMSR here does not wait for earlier stores, which the receiver is to see. */
         __asm__ volatile("mfence; lfence" ::: "memory");
-        wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)apic_id << 32 | low);
+        wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)apic_id << 32 | ICR_ASSERT | what);
         return;
     }
     while (mmio[APIC_ICR / 4] & ICR_BUSY)
         cpu_relax();
     mmio[APIC_ICR_HIGH / 4] = apic_id << 24;
-    mmio[APIC_ICR / 4] = low;
-}
-
-void apic_send_ipi(u32 apic_id, u8 vector)
-{
-    send_icr(apic_id, ICR_ASSERT | vector);
-}
-
-void apic_send_nmi(u32 apic_id)
-{
-    send_icr(apic_id, ICR_ASSERT | ICR_NMI);
-}
-
-void apic_send_init(u32 apic_id)
-{
-    send_icr(apic_id, ICR_ASSERT | ICR_INIT);
-}
-
-void apic_send_startup(u32 apic_id, u8 page)
-{
-    send_icr(apic_id, ICR_ASSERT | ICR_STARTUP | page);
+    mmio[APIC_ICR / 4] = ICR_ASSERT | what;
 }
 
 /* --- the timer --- */
@@ -140,7 +114,7 @@ void apic_timer_set_hz(u64 hz)
     apic_write(APIC_TMICT, 0);
     ticks_per_ns_32 = hz / 1000 * (1ULL << 32) / 1000000;
     if (!use_deadline)
-        printk(LOG_INFO, "APIC: timer runs at %llu kHz\n", (unsigned long long)(hz / 1000));
+        printk(LOG_INFO, "APIC: timer runs at %lu kHz\n", hz / 1000);
 }
 
 /* --- start --- */
@@ -173,12 +147,9 @@ void apic_init_cpu(void)
     }
     apic_write(APIC_TPR, 0);
     apic_write(APIC_SVR, SVR_ENABLE | VEC_SPURIOUS);
-    for (unsigned i = 0; i < 256; i++) {    /* what the firmware left in service */
-        if (!apic_read(APIC_ISR + i / 32 * 0x10)) {
-            i |= 31;                        /* none in this register */
-        } else {
+    for (unsigned i = 256; i-- > 0; ) {     /* the firmware's left in service, highest first */
+        if (apic_in_service((u8)i))
             apic_eoi();
-        }
     }
     apic_write(APIC_ESR, 0);
     apic_write(APIC_LVT_ERROR, VEC_APIC_ERROR);

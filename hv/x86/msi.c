@@ -17,31 +17,21 @@
 /* Two pages of Bulkhead's addresses, through which an MSI-X entry is reached. */
 static volatile u32 *window;
 
-static u32 dev_read(struct pci_dev *dev, u32 reg, unsigned size)
-{
-    return pci_read(dev->seg, dev->bus, dev->devfn, reg, size);
-}
-
-static void dev_write(struct pci_dev *dev, u32 reg, unsigned size, u32 v)
-{
-    pci_write(dev->seg, dev->bus, dev->devfn, reg, size, v);
-}
-
 /* --- the MSI-X table --- */
 
 /* Where an entry is now, whatever BAR the domain has chosen: 0; -EINVAL: no such entry;
  * -ENXIO: it cannot be reached (the device does not decode memory, or RAM is there). */
 static int find_entry(const struct irq_desc *desc, paddr_t *pa)
 {
-    struct pci_dev *dev = desc->dev;
-    u32 where = dev_read(dev, dev->msix_cap + MSIX_TABLE, 4), bar = where & 7;
-    if (desc->msix_entry > (dev_read(dev, dev->msix_cap + MSIX_FLAGS, 2) & MSIX_SIZE))
+    const struct pci_dev *dev = desc->dev;
+    if (desc->msix_entry > MSIX_SIZE(pci_read(dev, dev->msix_cap)))
         return -EINVAL;
-    u32 low = bar < 6 ? dev_read(dev, PCI_BAR0 + 4 * bar, 4) : 1;       /* 1: a port, no memory */
-    u64 high = (low & 7) == 4 && bar < 5 ? dev_read(dev, PCI_BAR0 + 4 * bar + 4, 4) : 0;
+    u32 where = pci_read(dev, dev->msix_cap + MSIX_TABLE), bar = where & 7;
+    u32 low = bar < 6 ? pci_read(dev, PCI_BAR0 + 4 * bar) : 1;          /* 1: a port, no memory */
+    u64 high = (low & 7) == 4 && bar < 5 ? pci_read(dev, PCI_BAR0 + 4 * bar + 4) : 0;
     u64 base = high << 32 | (low & ~0xfu);
     *pa = base + (where & ~7u) + (u64)desc->msix_entry * ENTRY_SIZE;
-    return !(dev_read(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) || (low & 1) || !base ||
+    return !(pci_read(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY) || (low & 1) || !base ||
            *pa >> cpu_has.phys_bits || mfn_valid(*pa >> PAGE_SHIFT) ||
            mfn_valid((*pa + ENTRY_SIZE - 1) >> PAGE_SHIFT) ? -ENXIO : 0;
 }
@@ -68,105 +58,75 @@ void msi_init(void)
 
 /* --- one interrupt --- */
 
-void msi_write(u8 vector)
+static void write_entry(const struct irq_desc *desc, u32 address, bool enable)
 {
-    struct irq_desc *desc = &irq_descs[vector];
-    struct pci_dev *dev = desc->dev;
-    u32 address = MSI_ADDRESS | desc->apic_id << 12;
-    if (desc->kind == IRQ_MSIX) {
-        volatile u32 *e = map_entry(desc);
-        if (!e)
-            return;
-        e[3] |= 1;                      /* never send half a message */
-        e[0] = address;
-        e[1] = 0;
-        e[2] = vector;
-        if (!desc->masked)
-            e[3] &= ~1u;
+    const struct pci_dev *dev = desc->dev;
+    volatile u32 *e = map_entry(desc);
+    if (!e)
         return;
-    }
-    u8 cap = dev->msi_cap;
-    u32 flags = dev_read(dev, cap + MSI_FLAGS, 2);
-    bool wide = flags & MSI_64BIT;
-    dev_write(dev, cap + 4, 4, address);
-    if (wide)
-        dev_write(dev, cap + 8, 4, 0);
-    dev_write(dev, cap + (wide ? 12 : 8), 2, vector);
-    if (flags & MSI_MULTIPLE)
-        dev_write(dev, cap + MSI_FLAGS, 2, flags & ~(u32)MSI_MULTIPLE);
+    e[3] |= 1;                          /* never send half a message */
+    e[0] = address;
+    e[1] = 0;
+    e[2] = irq_vector(desc);
+    if (!desc->masked)
+        e[3] &= ~1u;
+    (void)e[3];                         /* posted: be sure that it has arrived */
+    u32 head = pci_read(dev, dev->msix_cap);
+    if (enable && !(head & MSIX_ENABLE))
+        pci_write(dev, dev->msix_cap, (head | MSIX_ENABLE) & ~MSIX_MASK_ALL);
 }
 
-void msi_mask(u8 vector, bool masked)
+void msi_write(const struct irq_desc *desc, bool enable)
 {
-    struct irq_desc *desc = &irq_descs[vector];
-    struct pci_dev *dev = desc->dev;
+    const struct pci_dev *dev = desc->dev;
+    u32 cap = dev->msi_cap, address = MSI_ADDRESS | desc->apic_id << 12;
     if (desc->kind == IRQ_MSIX) {
-        u32 flags = dev_read(dev, dev->msix_cap + MSIX_FLAGS, 2);
-        volatile u32 *e = map_entry(desc);
-        if (!e)
-            return;
-        e[3] = masked ? e[3] | 1 : e[3] & ~1u;
-        (void)e[3];                     /* posted: be sure that it has arrived */
-        if (!masked && !(flags & MSIX_ENABLE)) {
-            dev_write(dev, dev->msix_cap + MSIX_FLAGS, 2,
-                      (flags | MSIX_ENABLE) & ~(u32)MSIX_MASK_ALL);
-        }
+        write_entry(desc, address, enable);
         return;
     }
-    u8 cap = dev->msi_cap;
-    u32 flags = dev_read(dev, cap + MSI_FLAGS, 2);
-    if (flags & MSI_MASKABLE) {
-        u32 at = cap + (flags & MSI_64BIT ? 16 : 12);
-        u32 bits = dev_read(dev, at, 4);
-        dev_write(dev, at, 4, masked ? bits | 1 : bits & ~1u);
-    }
-    if (!masked && !(flags & MSI_ENABLE))
-        dev_write(dev, cap + MSI_FLAGS, 2, flags | MSI_ENABLE);
+    u32 head = pci_read(dev, cap), data = cap + (head & MSI_64BIT ? 12 : 8), mask = data + 4;
+    pci_write(dev, cap + 4, address);
+    if (head & MSI_64BIT)
+        pci_write(dev, cap + 8, 0);
+    pci_write(dev, data, irq_vector(desc));
+    if (head & MSI_MASKABLE)
+        pci_write(dev, mask, (pci_read(dev, mask) & ~1u) | desc->masked);
+    pci_write(dev, cap, (head & ~MSI_MULTIPLE) | (enable ? MSI_ENABLE : 0));
 }
 
 /* --- taking and giving back --- */
 
-int msi_setup(u8 vector)
+int msi_setup(struct irq_desc *desc)
 {
-    struct irq_desc *desc = &irq_descs[vector];
-    struct pci_dev *dev = desc->dev;
-    if (desc->kind == IRQ_MSI) {
-        if (!dev->msi_cap)
-            return -ENODEV;
-        if (dev->msi_vector || dev->nr_msix)
+    bool msix = desc->kind == IRQ_MSIX;
+    if (!(msix ? desc->dev->msix_cap : desc->dev->msi_cap))
+        return -ENODEV;
+    struct irq_desc *other;
+    for_each_device_irq (other) {
+        if (other == desc || other->kind < IRQ_MSI || other->dev != desc->dev)
+            continue;
+        if (!msix || (other->kind == IRQ_MSIX && other->msix_entry == desc->msix_entry))
             return -EEXIST;
-        dev->msi_vector = vector;
-        msi_write(vector);
-        msi_mask(vector, true);
-        return 0;
+        if (other->kind == IRQ_MSI)
+            return -EBUSY;
     }
-    if (dev->msi_vector)
-        return -EBUSY;
     paddr_t pa;
-    int err = dev->msix_cap ? find_entry(desc, &pa) : -ENODEV;
+    int err = msix ? find_entry(desc, &pa) : 0;
     if (err)
         return err;
-    for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
-        if (v != vector && irq_descs[v].kind == IRQ_MSIX && irq_descs[v].dev == dev &&
-            irq_descs[v].msix_entry == desc->msix_entry) {
-            return -EEXIST;
-        }
-    }
-    dev->nr_msix++;
-    msi_write(vector);
+    if (!msix)
+        desc->dev->msi_used = true;
+    msi_write(desc, false);
     return 0;
 }
 
-void msi_teardown(u8 vector)
+void msi_teardown(struct irq_desc *desc)
 {
-    struct irq_desc *desc = &irq_descs[vector];
     struct pci_dev *dev = desc->dev;
-    msi_mask(vector, true);
-    if (desc->kind == IRQ_MSIX) {
-        dev->nr_msix--;
-        return;
+    desc->masked = true;
+    msi_write(desc, false);
+    if (desc->kind == IRQ_MSI) {
+        pci_write(dev, dev->msi_cap, pci_read(dev, dev->msi_cap) & ~MSI_ENABLE);
+        dev->msi_used = false;
     }
-    u32 flags = dev_read(dev, dev->msi_cap + MSI_FLAGS, 2);
-    dev_write(dev, dev->msi_cap + MSI_FLAGS, 2, flags & ~(u32)MSI_ENABLE);
-    dev->msi_vector = 0;
 }

@@ -62,11 +62,6 @@ void arch_kick_cpu(unsigned cpu)
         apic_send_ipi(cpus[cpu].apic_id, VEC_KICK);
 }
 
-static void kick_interrupt(void)
-{
-    /* Having come into Bulkhead is all. */
-}
-
 static void call_answer(void)
 {
     u64 self = 1UL << cpu_id();
@@ -156,10 +151,10 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
     ap_cr3 = (u64)hv_l4 - DIRECT_MAP;
     ap_stack_top = (u64)c->stack + STACK_SIZE - ROUND_UP(sizeof(struct cpu_top), 16);
     __atomic_store_n(&ap_cpu, cpu, __ATOMIC_SEQ_CST);
-    apic_send_init(apic_id);
-    apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
+    apic_send_ipi(apic_id, IPI_INIT);
+    apic_send_ipi(apic_id, IPI_STARTUP((u32)(page >> PAGE_SHIFT)));
     if (!wait_online(c, SECOND_STARTUP_NS)) {
-        apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
+        apic_send_ipi(apic_id, IPI_STARTUP((u32)(page >> PAGE_SHIFT)));
         wait_online(c, GIVE_UP_NS);
     }
     if (!c->online) {
@@ -177,7 +172,6 @@ void smp_init(void)
     paddr_t page = low_page();
 
     irq_set_handler(VEC_FLUSH, tlb_answer);
-    irq_set_handler(VEC_KICK, kick_interrupt);
     irq_set_handler(VEC_CALL, call_answer);
     if (!page) {
         printk(LOG_WARN, "CPU: no memory below 640 KiB, other CPUs cannot start\n");
@@ -185,10 +179,9 @@ void smp_init(void)
     }
     memcpy(phys_to_virt(page), trampoline, (size_t)(trampoline_end - trampoline));
     for (unsigned i = 0; i < acpi.nr_cpus && nr_cpus < limit; i++) {
-        if (acpi.cpu[i].enabled && acpi.cpu[i].apic_id != cpus[0].apic_id &&
-            start_cpu(nr_cpus, acpi.cpu[i].apic_id, page)) {
+        u32 id = acpi.cpu_apic_id[i];
+        if (id != cpus[0].apic_id && start_cpu(nr_cpus, id, page))
             nr_cpus++;
-        }
     }
     printk(LOG_INFO, "CPU: %u in use\n", nr_cpus);
 }

@@ -55,7 +55,7 @@ struct x86_domain {
     struct pv_domain pv;
     u32 cf8;                        /* PCI configuration address latch */
     u8 cmos_index;
-    struct page *eoi_map_page; unsigned long *eoi_map;  /* PHYSDEVOP_pirq_eoi_gmfn */
+    struct page *eoi_map_page;      /* PHYSDEVOP_pirq_eoi_gmfn */
 };
 
 static inline struct x86_vcpu *xv(struct vcpu *v) { return (struct x86_vcpu *)v; }
@@ -88,8 +88,7 @@ int guest_rdmsr(struct vcpu *v, u32 msr, u64 *value);
 int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 
 /* x86/pirq.c */
-/* nr: PIRQs of d above the GSIs (for MSI); 0: a default by d's rights. 0, -ENOMEM. */
-int pirq_domain_init(struct domain *d, unsigned nr);
+int pirq_domain_init(struct domain *d);         /* 0, -ENOMEM */
 /* Unbinds and unmaps all for ever, gives the EOI page back: before d's frames are
  * relinquished (arch_domain_quiesce). May be called again. */
 void pirq_domain_quiesce(struct domain *d);

@@ -63,12 +63,11 @@ extern struct cpu_features cpu_has;
 
 /* --- ACPI (x86/acpi.c) --- */
 struct acpi_info {
-    struct { u32 apic_id; bool enabled; } cpu[NR_CPUS * 2]; unsigned nr_cpus;
-    struct { u8 id; u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
+    u32 cpu_apic_id[NR_CPUS * 2]; unsigned nr_cpus;     /* those that are enabled */
+    struct { u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
     struct { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
     paddr_t lapic_addr, hpet_addr;
-    u32 pm_timer_port; bool pm_timer_32;
-    u32 pm1a_cnt, pm1b_cnt, pm1a_evt, pm1b_evt; paddr_t facs;
+    u32 pm_timer_port, pm1a_cnt, pm1b_cnt, pm1a_evt;    /* 0: none */
     u8 reset_kind; u64 reset_addr; u8 reset_value;      /* FADT reset register; kind 1: port, 0: memory, 0xff none */
     struct { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
     bool has_8042;
@@ -81,16 +80,18 @@ bool acpi_s5_values(u8 *a, u8 *b);
 
 /* --- local APIC and IPIs (x86/apic.c) --- */
 void apic_eoi(void);
+bool apic_in_service(u8 vector);
 u32 apic_id_self(void);
 /* The LAPIC timer's count goes down at the bus's frequency: x86/time.c measures it
  * and tells (Hz). Not needed with a TSC deadline timer. */
 void apic_timer_measure_start(void);
 u32 apic_timer_measure_count(void);         /* ticks since measure_start */
 void apic_timer_set_hz(u64 hz);
-void apic_send_ipi(u32 apic_id, u8 vector);
-void apic_send_nmi(u32 apic_id);    /* for panic: stops another CPU wherever it is */
-void apic_send_init(u32 apic_id);
-void apic_send_startup(u32 apic_id, u8 page);
+/* Sends a vector, or one of: */
+#define IPI_NMI           (4u << 8)     /* for panic: stops another CPU wherever it is */
+#define IPI_INIT          (5u << 8)
+#define IPI_STARTUP(page) (6u << 8 | (page))    /* page: number of the frame to start at */
+void apic_send_ipi(u32 apic_id, u32 what);
 
 /* Vectors. Interrupts enter Bulkhead with these; device vectors lie between. */
 #define VEC_DEVICE_FIRST 0x30
@@ -119,10 +120,6 @@ void irq_dump(void);                        /* debug key 'i' */
 void time_sync_answer(void);
 /* system time -> TSC of this CPU, for the TSC deadline timer */
 u64 time_to_tsc(s_time_t t);
-
-/* --- power (x86/power.c) --- */
-struct xenpf_enter_acpi_sleep;
-long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);
 
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */
