@@ -61,23 +61,13 @@ static void add_cpu(u32 apic_id, u32 flags)
     acpi.cpu_apic_id[acpi.nr_cpus++] = apic_id;
 }
 
-static void add_ioapic(paddr_t addr, u32 gsi_base)
-{
-    if (acpi.nr_ioapics < ARRAY_SIZE(acpi.ioapic)) {
-        acpi.ioapic[acpi.nr_ioapics].addr = addr;
-        acpi.ioapic[acpi.nr_ioapics++].gsi_base = gsi_base;
-    }
-}
-
 static void add_iso(u8 bus, u8 irq, u32 gsi, u32 flags)
 {
     if (acpi.nr_isos == ARRAY_SIZE(acpi.iso) || bus != 0 || irq > 15)
         return;
-    unsigned i = acpi.nr_isos++;
-    acpi.iso[i].irq = irq;
-    acpi.iso[i].gsi = gsi;
-    acpi.iso[i].active_low = (flags & 3) == 3;          /* 0: as the bus (ISA): high */
-    acpi.iso[i].level = ((flags >> 2) & 3) == 3;        /* 0: as the bus: edge */
+    acpi.iso[acpi.nr_isos++] = (struct acpi_iso){       /* flags 0: as the bus (ISA): high, edge */
+        .irq = irq, .gsi = gsi, .active_low = (flags & 3) == 3, .level = (flags >> 2 & 3) == 3,
+    };
 }
 
 static void parse_madt(const u8 *t)
@@ -91,16 +81,17 @@ static void parse_madt(const u8 *t)
             printk(LOG_WARN, "ACPI: MADT entry at %u is broken; the rest is ignored\n", off);
             return;
         }
+        u32 a = field32(t, off + 4), b = field32(t, off + 8);
         if (e[0] == 0 && n >= 8)
-            add_cpu(e[3], field32(t, off + 4));
-        else if (e[0] == 1 && n >= 12)
-            add_ioapic(field32(t, off + 4), field32(t, off + 8));
+            add_cpu(e[3], a);
+        else if (e[0] == 1 && n >= 12 && acpi.nr_ioapics < ARRAY_SIZE(acpi.ioapic))
+            acpi.ioapic[acpi.nr_ioapics++] = (struct acpi_ioapic){ .addr = a, .gsi_base = b };
         else if (e[0] == 2 && n >= 10)
-            add_iso(e[2], e[3], field32(t, off + 4), e[8]);
+            add_iso(e[2], e[3], a, e[8]);
         else if (e[0] == 5 && n >= 12)
-            acpi.lapic_addr = field(t, off + 4, 8);
+            acpi.lapic_addr = (u64)b << 32 | a;
         else if (e[0] == 9 && n >= 16)
-            add_cpu(field32(t, off + 4), field32(t, off + 8));
+            add_cpu(a, b);
     }
 }
 
@@ -155,10 +146,8 @@ static void parse_mcfg(const u8 *t)
             printk(LOG_WARN, "ACPI: MCFG entry %#lx is broken\n", base);
             continue;
         }
-        acpi.mcfg[acpi.nr_mcfg].base = base;
-        acpi.mcfg[acpi.nr_mcfg].segment = (u16)field(t, off + 8, 2);
-        acpi.mcfg[acpi.nr_mcfg].bus_first = first;
-        acpi.mcfg[acpi.nr_mcfg++].bus_last = last;
+        u16 segment = (u16)field(t, off + 8, 2);
+        acpi.mcfg[acpi.nr_mcfg++] = (struct acpi_mcfg){ base, segment, first, last };
     }
 }
 
@@ -192,15 +181,6 @@ static const u8 *map_table(paddr_t pa, const char *signature, u32 min_length)
         return NULL;
     }
     return t;
-}
-
-static void parse_table(paddr_t pa)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(parsers); i++) {
-        const u8 *t = map_table(pa, parsers[i].signature, parsers[i].min_length);
-        if (t)
-            parsers[i].parse(t);
-    }
 }
 
 #define RSDP 36u                /* bytes, from version 2 on; before, 20 */
@@ -245,8 +225,14 @@ void acpi_init(void)
     if (!root)
         panic("ACPI: the root table is broken");
     u32 entry = xsdt ? 8 : 4;
-    for (u32 off = HEADER; off + entry <= length_of(root); off += entry)
-        parse_table(field(root, off, entry));
+    for (u32 off = HEADER; off + entry <= length_of(root); off += entry) {
+        for (unsigned i = 0; i < ARRAY_SIZE(parsers); i++) {
+            paddr_t pa = field(root, off, entry);
+            const u8 *t = map_table(pa, parsers[i].signature, parsers[i].min_length);
+            if (t)
+                parsers[i].parse(t);
+        }
+    }
     printk(LOG_INFO, "ACPI: %u CPUs, %u IO-APICs, LAPIC %#lx, PM timer %#x, HPET %#lx, MMCONFIG "
            "%#lx\n", acpi.nr_cpus, acpi.nr_ioapics, acpi.lapic_addr, acpi.pm_timer_port,
            acpi.hpet_addr, acpi.nr_mcfg ? acpi.mcfg[0].base : 0);

@@ -8,10 +8,10 @@
 #include "x86/machine.h"
 
 enum {
-    APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0,
-    APIC_DFR = 0xe0, APIC_SVR = 0xf0, APIC_ISR = 0x100, APIC_ESR = 0x280, APIC_LVT_CMCI = 0x2f0,
-    APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330,
-    APIC_LVT_PERF = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
+    APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0,
+    APIC_ISR = 0x100, APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330, APIC_LVT_PERF = 0x340,
+    APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
     APIC_TMICT = 0x380, APIC_TMCCT = 0x390, APIC_TDCR = 0x3e0,
 };
 #define SVR_ENABLE          0x100
@@ -22,11 +22,12 @@ enum {
 #define ICR_BUSY            (1u << 12)
 #define BASE_ENABLE         (1u << 11)
 #define BASE_X2APIC         (1u << 10)
-#define TICKS_MAX           0xffffffffu
+#define TICKS_MAX           0xffffffffUL
+#define LEFT_MAX            1000000000000L      /* ns: 1000 s */
 
 static bool x2apic, use_deadline;
 static volatile u32 *mmio;
-static u64 ticks_per_ns_32;     /* LAPIC timer ticks per ns, 32.32 fixed point */
+static u64 timer_khz;           /* of the TSC or of the LAPIC timer's count */
 
 static u32 apic_read(u32 reg)
 {
@@ -75,23 +76,17 @@ void apic_send_ipi(u32 apic_id, u32 what)
 
 void arch_timer_program(s_time_t deadline)
 {
-    if (!deadline) {
-        if (use_deadline)
-            wrmsr(MSR_TSC_DEADLINE, 0);
-        else
-            apic_write(APIC_TMICT, 0);
+    s_time_t left = deadline ? deadline - now() : 0;
+    if (deadline && left <= 0) {
+        softirq_raise(SOFTIRQ_TIMER);
         return;
     }
-    s64 left = deadline - now();
-    if (left <= 0) {
-        softirq_raise(SOFTIRQ_TIMER);
-    } else if (use_deadline) {
-        wrmsr(MSR_TSC_DEADLINE, time_to_tsc(deadline));
-    } else {
-        /* Too far away: fires early, and is programmed again. */
-        unsigned __int128 t = ((unsigned __int128)(u64)left * ticks_per_ns_32 >> 32) + 1;
-        apic_write(APIC_TMICT, t > TICKS_MAX ? TICKS_MAX : (u32)t);
-    }
+    /* Too far away: fires early, and is programmed again. */
+    u64 ticks = (u64)MIN(left, LEFT_MAX) * timer_khz / 1000000;
+    if (use_deadline)
+        wrmsr(MSR_TSC_DEADLINE, deadline ? rdtsc() + ticks : 0);
+    else
+        apic_write(APIC_TMICT, deadline ? (u32)MIN(ticks + 1, TICKS_MAX) : 0);
 }
 
 static void timer_interrupt(void)
@@ -101,18 +96,18 @@ static void timer_interrupt(void)
 
 void apic_timer_measure_start(void)
 {
-    apic_write(APIC_TMICT, TICKS_MAX);
+    apic_write(APIC_TMICT, (u32)TICKS_MAX);
 }
 
 u32 apic_timer_measure_count(void)
 {
-    return TICKS_MAX - apic_read(APIC_TMCCT);
+    return (u32)TICKS_MAX - apic_read(APIC_TMCCT);
 }
 
 void apic_timer_set_hz(u64 hz)
 {
     apic_write(APIC_TMICT, 0);
-    ticks_per_ns_32 = hz / 1000 * (1ULL << 32) / 1000000;
+    timer_khz = use_deadline ? cpu_khz() : hz / 1000;
     if (!use_deadline)
         printk(LOG_INFO, "APIC: timer runs at %lu kHz\n", hz / 1000);
 }
@@ -141,10 +136,6 @@ void apic_init_cpu(void)
         apic_write(APIC_LVT_PERF, LVT_MASKED);
     if (lvts >= 5)
         apic_write(APIC_LVT_THERMAL, LVT_MASKED);
-    if (!x2apic) {
-        apic_write(APIC_DFR, 0xffffffff);   /* flat; logical destinations are not used */
-        apic_write(APIC_LDR, 0);
-    }
     apic_write(APIC_TPR, 0);
     apic_write(APIC_SVR, SVR_ENABLE | VEC_SPURIOUS);
     for (unsigned i = 256; i-- > 0; ) {     /* the firmware's left in service, highest first */

@@ -149,14 +149,8 @@ void ioapic_init(void)
     pic_disable();
     for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         add_ioapic(i);
-    for (unsigned i = 0; i < acpi.nr_isos; i++) {
-        if (gsi_valid(acpi.iso[i].gsi)) {
-            struct gsi *g = &gsis[acpi.iso[i].gsi];
-            g->level = acpi.iso[i].level;
-            g->low = acpi.iso[i].active_low;
-            g->configured = true;
-        }
-    }
+    for (unsigned i = 0; i < acpi.nr_isos; i++)
+        gsi_setup(acpi.iso[i].gsi, acpi.iso[i].level, acpi.iso[i].active_low);
     if (gsi_valid(isa_irq_to_gsi(0)))           /* the PIT's */
         gsis[isa_irq_to_gsi(0)].ours = true;
 }

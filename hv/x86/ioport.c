@@ -30,50 +30,38 @@ static bool is_pci_port(u16 port)
     return port >= 0xcf8 && port <= 0xcff;
 }
 
-static bool is_rtc_port(u16 port, unsigned size)
-{
-    return port <= 0x71 && port + size - 1 >= 0x70;
-}
-
-static u32 pci_port_in(struct domain *d, u16 port, unsigned size)
+/* Like guest_port_io, for these ports only. */
+static u32 pci_port_io(struct domain *d, u16 port, unsigned size, bool out, u32 value)
 {
     u32 latch = READ_ONCE(xd(d)->cf8);
-    if (port == 0xcf8 && size == 4)
+    if (port == 0xcf8 && size == 4) {
+        if (out)
+            WRITE_ONCE(xd(d)->cf8, value & 0x80fffffc);
         return latch;
-    return port >= 0xcfc && latch >> 31 ? pci_guest_read(latch, port, size) : ones(size);
-}
-
-static void pci_port_out(struct domain *d, u16 port, unsigned size, u32 value)
-{
-    u32 latch = READ_ONCE(xd(d)->cf8);
-    if (port == 0xcf8 && size == 4)
-        WRITE_ONCE(xd(d)->cf8, value & 0x80fffffc);
-    else if (port >= 0xcfc && latch >> 31)
-        pci_guest_write(latch, port, size, value);
-}
-
-static u32 rtc_port_in(struct domain *d, u16 port)
-{
-    u8 v = xd(d)->cmos_index;
-    if (port == 0x71) {
-        with_lock (&rtc_lock) {
-            outb(0x70, v);
-            v = inb(0x71);
-        }
     }
-    return v;
+    if (port < 0xcfc || !(latch >> 31))
+        return ones(size);
+    if (!out)
+        return pci_guest_read(latch, port, size);
+    pci_guest_write(latch, port, size, value);
+    return 0;
 }
 
-static void rtc_port_out(struct domain *d, u16 port, u8 value)
+static u32 rtc_port_io(struct domain *d, u16 port, bool out, u8 value)
 {
-    if (port == 0x70) {
+    if (port == 0x70 && out)
         xd(d)->cmos_index = value & 0x7f;       /* bit 7 masks NMIs: not the guest's */
-        return;
-    }
+    u8 index = xd(d)->cmos_index;
+    if (port == 0x70)
+        return index;
     with_lock (&rtc_lock) {
-        outb(0x70, xd(d)->cmos_index);
-        outb(0x71, value);
+        outb(0x70, index);
+        if (out)
+            outb(0x71, value);
+        else
+            value = inb(0x71);
     }
+    return value;
 }
 
 /* PM1 control: the bit that puts the machine to sleep, in the second byte, stays 0. */
@@ -96,78 +84,52 @@ bool guest_port_permitted(struct domain *d, u16 port, unsigned size)
     return ranges_contains(d->ioports, port, (u64)port + size - 1);
 }
 
-u32 guest_port_in(struct vcpu *v, u16 port, unsigned size)
+u32 guest_port_io(struct vcpu *v, u16 port, unsigned size, bool out, u32 value)
 {
     struct domain *d = v->domain;
     if (!guest_port_permitted(d, port, size))
         return ones(size);
     if (is_pci_port(port))
-        return pci_port_in(d, port, size);
-    if (is_rtc_port(port, size))
-        return size == 1 ? rtc_port_in(d, port) : ones(size);
-    return port_in(port, size);
-}
-
-void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value)
-{
-    struct domain *d = v->domain;
-    if (!guest_port_permitted(d, port, size))
-        return;
-    if (is_pci_port(port))
-        pci_port_out(d, port, size, value);
-    else if (!is_rtc_port(port, size))
-        port_out(port, size, without_sleep(port, size, value));
-    else if (size == 1)                         /* a wider access would bypass the index */
-        rtc_port_out(d, port, (u8)value);
+        return pci_port_io(d, port, size, out, value);
+    if (port <= 0x71 && port + size - 1 >= 0x70)        /* a wider one would bypass the index */
+        return size == 1 ? rtc_port_io(d, port, out, (u8)value) : ones(size);
+    if (!out)
+        return port_in(port, size);
+    port_out(port, size, without_sleep(port, size, value));
+    return 0;
 }
 
 /* --- what the hardware domain gets --- */
-
-static int grant_ports(struct ranges *r)
-{
-    static const struct { u16 first, last; } ours[] = {
-        { 0x20, 0x21 }, { 0xa0, 0xa1 },         /* PICs */
-        { 0x40, 0x43 }, { 0x61, 0x61 },         /* PIT; its gate and output */
-        { 0xcf8, 0xcff },                       /* PCI configuration: guest_port_in/out; reset */
-    };
-    u16 base, ports;
-    u8 irq;
-    int err = ranges_add(r, 0, 0xffff);
-    for (unsigned i = 0; !err && i < ARRAY_SIZE(ours); i++)
-        err = ranges_remove(r, ours[i].first, ours[i].last);
-    if (!err && serial_resources(&base, &ports, &irq))
-        err = ranges_remove(r, base, (u64)base + ports - 1);
-    return err;
-}
 
 static int remove_frame(struct ranges *r, paddr_t pa)
 {
     return ranges_remove(r, pa >> PAGE_SHIFT, pa >> PAGE_SHIFT);
 }
 
-static int grant_frames(struct ranges *r)
-{
-    int err = ranges_add(r, 0, (1UL << (cpu_has.phys_bits - PAGE_SHIFT)) - 1);
-    err = err ?: ranges_remove(r, 0xfee00, 0xfeeff);        /* local APIC, MSI window */
-    err = err ?: remove_frame(r, acpi.lapic_addr);
-    for (unsigned i = 0; !err && i < acpi.nr_ioapics; i++)
-        err = remove_frame(r, acpi.ioapic[i].addr);
-    return err;
-}
-
-static int grant_irqs(struct ranges *r)
-{
-    int err = 0;
-    for (u32 gsi = 0; !err && gsi < nr_gsis; gsi++) {
-        if (gsi_valid(gsi) && !gsis[gsi].ours)
-            err = ranges_add(r, gsi, gsi);
-    }
-    return err;
-}
-
 int dom0_grant_hardware(struct domain *d)
 {
-    return grant_ports(d->ioports) ?: grant_frames(d->iomem) ?: grant_irqs(d->irq_caps);
+    static const struct { u16 first, last; } ours[] = {
+        { 0x20, 0x21 }, { 0xa0, 0xa1 },         /* PICs */
+        { 0x40, 0x43 }, { 0x61, 0x61 },         /* PIT; its gate and output */
+        { 0xcf8, 0xcff },                       /* PCI configuration: guest_port_io; reset */
+    };
+    u16 base, ports;
+    u8 irq;
+    int err = ranges_add(d->ioports, 0, 0xffff);
+    for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
+        err = err ?: ranges_remove(d->ioports, ours[i].first, ours[i].last);
+    if (serial_resources(&base, &ports, &irq))
+        err = err ?: ranges_remove(d->ioports, base, (u64)base + ports - 1);
+    err = err ?: ranges_add(d->iomem, 0, (1UL << (cpu_has.phys_bits - PAGE_SHIFT)) - 1);
+    err = err ?: ranges_remove(d->iomem, 0xfee00, 0xfeeff);     /* local APIC, MSI window */
+    err = err ?: remove_frame(d->iomem, acpi.lapic_addr);
+    for (unsigned i = 0; i < acpi.nr_ioapics; i++)
+        err = err ?: remove_frame(d->iomem, acpi.ioapic[i].addr);
+    for (u32 gsi = 0; gsi < nr_gsis; gsi++) {
+        if (gsi_valid(gsi) && !gsis[gsi].ours)
+            err = err ?: ranges_add(d->irq_caps, gsi, gsi);
+    }
+    return err;
 }
 
 /* --- device frames --- */

@@ -67,7 +67,7 @@ void irq_set_cpu(struct irq_desc *desc, unsigned cpu)
 static void device_interrupt(u8 vector)
 {
     struct irq_desc *desc = &irq_descs[vector];
-    struct { struct domain *d; u32 port; } fire[IRQ_GUESTS_MAX];
+    struct irq_guest fire[IRQ_GUESTS_MAX];
     unsigned n = 0;
     with_lock (&irq_lock) {
         desc->count++;
@@ -80,8 +80,7 @@ static void device_interrupt(u8 vector)
                 desc->nr_pending++;
             }
             domain_ref(g->d);           /* it may lose the interrupt and die meanwhile */
-            fire[n].d = g->d;
-            fire[n].port = g->port;
+            fire[n] = *g;
         }
     }
     apic_eoi();

@@ -74,32 +74,6 @@ static long get_free_pirq(struct vcpu *v, u64 arg, struct physdev_get_free_pirq 
     return err;
 }
 
-/* Vectors are Bulkhead's affair: all that a domain learns is that the GSI exists. */
-static long no_vector(struct vcpu *v, u64 arg, struct physdev_irq *op)
-{
-    op->vector = 0;
-    return gsi_valid(op->irq) ? arg_write_field(v, arg, op, vector) : -EINVAL;
-}
-
-/* --- the vCPU's own I/O privilege --- */
-
-static long set_iopl(struct vcpu *v, u32 iopl)
-{
-    if (iopl > 3)
-        return -EINVAL;
-    xv(v)->pv.iopl = (u8)iopl;
-    return 0;
-}
-
-static long set_iobitmap(struct vcpu *v, u64 bitmap, u32 nr_ports)
-{
-    if (nr_ports > 65536)
-        return -EINVAL;
-    xv(v)->pv.iobmp = bitmap;
-    xv(v)->pv.iobmp_limit = nr_ports;
-    return 0;
-}
-
 /* --- PCI --- */
 
 static u32 sbdf_of(const struct physdev_pci_device *p)
@@ -167,16 +141,25 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
         return arg_read(v, &op.gsi, arg)
             ?: gsi_setup((u32)op.gsi.gsi, op.gsi.triggering, op.gsi.polarity);
     case PHYSDEVOP_alloc_irq_vector:
-        return arg_read(v, &op.irq, arg) ?: no_vector(v, arg, &op.irq);
+        err = arg_read(v, &op.irq, arg) ?: (gsi_valid(op.irq.irq) ? 0 : -EINVAL);
+        op.irq.vector = 0;              /* which one is Bulkhead's affair */
+        return err ?: arg_write_field(v, arg, &op.irq, vector);
     case PHYSDEVOP_apic_read:
         return arg_read(v, &op.apic, arg)
             ?: ioapic_read_reg(op.apic.apic_physbase, op.apic.reg, &op.apic.value)
             ?: arg_write_field(v, arg, &op.apic, value);
     case PHYSDEVOP_set_iopl:
-        return arg_read(v, &op.iopl, arg) ?: set_iopl(v, op.iopl.iopl);
+        err = arg_read(v, &op.iopl, arg) ?: (op.iopl.iopl > 3 ? -EINVAL : 0);
+        if (!err)
+            xv(v)->pv.iopl = (u8)op.iopl.iopl;
+        return err;
     case PHYSDEVOP_set_iobitmap:
-        return arg_read(v, &op.iobitmap, arg)
-            ?: set_iobitmap(v, (u64)op.iobitmap.bitmap.p, op.iobitmap.nr_ports);
+        err = arg_read(v, &op.iobitmap, arg) ?: (op.iobitmap.nr_ports > 65536 ? -EINVAL : 0);
+        if (!err) {
+            xv(v)->pv.iobmp = (u64)op.iobitmap.bitmap.p;
+            xv(v)->pv.iobmp_limit = op.iobitmap.nr_ports;
+        }
+        return err;
     case PHYSDEVOP_manage_pci_add:
     case PHYSDEVOP_manage_pci_add_ext:
         return arg_read(v, &op.old, arg) ?: add_device(pci_sbdf(0, op.old.bus, op.old.devfn));

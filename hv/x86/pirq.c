@@ -23,7 +23,6 @@ struct pirq {
 
 struct irq_domain {
     u32 nr;
-    bool closed;                /* the domain is dying: nothing is mapped any more */
     struct pirq pirq[];
 };
 
@@ -131,61 +130,48 @@ static int take_gsi(struct gsi *g, unsigned cpu)
     return 0;
 }
 
-static int bind(struct vcpu *v, struct pirq *p, u32 port, bool shares)
+int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share)
 {
     struct domain *d = v->domain;
-    if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
+    struct pirq *p = get_pirq(d, nr);
+    if (!p)
         return -EINVAL;
-    if (guest_of(d, p))
-        return -EEXIST;
-    int err = p->kind == PIRQ_GSI ? take_gsi(&gsis[p->gsi], v->cpu) : 0;
-    if (err)
-        return err;
-    struct irq_desc *desc = desc_of(p);
-    if (desc->nr_guests && (!shares || !desc->guest[0].shares || !desc->level ||
-                            desc->nr_guests == IRQ_GUESTS_MAX)) {
-        return -EBUSY;
-    }
-    desc->guest[desc->nr_guests++] = (struct irq_guest){
-        .d = d, .pirq = (u32)(p - d->irqs->pirq), .port = port, .shares = shares,
-    };
-    note_needs_eoi(d, p);
-    if (desc->nr_guests == 1) {
-        irq_set_cpu(desc, v->cpu);
-        irq_set_masked(desc, false);
+    with_lock (&irq_lock) {
+        if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
+            return -EINVAL;
+        if (guest_of(d, p))
+            return -EEXIST;
+        int err = p->kind == PIRQ_GSI ? take_gsi(&gsis[p->gsi], v->cpu) : 0;
+        if (err)
+            return err;
+        struct irq_desc *desc = desc_of(p);
+        if (desc->nr_guests && (!will_share || !desc->guest[0].shares || !desc->level ||
+                                desc->nr_guests == IRQ_GUESTS_MAX)) {
+            return -EBUSY;
+        }
+        desc->guest[desc->nr_guests++] = (struct irq_guest){ d, nr, port, will_share, false };
+        note_needs_eoi(d, p);
+        if (desc->nr_guests == 1) {
+            irq_set_cpu(desc, v->cpu);
+            irq_set_masked(desc, false);
+        }
     }
     return 0;
 }
 
-int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share)
-{
-    struct pirq *p = get_pirq(v->domain, nr);
-    if (!p)
-        return -EINVAL;
-    spin_lock(&irq_lock);
-    int err = bind(v, p, port, will_share);
-    spin_unlock(&irq_lock);
-    return err;
-}
-
 void pirq_guest_unbind(struct domain *d, u32 nr)
 {
-    struct pirq *p = get_pirq(d, nr);
-    if (p) {
-        with_lock (&irq_lock) {
-            unbind(d, p);
-        }
+    with_lock (&irq_lock) {
+        unbind(d, &d->irqs->pirq[nr]);
     }
 }
 
 void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
 {
-    struct pirq *p = get_pirq(d, nr);
-    if (p) {
-        with_lock (&irq_lock) {
-            if (guest_of(d, p) && desc_of(p)->nr_guests == 1)
-                irq_set_cpu(desc_of(p), cpu);
-        }
+    struct pirq *p = &d->irqs->pirq[nr];
+    with_lock (&irq_lock) {
+        if (guest_of(d, p) && desc_of(p)->nr_guests == 1)
+            irq_set_cpu(desc_of(p), cpu);
     }
 }
 
@@ -220,7 +206,7 @@ int pirq_status(struct domain *d, u32 nr, u32 *flags)
 /* A free number: `wanted` if it is not negative, else from `first` upwards. -errno. */
 static int choose(struct domain *d, int wanted, u32 first)
 {
-    if (d->irqs->closed)
+    if (d->is_dying)            /* and before this, pirq_domain_quiesce will unmap it */
         return -ESRCH;
     if (wanted >= 0) {
         struct pirq *p = get_pirq(d, (u32)wanted);
@@ -356,7 +342,7 @@ int pirq_set_eoi_page(struct domain *d, u64 gfn)
     if (!pg)
         return -EINVAL;
     with_lock (&irq_lock) {
-        if (!xd(d)->eoi_map_page && !d->irqs->closed) {
+        if (!xd(d)->eoi_map_page && !d->is_dying) {
             xd(d)->eoi_map_page = pg;
             for (u32 i = 0; i < d->irqs->nr; i++)
                 note_needs_eoi(d, &d->irqs->pirq[i]);
@@ -373,7 +359,6 @@ void pirq_domain_quiesce(struct domain *d)
     if (!d->irqs)
         return;                 /* a domain that was never finished */
     with_lock (&irq_lock) {
-        d->irqs->closed = true;
         for (u32 i = 0; i < d->irqs->nr; i++)
             unmap(d, &d->irqs->pirq[i]);
         pg = xd(d)->eoi_map_page;

@@ -28,16 +28,6 @@ static NORETURN void halt(void)
 
 /* --- soft-off --- */
 
-/* In legacy mode (no operating system has taken ACPI over yet) the registers may be deaf. */
-static void acpi_mode_on(void)
-{
-    if (acpi.smi_cmd && acpi.acpi_enable && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN)) {
-        outb((u16)acpi.smi_cmd, acpi.acpi_enable);
-        for (unsigned i = 0; i < 300 && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN); i++)
-            wait_ms(1);
-    }
-}
-
 /* Values of PM1a and PM1b control with the sleep type in place. */
 static void soft_off(u16 a, u16 b)
 {
@@ -67,7 +57,12 @@ void arch_machine_power_off(void)
     u8 a, b;
     local_irq_disable();
     if (acpi.pm1a_cnt && acpi_s5_values(&a, &b)) {
-        acpi_mode_on();
+        /* In legacy mode (no operating system has taken ACPI over yet) they may be deaf. */
+        if (acpi.smi_cmd && acpi.acpi_enable && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN)) {
+            outb((u16)acpi.smi_cmd, acpi.acpi_enable);
+            for (unsigned i = 0; i < 300 && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN); i++)
+                wait_ms(1);
+        }
         u16 va = inw((u16)acpi.pm1a_cnt) & ~PM1_SLP_TYP;
         u16 vb = acpi.pm1b_cnt ? inw((u16)acpi.pm1b_cnt) & ~PM1_SLP_TYP : 0;
         soft_off(va | (u16)(a << 10), vb | (u16)(b << 10));

@@ -16,11 +16,10 @@
 #define PM_HZ           3579545ULL
 #define PIT_HZ          1193182ULL
 
-static u64 tsc_base;                    /* TSC of the boot CPU at system time 0 */
 static u32 tsc_mul;                     /* ns = (ticks << shift) * mul >> 32; 0: not yet known */
 static int8_t tsc_shift;
 static u64 tsc_hz;
-static u64 tsc_base_of[NR_CPUS];        /* tsc_base by the TSC of each CPU */
+static u64 tsc_base_of[NR_CPUS];        /* system time 0 by the TSC of each CPU */
 static bool tsc_stable;                 /* all TSCs are in step and never stop */
 
 static spinlock_t time_lock = SPINLOCK_INIT(LOCK_TIME);
@@ -39,13 +38,6 @@ s_time_t now(void)
     /* Another CPU's base may be a few ticks ahead of this one's first reading. */
     s64 ticks = (s64)(rdtsc() - tsc_base_of[cpu_id()]);
     return ticks > 0 ? (s_time_t)ticks_to_ns((u64)ticks) : 0;
-}
-
-u64 time_to_tsc(s_time_t t)
-{
-    s_time_t left = t - now();
-    left = left < 0 ? 0 : MIN(left, (s_time_t)(1000 * NS_PER_SEC));
-    return rdtsc() + (u64)left * (tsc_hz / 1000) / 1000000;
 }
 
 u64 cpu_khz(void)
@@ -253,8 +245,6 @@ u64 wallclock_sec(void)
 void wallclock_to_guest(struct domain *d)
 {
     struct shared_info *si = d->shared_info;
-    if (!si)
-        return;
     with_lock (&time_lock) {
         u64 sec = wall_base / NS_PER_SEC + (u64)d->time_offset;
         u32 version = READ_ONCE(si->wc_version) | 1;
@@ -320,10 +310,8 @@ void vcpu_time_update(struct vcpu *v)
         .tsc_shift = tsc_shift,
         .flags = tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
     };
-    if (x->time_info != v->info || x->time_base != base) {
-        write_record(&v->info->time, t);
-        x->time_info = v->info;
-    }
+    write_record(&v->info->time, t);
+    x->time_info = v->info;
     if (v->time_guest && (v != current_vcpu() || !write_guest_record(v, &t)))
         return;                         /* not reachable now: again next time */
     x->time_guest = v->time_guest;
@@ -366,7 +354,7 @@ void time_init_cpu(void)
             offset = before + best / 2 - theirs;
         }
     }
-    tsc_base_of[cpu_id()] = tsc_base + (in_step ? 0 : offset);
+    tsc_base_of[cpu_id()] = tsc_base_of[0] + (in_step ? 0 : offset);
     if (!in_step && tsc_stable) {
         tsc_stable = false;
         printk(LOG_WARN, "time: CPU %u's TSC is %ld ticks off; guests are told not to trust it\n",
@@ -378,9 +366,9 @@ void time_init(void)
 {
     u32 r[4];
     find_frequency();
-    tsc_base = rdtsc();
+    u64 base = rdtsc();
     for (unsigned i = 0; i < NR_CPUS; i++)
-        tsc_base_of[i] = tsc_base;
+        tsc_base_of[i] = base;
     cpuid(1, 0, r);
     tsc_stable = cpu_has.tsc_invariant || (r[2] >> 31);     /* an emulator's TSC never stops */
     u64 t = rtc_unix_time();

@@ -282,8 +282,6 @@ TEST(hostile_numbers)
         CHECK_EQ(pirq_unmap(&hw.d, bad[i]), -EINVAL);
         CHECK_EQ(pirq_eoi(&hw.d, bad[i]), bad[i] < 24 + 512 ? 0 : -EINVAL);
         CHECK_EQ(pirq_status(&hw.d, bad[i], &flags), bad[i] < 24 + 512 ? 0 : -EINVAL);
-        pirq_guest_unbind(&hw.d, bad[i]);
-        pirq_set_cpu(&hw.d, bad[i], 0);
         struct physdev_map_pirq m = { .type = MAP_PIRQ_TYPE_MSI, .pirq = -1, .bus = 1, .devfn = 8, .table_base = 1,
                                       .entry_nr = (int)bad[i] };
         CHECK_EQ(pirq_map(&hw_v.v, &hw.d, &m), -EINVAL);
@@ -325,6 +323,7 @@ TEST(eoi_page)
     pirq_guest_unbind(&hw.d, 16);
     CHECK_EQ(eoi_page[0] & 0xffffffff, 0);
     page_held = true;
+    hw.d.is_dying = true;
     pirq_domain_quiesce(&hw.d);
     CHECK(!page_held);
     CHECK_EQ(map_gsi(&hw_v, &hw, 4), -ESRCH);

@@ -70,8 +70,15 @@ static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
 
 /* x86/pv/emulate.c hands I/O over to x86/ioport.c: size 1, 2, 4; checked there
  * against the domain's permissions; what is denied reads all ones and is dropped. */
-u32 guest_port_in(struct vcpu *v, u16 port, unsigned size);
-void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value);
+u32 guest_port_io(struct vcpu *v, u16 port, unsigned size, bool out, u32 value);
+static inline u32 guest_port_in(struct vcpu *v, u16 port, unsigned size)
+{
+    return guest_port_io(v, port, size, false, 0);
+}
+static inline void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value)
+{
+    guest_port_io(v, port, size, true, value);
+}
 bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
 
 /* The hardware domain gets all ports, device frames and interrupts that are not
@@ -89,7 +96,7 @@ int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 
 /* x86/pirq.c */
 int pirq_domain_init(struct domain *d);         /* 0, -ENOMEM */
-/* Unbinds and unmaps all for ever, gives the EOI page back: before d's frames are
+/* Unbinds and unmaps all, gives the EOI page back: when d is dying, before its frames are
  * relinquished (arch_domain_quiesce). May be called again. */
 void pirq_domain_quiesce(struct domain *d);
 void pirq_domain_destroy(struct domain *d);     /* at the very end: frees */

@@ -64,12 +64,12 @@ extern struct cpu_features cpu_has;
 /* --- ACPI (x86/acpi.c) --- */
 struct acpi_info {
     u32 cpu_apic_id[NR_CPUS * 2]; unsigned nr_cpus;     /* those that are enabled */
-    struct { u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
-    struct { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
+    struct acpi_ioapic { u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
+    struct acpi_iso { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
     paddr_t lapic_addr, hpet_addr;
     u32 pm_timer_port, pm1a_cnt, pm1b_cnt, pm1a_evt;    /* 0: none */
     u8 reset_kind; u64 reset_addr; u8 reset_value;      /* FADT reset register; kind 1: port, 0: memory, 0xff none */
-    struct { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
+    struct acpi_mcfg { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
     bool has_8042;
     u32 smi_cmd; u8 acpi_enable;        /* port and value that switch ACPI mode on; 0: none */
     paddr_t dsdt;
@@ -118,8 +118,6 @@ void irq_dump(void);                        /* debug key 'i' */
 /* Another CPU's time_init_cpu () compares its TSC with the boot CPU's: the boot CPU
  * calls this again and again while it waits for the other one. Cheap. */
 void time_sync_answer(void);
-/* system time -> TSC of this CPU, for the TSC deadline timer */
-u64 time_to_tsc(s_time_t t);
 
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */
