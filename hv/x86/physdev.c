@@ -41,6 +41,7 @@ union physdev_arg {
     struct physdev_manage_pci old;      /* the old calls of PCI: all begin like this */
     struct physdev_pci_device pci;      /* and the new ones like this */
     struct physdev_pci_mmcfg_reserved mmcfg;
+    struct physdev_dbgp_op dbgp;
     u8 pci_add[offsetof(struct physdev_pci_device_add, optarr)];
 };
 
@@ -178,7 +179,9 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
         return arg_read(v, &op.pci, arg) ?: find_msix(sbdf_of(&op.pci));
     case PHYSDEVOP_pci_mmcfg_reserved:
         return arg_read(v, &op.mmcfg, arg) ?: find_mmcfg(op.mmcfg.address, op.mmcfg.segment);
-    default:                            /* free_irq_vector, dbgp_op: nothing to do */
-        return 0;
+    case PHYSDEVOP_free_irq_vector:     /* these two: nothing to do */
+        return arg_read(v, &op.irq, arg);
+    default:
+        return arg_read(v, &op.dbgp, arg);
     }
 }
