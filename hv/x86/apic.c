@@ -22,12 +22,12 @@ enum {
 #define ICR_BUSY            (1u << 12)
 #define BASE_ENABLE         (1u << 11)
 #define BASE_X2APIC         (1u << 10)
-#define TICKS_MAX           0xffffffffUL
-#define LEFT_MAX            1000000000000L      /* ns: 1000 s */
+#define TICKS_MAX           0xffffffffu
+#define FAR                 (1UL << 40)         /* some minutes of any TSC */
 
 static bool x2apic, use_deadline;
 static volatile u32 *mmio;
-static u64 timer_khz;           /* of the TSC or of the LAPIC timer's count */
+static u64 ticks_per_ns_32;     /* of the TSC or of the LAPIC timer; 32.32 fixed point */
 
 static u32 apic_read(u32 reg)
 {
@@ -82,11 +82,11 @@ void arch_timer_program(s_time_t deadline)
         return;
     }
     /* Too far away: fires early, and is programmed again. */
-    u64 ticks = (u64)MIN(left, LEFT_MAX) * timer_khz / 1000000;
+    unsigned __int128 ticks = (unsigned __int128)(u64)left * ticks_per_ns_32 >> 32;
     if (use_deadline)
-        wrmsr(MSR_TSC_DEADLINE, deadline ? rdtsc() + ticks : 0);
+        wrmsr(MSR_TSC_DEADLINE, deadline ? rdtsc() + (ticks > FAR ? FAR : (u64)ticks) : 0);
     else
-        apic_write(APIC_TMICT, deadline ? (u32)MIN(ticks + 1, TICKS_MAX) : 0);
+        apic_write(APIC_TMICT, !deadline ? 0 : ticks >= TICKS_MAX ? TICKS_MAX : (u32)ticks + 1);
 }
 
 static void timer_interrupt(void)
@@ -96,18 +96,18 @@ static void timer_interrupt(void)
 
 void apic_timer_measure_start(void)
 {
-    apic_write(APIC_TMICT, (u32)TICKS_MAX);
+    apic_write(APIC_TMICT, TICKS_MAX);
 }
 
 u32 apic_timer_measure_count(void)
 {
-    return (u32)TICKS_MAX - apic_read(APIC_TMCCT);
+    return TICKS_MAX - apic_read(APIC_TMCCT);
 }
 
 void apic_timer_set_hz(u64 hz)
 {
     apic_write(APIC_TMICT, 0);
-    timer_khz = use_deadline ? cpu_khz() : hz / 1000;
+    ticks_per_ns_32 = ((use_deadline ? cpu_khz() : hz / 1000) << 32) / 1000000;
     if (!use_deadline)
         printk(LOG_INFO, "APIC: timer runs at %lu kHz\n", hz / 1000);
 }
