@@ -96,7 +96,7 @@ int evtchn_unmask(struct domain *d, u32 port)
     }
     spin_unlock(&c->lock);
     if (state == EVT_PIRQ)
-        pirq_guest_eoi(d, id);
+        pirq_eoi(d, id);
     return state > EVT_RESERVED ? 0 : -EINVAL;
 }
 

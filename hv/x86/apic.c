@@ -6,31 +6,28 @@
  */
 #include "arch.h"
 #include "x86/machine.h"
-#include "x86/irq.h"
 
 enum {
-    APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0,
-    APIC_DFR = 0xe0, APIC_SVR = 0xf0, APIC_ISR = 0x100, APIC_ESR = 0x280, APIC_LVT_CMCI = 0x2f0,
-    APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330,
-    APIC_LVT_PERF = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
+    APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0,
+    APIC_ISR = 0x100, APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330, APIC_LVT_PERF = 0x340,
+    APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
     APIC_TMICT = 0x380, APIC_TMCCT = 0x390, APIC_TDCR = 0x3e0,
 };
 #define SVR_ENABLE          0x100
 #define LVT_MASKED          (1u << 16)
 #define LVT_TSC_DEADLINE    (2u << 17)
 #define TDCR_DIVIDE_1       0xb
-#define ICR_NMI             (4u << 8)
-#define ICR_INIT            (5u << 8)
-#define ICR_STARTUP         (6u << 8)
 #define ICR_ASSERT          (1u << 14)
 #define ICR_BUSY            (1u << 12)
 #define BASE_ENABLE         (1u << 11)
 #define BASE_X2APIC         (1u << 10)
 #define TICKS_MAX           0xffffffffu
+#define FAR                 (1UL << 40)         /* some minutes of any TSC */
 
 static bool x2apic, use_deadline;
 static volatile u32 *mmio;
-static u64 ticks_per_ns_32;     /* LAPIC timer ticks per ns, 32.32 fixed point */
+static u64 ticks_per_ns_32;     /* of the TSC or of the LAPIC timer; 32.32 fixed point */
 
 static u32 apic_read(u32 reg)
 {
@@ -61,63 +58,35 @@ bool apic_in_service(u8 vector)
     return (apic_read(APIC_ISR + vector / 32 * 0x10) >> (vector % 32)) & 1;
 }
 
-/* --- interprocessor interrupts --- */
-
-static void send_icr(u32 apic_id, u32 low)
+void apic_send_ipi(u32 apic_id, u32 what)
 {
     if (x2apic) {
         /* WRMSR here does not wait for earlier stores, which the receiver is to see. */
         __asm__ volatile("mfence; lfence" ::: "memory");
-        wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)apic_id << 32 | low);
+        wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)apic_id << 32 | ICR_ASSERT | what);
         return;
     }
     while (mmio[APIC_ICR / 4] & ICR_BUSY)
         cpu_relax();
     mmio[APIC_ICR_HIGH / 4] = apic_id << 24;
-    mmio[APIC_ICR / 4] = low;
-}
-
-void apic_send_ipi(u32 apic_id, u8 vector)
-{
-    send_icr(apic_id, ICR_ASSERT | vector);
-}
-
-void apic_send_nmi(u32 apic_id)
-{
-    send_icr(apic_id, ICR_ASSERT | ICR_NMI);
-}
-
-void apic_send_init(u32 apic_id)
-{
-    send_icr(apic_id, ICR_ASSERT | ICR_INIT);
-}
-
-void apic_send_startup(u32 apic_id, u8 page)
-{
-    send_icr(apic_id, ICR_ASSERT | ICR_STARTUP | page);
+    mmio[APIC_ICR / 4] = ICR_ASSERT | what;
 }
 
 /* --- the timer --- */
 
 void arch_timer_program(s_time_t deadline)
 {
-    if (!deadline) {
-        if (use_deadline)
-            wrmsr(MSR_TSC_DEADLINE, 0);
-        else
-            apic_write(APIC_TMICT, 0);
+    s_time_t left = deadline ? deadline - now() : 0;
+    if (deadline && left <= 0) {
+        softirq_raise(SOFTIRQ_TIMER);
         return;
     }
-    s64 left = deadline - now();
-    if (left <= 0) {
-        softirq_raise(SOFTIRQ_TIMER);
-    } else if (use_deadline) {
-        wrmsr(MSR_TSC_DEADLINE, time_to_tsc(deadline));
-    } else {
-        /* Too far away: fires early, and is programmed again. */
-        unsigned __int128 t = ((unsigned __int128)(u64)left * ticks_per_ns_32 >> 32) + 1;
-        apic_write(APIC_TMICT, t > TICKS_MAX ? TICKS_MAX : (u32)t);
-    }
+    /* Too far away: fires early, and is programmed again. */
+    unsigned __int128 ticks = (unsigned __int128)(u64)left * ticks_per_ns_32 >> 32;
+    if (use_deadline)
+        wrmsr(MSR_TSC_DEADLINE, deadline ? rdtsc() + (ticks > FAR ? FAR : (u64)ticks) : 0);
+    else
+        apic_write(APIC_TMICT, !deadline ? 0 : ticks >= TICKS_MAX ? TICKS_MAX : (u32)ticks + 1);
 }
 
 static void timer_interrupt(void)
@@ -138,9 +107,9 @@ u32 apic_timer_measure_count(void)
 void apic_timer_set_hz(u64 hz)
 {
     apic_write(APIC_TMICT, 0);
-    ticks_per_ns_32 = hz / 1000 * (1ULL << 32) / 1000000;
+    ticks_per_ns_32 = ((use_deadline ? cpu_khz() : hz / 1000) << 32) / 1000000;
     if (!use_deadline)
-        printk(LOG_INFO, "APIC: timer runs at %llu kHz\n", (unsigned long long)(hz / 1000));
+        printk(LOG_INFO, "APIC: timer runs at %lu kHz\n", hz / 1000);
 }
 
 /* --- start --- */
@@ -167,18 +136,11 @@ void apic_init_cpu(void)
         apic_write(APIC_LVT_PERF, LVT_MASKED);
     if (lvts >= 5)
         apic_write(APIC_LVT_THERMAL, LVT_MASKED);
-    if (!x2apic) {
-        apic_write(APIC_DFR, 0xffffffff);   /* flat; logical destinations are not used */
-        apic_write(APIC_LDR, 0);
-    }
     apic_write(APIC_TPR, 0);
     apic_write(APIC_SVR, SVR_ENABLE | VEC_SPURIOUS);
-    for (unsigned i = 0; i < 256; i++) {    /* what the firmware left in service */
-        if (!apic_read(APIC_ISR + i / 32 * 0x10)) {
-            i |= 31;                        /* none in this register */
-        } else {
+    for (unsigned i = 256; i-- > 0; ) {     /* the firmware's left in service, highest first */
+        if (apic_in_service((u8)i))
             apic_eoi();
-        }
     }
     apic_write(APIC_ESR, 0);
     apic_write(APIC_LVT_ERROR, VEC_APIC_ERROR);

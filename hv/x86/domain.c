@@ -28,7 +28,7 @@ int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *con
     (void)config;
     spin_lock_init(&xd(d)->pv.mmu_lock, LOCK_MMU);
     xd(d)->pv.relinquish_at = PAGE_NONE;
-    return pirq_domain_init(d, 0);
+    return pirq_domain_init(d);
 }
 
 void arch_domain_destroy(struct domain *d)

@@ -14,117 +14,82 @@
 #define RTE_LEVEL   (1u << 15)
 #define RTE_MASKED  (1u << 16)
 
-struct ioapic {
-    volatile u32 *mmio;
-    paddr_t addr;
-    u32 gsi_base, pins;
-};
-
-struct gsi {
-    bool exists, configured, level, low, ours;
-    u8 ioapic, pin, vector;
-    u32 rte;                    /* low word as last written */
-};
-
-static struct ioapic ioapics[ARRAY_SIZE(acpi.ioapic)];
-static unsigned nr_ioapics;
-static struct gsi gsis[GSI_MAX];
+static volatile u32 *ioapics[ARRAY_SIZE(acpi.ioapic)];      /* NULL: it does not answer */
+struct gsi gsis[GSI_MAX];
 u32 nr_gsis;
 
-static u32 io_read(struct ioapic *a, u32 reg)
+static u32 io_read(volatile u32 *ioapic, u32 reg)
 {
-    a->mmio[IOREGSEL] = reg;
-    return a->mmio[IOWIN];
+    ioapic[IOREGSEL] = reg;
+    return ioapic[IOWIN];
 }
 
-static void io_write(struct ioapic *a, u32 reg, u32 v)
+static void io_write(volatile u32 *ioapic, u32 reg, u32 v)
 {
-    a->mmio[IOREGSEL] = reg;
-    a->mmio[IOWIN] = v;
+    ioapic[IOREGSEL] = reg;
+    ioapic[IOWIN] = v;
 }
 
-static void write_rte_low(struct gsi *g, u32 v)
+static u32 pins_of(volatile u32 *ioapic)
 {
-    if (g->rte != v) {
-        g->rte = v;
-        io_write(&ioapics[g->ioapic], REG_RTE + 2 * g->pin, v);
-    }
+    return ((io_read(ioapic, REG_VERSION) >> 16) & 0xff) + 1;
 }
 
 bool gsi_valid(u32 gsi)
 {
-    return gsi < nr_gsis && gsis[index_nospec(gsi, GSI_MAX)].exists;
-}
-
-u8 gsi_vector(u32 gsi)
-{
-    return gsis[gsi].vector;
-}
-
-void gsi_set_vector(u32 gsi, u8 vector)
-{
-    gsis[gsi].vector = vector;
-}
-
-bool gsi_is_ours(u32 gsi)
-{
-    return gsis[gsi].ours;
-}
-
-void gsi_set_ours(u32 gsi)
-{
-    gsis[gsi].ours = true;
-}
-
-bool gsi_level(u32 gsi)
-{
-    return gsis[gsi].level;
-}
-
-int gsi_setup(u32 gsi, bool level, bool active_low)
-{
-    struct gsi *g = &gsis[gsi];
-    if (g->configured || g->ours)
-        return -EEXIST;
-    if (g->vector && irq_descs[g->vector].nr_guests)
-        return -EBUSY;
-    g->configured = true;
-    g->level = level;
-    g->low = active_low;
-    return 0;
+    return gsi < nr_gsis && gsis[index_nospec(gsi, GSI_MAX)].ioapic;
 }
 
 /* --- redirection entries --- */
 
-void ioapic_route(u32 gsi, u8 vector, u32 apic_id, bool masked)
+static void write_low(struct gsi *g, u32 v)
 {
-    struct gsi *g = &gsis[gsi];
-    write_rte_low(g, g->rte | RTE_MASKED);      /* never open with half an entry */
-    io_write(&ioapics[g->ioapic], REG_RTE + 2 * g->pin + 1, apic_id << 24);
-    write_rte_low(g, vector | (g->low ? RTE_LOW : 0) | (g->level ? RTE_LEVEL : 0) |
-                     (masked ? RTE_MASKED : 0));
+    if (g->rte != v) {
+        g->rte = v;
+        io_write(g->ioapic, REG_RTE + 2 * g->pin, v);
+    }
 }
 
-void ioapic_mask(u32 gsi)
+void ioapic_write(const struct irq_desc *desc)
 {
-    write_rte_low(&gsis[gsi], gsis[gsi].rte | RTE_MASKED);
+    struct gsi *g = &gsis[desc->gsi];
+    if (g->dest != desc->apic_id) {
+        write_low(g, g->rte | RTE_MASKED);      /* never open with half an entry */
+        g->dest = desc->apic_id;
+        io_write(g->ioapic, REG_RTE + 2 * g->pin + 1, g->dest << 24);
+    }
+    write_low(g, irq_vector(desc) | (g->low ? RTE_LOW : 0) | (g->level ? RTE_LEVEL : 0) |
+                 (desc->masked ? RTE_MASKED : 0));
 }
 
-void ioapic_unmask(u32 gsi)
-{
-    write_rte_low(&gsis[gsi], gsis[gsi].rte & ~RTE_MASKED);
-}
+/* --- what the hardware domain may say and see --- */
 
-/* --- what the hardware domain may see --- */
+int gsi_setup(u32 gsi, bool level, bool active_low)
+{
+    if (!gsi_valid(gsi))
+        return -EINVAL;
+    struct gsi *g = &gsis[index_nospec(gsi, nr_gsis)];
+    with_lock (&irq_lock) {
+        if (g->configured || g->ours)
+            return -EEXIST;
+        if (g->vector)
+            return -EBUSY;
+        g->configured = true;
+        g->level = level;
+        g->low = active_low;
+    }
+    return 0;
+}
 
 int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
 {
-    for (unsigned i = 0; i < nr_ioapics; i++) {
-        struct ioapic *a = &ioapics[i];
-        if (a->addr == base) {
-            if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * a->pins))
-                return -EINVAL;
-            *value = io_read(a, reg);
+    for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
+        if (ioapics[i] && acpi.ioapic[i].addr == base) {
+            with_lock (&irq_lock) {
+                if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * pins_of(ioapics[i])))
+                    return -EINVAL;
+                *value = io_read(ioapics[i], reg);
+            }
             return 0;
         }
     }
@@ -147,32 +112,27 @@ static void pic_disable(void)
 
 static void add_ioapic(unsigned i)
 {
-    struct ioapic *a = &ioapics[nr_ioapics];
-    a->addr = acpi.ioapic[i].addr;
-    a->gsi_base = acpi.ioapic[i].gsi_base;
-    a->mmio = ioremap(a->addr, PAGE_SIZE, PTE_CACHE_UC);
-    if (!a->mmio)
+    u32 base = acpi.ioapic[i].gsi_base;
+    volatile u32 *ioapic = ioremap(acpi.ioapic[i].addr, PAGE_SIZE, PTE_CACHE_UC);
+    if (!ioapic)
         panic("IO-APIC: no memory to map it");
-    u32 version = io_read(a, REG_VERSION);
-    a->pins = ((version >> 16) & 0xff) + 1;
-    if (version == ~0u || a->gsi_base >= GSI_MAX || a->pins > GSI_MAX - a->gsi_base) {
-        printk(LOG_WARN, "IO-APIC at %#llx with GSI %u does not answer or does not fit: ignored\n",
-               (unsigned long long)a->addr, a->gsi_base);
+    u32 pins = pins_of(ioapic);
+    if (io_read(ioapic, REG_VERSION) == ~0u || base >= GSI_MAX || pins > GSI_MAX - base) {
+        printk(LOG_WARN, "IO-APIC at %#lx with GSI %u does not answer or does not fit: ignored\n",
+               acpi.ioapic[i].addr, base);
         return;
     }
-    for (u32 pin = 0; pin < a->pins; pin++) {
-        struct gsi *g = &gsis[a->gsi_base + pin];
-        g->exists = true;
-        g->ioapic = (u8)nr_ioapics;
-        g->pin = (u8)pin;
-        /* The bus's own habit, until somebody knows better: ISA edge and high, PCI level and low. */
-        g->level = g->low = a->gsi_base + pin >= 16;
-        write_rte_low(g, RTE_MASKED);
+    for (u32 pin = 0; pin < pins; pin++) {
+        /* The bus's own habit, until somebody knows better: ISA edge, high; PCI level, low. */
+        bool pci = base + pin >= 16;
+        struct gsi *g = &gsis[base + pin];
+        *g = (struct gsi){ .ioapic = ioapic, .pin = (u8)pin, .level = pci, .low = pci };
+        write_low(g, RTE_MASKED);
+        io_write(ioapic, REG_RTE + 2 * pin + 1, 0);
     }
-    nr_gsis = MAX(nr_gsis, a->gsi_base + a->pins);
-    nr_ioapics++;
-    printk(LOG_INFO, "IO-APIC at %#llx: GSI %u to %u\n", (unsigned long long)a->addr,
-           a->gsi_base, a->gsi_base + a->pins - 1);
+    ioapics[i] = ioapic;
+    nr_gsis = MAX(nr_gsis, base + pins);
+    printk(LOG_INFO, "IO-APIC at %#lx: GSI %u to %u\n", acpi.ioapic[i].addr, base, base + pins - 1);
 }
 
 u32 isa_irq_to_gsi(u8 irq)
@@ -189,15 +149,8 @@ void ioapic_init(void)
     pic_disable();
     for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         add_ioapic(i);
-    for (unsigned i = 0; i < acpi.nr_isos; i++) {
-        if (gsi_valid(acpi.iso[i].gsi)) {
-            struct gsi *g = &gsis[acpi.iso[i].gsi];
-            g->level = acpi.iso[i].level;
-            g->low = acpi.iso[i].active_low;
-            g->configured = true;
-        }
-    }
-    u32 pit = isa_irq_to_gsi(0);
-    if (gsi_valid(pit))
-        gsi_set_ours(pit);
+    for (unsigned i = 0; i < acpi.nr_isos; i++)
+        gsi_setup(acpi.iso[i].gsi, acpi.iso[i].level, acpi.iso[i].active_low);
+    if (gsi_valid(isa_irq_to_gsi(0)))           /* the PIT's */
+        gsis[isa_irq_to_gsi(0)].ours = true;
 }

@@ -16,97 +16,50 @@
 spinlock_t irq_lock = SPINLOCK_INIT(LOCK_IRQ);
 struct irq_desc irq_descs[256];
 static void (*own_handlers[256])(void);
-static u32 own_gsis[256];               /* GSI + 1 of a vector of Bulkhead's that has one */
 
 /* --- vectors --- */
 
-u32 irq_cpu_dest(unsigned cpu)
+static u32 cpu_dest(unsigned cpu)
 {
     u32 id = cpus[cpu].apic_id;
     return id < 0xff ? id : cpus[0].apic_id;    /* 8 bits without interrupt remapping */
 }
 
-u8 irq_alloc_vector(enum irq_kind kind, unsigned cpu)
+struct irq_desc *irq_alloc(enum irq_kind kind, unsigned cpu)
 {
-    for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
-        struct irq_desc *desc = &irq_descs[v];
-        if (desc->kind == IRQ_FREE && v != 0x80) {     /* 0x80 is the guests' int $0x80 */
-            memset(desc, 0, sizeof(*desc));
-            desc->kind = kind;
-            desc->masked = true;
-            desc->apic_id = irq_cpu_dest(cpu);
-            return (u8)v;
+    struct irq_desc *desc;
+    for_each_device_irq (desc) {
+        if (desc->kind == IRQ_FREE && irq_vector(desc) != 0x80) {  /* the guests' int $0x80 */
+            *desc = (struct irq_desc){ .kind = kind, .masked = true, .apic_id = cpu_dest(cpu) };
+            return desc;
         }
-    }
-    return 0;
-}
-
-void irq_free_vector(u8 vector)
-{
-    ASSERT(irq_descs[vector].nr_guests == 0);
-    irq_descs[vector].kind = IRQ_FREE;
-}
-
-/* --- masking and routing, whatever the source is --- */
-
-static void set_masked(u8 vector, bool masked)
-{
-    struct irq_desc *desc = &irq_descs[vector];
-    if (desc->masked == masked)
-        return;
-    desc->masked = masked;
-    if (desc->kind == IRQ_GSI) {
-        if (masked)
-            ioapic_mask(desc->gsi);
-        else
-            ioapic_unmask(desc->gsi);
-    } else {
-        msi_mask(vector, masked);
-    }
-}
-
-void irq_mask(u8 vector)
-{
-    set_masked(vector, true);
-}
-
-void irq_unmask(u8 vector)
-{
-    set_masked(vector, false);
-}
-
-void irq_set_cpu(u8 vector, unsigned cpu)
-{
-    struct irq_desc *desc = &irq_descs[vector];
-    u32 dest = irq_cpu_dest(cpu);
-    if (desc->apic_id == dest)
-        return;
-    desc->apic_id = dest;
-    if (desc->kind == IRQ_GSI)
-        ioapic_route(desc->gsi, vector, dest, desc->masked);
-    else
-        msi_write(vector);
-}
-
-/* --- the guests of an interrupt --- */
-
-struct irq_guest *irq_find_guest(u8 vector, const struct domain *d)
-{
-    struct irq_desc *desc = &irq_descs[vector];
-    for (unsigned i = 0; i < desc->nr_guests; i++) {
-        if (desc->guest[i].d == d)
-            return &desc->guest[i];
     }
     return NULL;
 }
 
-void irq_guest_eoi(u8 vector, struct irq_guest *g)
+/* --- masking and routing, whatever the source is --- */
+
+static void program(const struct irq_desc *desc, bool enable)
 {
-    struct irq_desc *desc = &irq_descs[vector];
-    if (g->eoi_pending) {
-        g->eoi_pending = false;
-        if (--desc->nr_pending == 0)
-            irq_unmask(vector);
+    if (desc->kind == IRQ_GSI)
+        ioapic_write(desc);
+    else
+        msi_write(desc, enable);
+}
+
+void irq_set_masked(struct irq_desc *desc, bool masked)
+{
+    if (desc->masked != masked) {
+        desc->masked = masked;
+        program(desc, !masked);
+    }
+}
+
+void irq_set_cpu(struct irq_desc *desc, unsigned cpu)
+{
+    if (desc->apic_id != cpu_dest(cpu)) {
+        desc->apic_id = cpu_dest(cpu);
+        program(desc, false);
     }
 }
 
@@ -115,12 +68,12 @@ void irq_guest_eoi(u8 vector, struct irq_guest *g)
 static void device_interrupt(u8 vector)
 {
     struct irq_desc *desc = &irq_descs[vector];
-    struct { struct domain *d; u32 port; } fire[IRQ_GUESTS_MAX];
+    struct irq_guest fire[IRQ_GUESTS_MAX];
     unsigned n = 0;
     with_lock (&irq_lock) {
         desc->count++;
-        if (desc->kind == IRQ_GSI && (desc->level || !desc->nr_guests))
-            irq_mask(vector);
+        if (desc->level)
+            irq_set_masked(desc, true);
         for (; n < desc->nr_guests; n++) {
             struct irq_guest *g = &desc->guest[n];
             if (desc->level && !g->eoi_pending) {
@@ -128,8 +81,7 @@ static void device_interrupt(u8 vector)
                 desc->nr_pending++;
             }
             domain_ref(g->d);           /* it may lose the interrupt and die meanwhile */
-            fire[n].d = g->d;
-            fire[n].port = g->port;
+            fire[n] = *g;
         }
     }
     apic_eoi();
@@ -142,14 +94,13 @@ static void device_interrupt(u8 vector)
 void irq_dispatch(struct cpu_user_regs *regs)
 {
     u8 vector = (u8)regs->entry_vector;
-    if (cpu_has.smap) {
-        clac();         /* a guest's AC flag may have come along */
-    }
+    if (cpu_has.smap)
+        clac();                         /* a guest's AC flag may have come along */
     trace(TRACE_IRQ, vector, regs->rip);
     if (vector >= VEC_DEVICE_FIRST && vector <= VEC_DEVICE_LAST) {
         device_interrupt(vector);
     } else if (vector == VEC_KICK) {
-        apic_eoi();
+        apic_eoi();                     /* having come into Bulkhead is all */
     } else if (own_handlers[vector]) {
         own_handlers[vector]();
         apic_eoi();
@@ -165,39 +116,45 @@ void irq_set_handler(u8 vector, void (*fn)(void))
 
 int irq_bind_gsi(u32 gsi, u8 vector)
 {
+    struct irq_desc *desc = &irq_descs[vector];
     with_lock (&irq_lock) {
         if (!gsi_valid(gsi))
             return -EINVAL;
-        if (gsi_is_ours(gsi) || gsi_vector(gsi))
+        if (gsis[gsi].ours || gsis[gsi].vector)
             return -EBUSY;
-        gsi_set_ours(gsi);
-        own_gsis[vector] = gsi + 1;
-        ioapic_route(gsi, vector, irq_cpu_dest(0), false);
+        gsis[gsi].ours = true;
+        *desc = (struct irq_desc){ .kind = IRQ_GSI, .gsi = gsi, .apic_id = cpu_dest(0) };
+        ioapic_write(desc);
     }
     return 0;
 }
 
 /* --- debug key --- */
 
-void irq_dump(void)
+static void dump_one(const struct irq_desc *desc)
 {
     static const char *const kinds[] = { "free", "GSI", "MSI", "MSI-X" };
+    u8 v = irq_vector(desc);
+    if (v > VEC_DEVICE_LAST) {
+        printk(LOG_INFO, "irq: vector %02x GSI %u is Bulkhead's\n", v, desc->gsi);
+        return;
+    }
+    printk(LOG_INFO, "irq: vector %02x %s%s %u to APIC %u, %lu times%s%s\n", v, kinds[desc->kind],
+           desc->level ? " level" : "", desc->kind == IRQ_GSI ? desc->gsi : desc->msix_entry,
+           desc->apic_id, desc->count, desc->masked ? ", masked" : "",
+           desc->nr_pending ? ", waits for EOI" : "");
+    for (unsigned i = 0; i < desc->nr_guests; i++) {
+        printk(LOG_INFO, "irq:   domain %u pirq %u port %u\n", desc->guest[i].d->id,
+               desc->guest[i].pirq, desc->guest[i].port);
+    }
+}
+
+void irq_dump(void)
+{
     with_lock (&irq_lock) {
         for (unsigned v = 0; v < 256; v++) {
-            struct irq_desc *desc = &irq_descs[v];
-            if (own_gsis[v])
-                printk(LOG_INFO, "irq: vector %02x GSI %u is Bulkhead's\n", v, own_gsis[v] - 1);
-            if (desc->kind == IRQ_FREE)
-                continue;
-            printk(LOG_INFO, "irq: vector %02x %s%s %u to APIC %u, %llu times%s%s\n", v,
-                   kinds[desc->kind], desc->level ? " level" : "",
-                   desc->kind == IRQ_GSI ? desc->gsi : desc->msix_entry, desc->apic_id,
-                   (unsigned long long)desc->count, desc->masked ? ", masked" : "",
-                   desc->nr_pending ? ", waits for EOI" : "");
-            for (unsigned i = 0; i < desc->nr_guests; i++) {
-                printk(LOG_INFO, "irq:   domain %u pirq %u port %u\n", desc->guest[i].d->id,
-                       desc->guest[i].pirq, desc->guest[i].port);
-            }
+            if (irq_descs[v].kind != IRQ_FREE)
+                dump_one(&irq_descs[v]);
         }
     }
 }

@@ -131,7 +131,7 @@ static void panic_begin(void)
     }
     for (unsigned i = 0; i < nr_cpus; i++) {
         if (cpumask_test(cpus_online, i) && &cpus[i] != this_cpu())
-            apic_send_nmi(cpus[i].apic_id);
+            apic_send_ipi(cpus[i].apic_id, IPI_NMI);
     }
     printk_bust_lock();
     printk(LOG_ERR, STARS "Bulkhead has failed on CPU %u:\n", this_cpu() ? this_cpu()->id : 0);

@@ -17,37 +17,31 @@ enum pirq_kind { PIRQ_FREE, PIRQ_RESERVED, PIRQ_GSI, PIRQ_MSI };
 
 struct pirq {
     u8 kind;
-    u8 vector;                  /* PIRQ_MSI, and a bound PIRQ_GSI; 0: none */
-    bool bound;
-    u32 gsi;
+    u8 vector;                  /* PIRQ_MSI */
+    u32 gsi;                    /* PIRQ_GSI */
 };
 
 struct irq_domain {
     u32 nr;
-    bool closed;                /* the domain is dying: nothing is mapped any more */
     struct pirq pirq[];
 };
 
-#define PIRQS_HARDWARE  512     /* above the GSIs, by default */
+#define PIRQS_HARDWARE  512     /* above the GSIs */
 #define PIRQS_GUEST     32
-#define PIRQS_MAX       (8 * PAGE_SIZE)     /* one bit each in the EOI page */
 
-int pirq_domain_init(struct domain *d, unsigned nr)
+int pirq_domain_init(struct domain *d)
 {
-    if (!nr)
-        nr = domain_has(d, RIGHT_HARDWARE) ? PIRQS_HARDWARE : PIRQS_GUEST;
-    nr = MIN(nr + nr_gsis, (u32)(0xff00 / sizeof(struct pirq)));
-    struct irq_domain *irqs = xzalloc(sizeof(*irqs) + nr * sizeof(struct pirq));
-    if (!irqs)
+    u32 nr = nr_gsis + (domain_has(d, RIGHT_HARDWARE) ? PIRQS_HARDWARE : PIRQS_GUEST);
+    d->irqs = xzalloc(sizeof(*d->irqs) + nr * sizeof(struct pirq));
+    if (!d->irqs)
         return -ENOMEM;
-    irqs->nr = nr;
-    d->irqs = irqs;
+    d->irqs->nr = nr;
     return 0;
 }
 
 u32 pirq_limit(struct domain *d)
 {
-    return d->irqs ? d->irqs->nr : 0;
+    return d->irqs->nr;
 }
 
 /* NULL: no such number. */
@@ -57,124 +51,127 @@ static struct pirq *get_pirq(struct domain *d, u32 nr)
     return nr < limit ? &d->irqs->pirq[index_nospec(nr, limit)] : NULL;
 }
 
-/* The guest reads in its EOI page which PIRQs need PHYSDEVOP_eoi. */
-static void note_needs_eoi(struct domain *d, u32 nr, bool needs)
+/* The interrupt behind it; one that nobody ever holds while there is none. */
+static struct irq_desc *desc_of(const struct pirq *p)
 {
-    unsigned long *map = xd(d)->eoi_map;
-    if (map && nr < PIRQS_MAX) {
-        if (needs)
-            set_bit(nr, map);
-        else
-            clear_bit(nr, map);
+    return &irq_descs[p->kind == PIRQ_GSI ? gsis[p->gsi].vector : p->vector];
+}
+
+/* d's place at the interrupt; NULL: not bound. */
+static struct irq_guest *guest_of(struct domain *d, const struct pirq *p)
+{
+    struct irq_desc *desc = desc_of(p);
+    for (unsigned i = 0; i < desc->nr_guests; i++) {
+        if (desc->guest[i].d == d)
+            return &desc->guest[i];
     }
+    return NULL;
 }
 
 static bool needs_eoi(const struct pirq *p)
 {
-    return p->kind == PIRQ_GSI && gsi_level(p->gsi);
+    return p->kind == PIRQ_GSI && gsis[p->gsi].level;
+}
+
+/* The guest reads in its EOI page which PIRQs need PHYSDEVOP_eoi. */
+static void note_needs_eoi(struct domain *d, const struct pirq *p)
+{
+    struct page *pg = xd(d)->eoi_map_page;
+    unsigned long nr = (unsigned long)(p - d->irqs->pirq);
+    if (pg && needs_eoi(p) && guest_of(d, p))
+        set_bit(nr, page_to_virt(pg));
+    else if (pg)
+        clear_bit(nr, page_to_virt(pg));
 }
 
 /* --- binding to event channels --- */
 
+/* Guest g has ended its interrupt: opens the pin when all who share have. */
+static void end(struct irq_desc *desc, struct irq_guest *g)
+{
+    if (g->eoi_pending) {
+        g->eoi_pending = false;
+        if (--desc->nr_pending == 0)
+            irq_set_masked(desc, false);
+    }
+}
+
 static void unbind(struct domain *d, struct pirq *p)
 {
-    if (!p->bound)
+    struct irq_desc *desc = desc_of(p);
+    struct irq_guest *g = guest_of(d, p);
+    if (!g)
         return;
-    struct irq_desc *desc = &irq_descs[p->vector];
-    struct irq_guest *g = irq_find_guest(p->vector, d);
-    p->bound = false;
-    note_needs_eoi(d, (u32)(p - d->irqs->pirq), false);
-    if (g) {
-        irq_guest_eoi(p->vector, g);
-        *g = desc->guest[--desc->nr_guests];
-        if (!desc->nr_guests)
-            irq_mask(p->vector);
-    }
-    if (p->kind == PIRQ_GSI) {
-        if (!desc->nr_guests) {
-            gsi_set_vector(p->gsi, 0);
-            irq_free_vector(p->vector);
+    end(desc, g);
+    *g = desc->guest[--desc->nr_guests];
+    note_needs_eoi(d, p);
+    if (!desc->nr_guests) {
+        irq_set_masked(desc, true);
+        if (p->kind == PIRQ_GSI) {
+            gsis[p->gsi].vector = 0;
+            desc->kind = IRQ_FREE;
         }
-        p->vector = 0;
     }
 }
 
-/* The vector of a GSI that is about to be bound. 0 or -errno. */
-static int vector_for_gsi(u32 gsi, unsigned cpu, u8 *vector)
+/* Gives a GSI that is about to be bound a vector. 0 or -errno. */
+static int take_gsi(struct gsi *g, unsigned cpu)
 {
-    if (gsi_is_ours(gsi))
+    if (g->ours)
         return -EBUSY;
-    *vector = gsi_vector(gsi);
-    if (*vector)
+    if (g->vector)
         return 0;
-    *vector = irq_alloc_vector(IRQ_GSI, cpu);
-    if (!*vector)
+    struct irq_desc *desc = irq_alloc(IRQ_GSI, cpu);
+    if (!desc)
         return -ENOSPC;
-    struct irq_desc *desc = &irq_descs[*vector];
-    desc->gsi = gsi;
-    desc->level = gsi_level(gsi);
-    gsi_set_vector(gsi, *vector);
-    ioapic_route(gsi, *vector, desc->apic_id, true);
-    return 0;
-}
-
-static int bind_locked(struct vcpu *v, struct pirq *p, u32 nr, u32 port, bool shares)
-{
-    struct domain *d = v->domain;
-    if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
-        return -EINVAL;
-    if (p->bound)
-        return -EEXIST;
-    u8 vector = p->vector;
-    int err = p->kind == PIRQ_GSI ? vector_for_gsi(p->gsi, v->cpu, &vector) : 0;
-    if (err)
-        return err;
-    struct irq_desc *desc = &irq_descs[vector];
-    if (desc->nr_guests && (!shares || !desc->guest[0].shares || !desc->level ||
-                            desc->nr_guests == IRQ_GUESTS_MAX || irq_find_guest(vector, d))) {
-        return -EBUSY;
-    }
-    desc->guest[desc->nr_guests++] = (struct irq_guest){ .d = d, .pirq = nr, .port = port, .shares = shares };
-    p->vector = vector;
-    p->bound = true;
-    note_needs_eoi(d, nr, needs_eoi(p));
-    if (desc->nr_guests == 1) {
-        irq_set_cpu(vector, v->cpu);
-        irq_unmask(vector);
-    }
+    desc->gsi = (u32)(g - gsis);
+    desc->level = g->level;
+    g->vector = irq_vector(desc);
     return 0;
 }
 
 int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share)
 {
-    struct pirq *p = get_pirq(v->domain, nr);
-    int err = -EINVAL;
-    if (p) {
-        with_lock (&irq_lock) {
-            err = bind_locked(v, p, nr, port, will_share);
+    struct domain *d = v->domain;
+    struct pirq *p = get_pirq(d, nr);
+    if (!p)
+        return -EINVAL;
+    with_lock (&irq_lock) {
+        if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
+            return -EINVAL;
+        if (guest_of(d, p))
+            return -EEXIST;
+        int err = p->kind == PIRQ_GSI ? take_gsi(&gsis[p->gsi], v->cpu) : 0;
+        if (err)
+            return err;
+        struct irq_desc *desc = desc_of(p);
+        if (desc->nr_guests && (!will_share || !desc->guest[0].shares || !desc->level ||
+                                desc->nr_guests == IRQ_GUESTS_MAX)) {
+            return -EBUSY;
+        }
+        desc->guest[desc->nr_guests++] = (struct irq_guest){ d, nr, port, will_share, false };
+        note_needs_eoi(d, p);
+        if (desc->nr_guests == 1) {
+            irq_set_cpu(desc, v->cpu);
+            irq_set_masked(desc, false);
         }
     }
-    return err;
+    return 0;
 }
 
 void pirq_guest_unbind(struct domain *d, u32 nr)
 {
-    struct pirq *p = get_pirq(d, nr);
-    if (p) {
-        with_lock (&irq_lock) {
-            unbind(d, p);
-        }
+    with_lock (&irq_lock) {
+        unbind(d, &d->irqs->pirq[nr]);
     }
 }
 
 void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
 {
-    struct pirq *p = get_pirq(d, nr);
-    if (p) {
-        with_lock (&irq_lock) {
-            if (p->bound && irq_descs[p->vector].nr_guests == 1)
-                irq_set_cpu(p->vector, cpu);
-        }
+    struct pirq *p = &d->irqs->pirq[nr];
+    with_lock (&irq_lock) {
+        if (guest_of(d, p) && desc_of(p)->nr_guests == 1)
+            irq_set_cpu(desc_of(p), cpu);
     }
 }
 
@@ -184,154 +181,117 @@ int pirq_eoi(struct domain *d, u32 nr)
     if (!p)
         return -EINVAL;
     with_lock (&irq_lock) {
-        struct irq_guest *g = p->bound ? irq_find_guest(p->vector, d) : NULL;
+        struct irq_guest *g = guest_of(d, p);
         if (g)
-            irq_guest_eoi(p->vector, g);
+            end(desc_of(p), g);
     }
     return 0;
-}
-
-void pirq_guest_eoi(struct domain *d, u32 nr)
-{
-    pirq_eoi(d, nr);
 }
 
 int pirq_status(struct domain *d, u32 nr, u32 *flags)
 {
     struct pirq *p = get_pirq(d, nr);
-    *flags = 0;
     if (!p)
         return -EINVAL;
     with_lock (&irq_lock) {
-        if (needs_eoi(p))
-            *flags |= XENIRQSTAT_needs_eoi;
-        if (p->bound && irq_descs[p->vector].guest[0].shares)
-            *flags |= XENIRQSTAT_shared;
+        struct irq_guest *g = guest_of(d, p);
+        *flags = (needs_eoi(p) ? XENIRQSTAT_needs_eoi : 0) |
+                 (g && g->shares ? XENIRQSTAT_shared : 0);
     }
     return 0;
 }
 
 /* --- mapping --- */
 
-/* A free number: `wanted` if it is not negative, else `first`.. upwards. -errno. */
-static int choose(struct domain *d, s64 wanted, u32 first, u32 *nr)
+/* A free number: `wanted` if it is not negative, else from `first` upwards. -errno. */
+static int choose(struct domain *d, int wanted, u32 first)
 {
-    if (d->irqs->closed)
+    if (d->is_dying)            /* and before this, pirq_domain_quiesce will unmap it */
         return -ESRCH;
     if (wanted >= 0) {
-        struct pirq *p = wanted < pirq_limit(d) ? get_pirq(d, (u32)wanted) : NULL;
-        *nr = (u32)wanted;
-        return !p ? -EINVAL : p->kind == PIRQ_FREE || p->kind == PIRQ_RESERVED ? 0 : -EBUSY;
+        struct pirq *p = get_pirq(d, (u32)wanted);
+        return !p ? -EINVAL : p->kind <= PIRQ_RESERVED ? wanted : -EBUSY;
     }
     for (u32 i = first; i < d->irqs->nr; i++) {
-        if (d->irqs->pirq[i].kind == PIRQ_FREE) {
-            *nr = i;
-            return 0;
-        }
+        if (d->irqs->pirq[i].kind == PIRQ_FREE)
+            return (int)i;
     }
     return -ENOSPC;
 }
 
-static bool may_use_gsi(struct domain *d, u32 gsi)
+/* These two return the PIRQ's number or -errno. */
+static int map_gsi(struct vcpu *v, struct domain *d, const struct physdev_map_pirq *m)
 {
-    return domain_has(d, RIGHT_HARDWARE) || ranges_contains(d->irq_caps, gsi, gsi);
-}
-
-static int map_gsi(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
-{
-    if (m->index < 0 || !gsi_valid((u32)m->index))
+    if (!gsi_valid((u32)m->index))
         return -EINVAL;
-    u32 gsi = (u32)index_nospec((u32)m->index, nr_gsis), nr;
-    if (!may_use_gsi(v->domain, gsi))
+    u32 gsi = (u32)index_nospec((u32)m->index, nr_gsis);
+    if (!domain_has(v->domain, RIGHT_HARDWARE) && !ranges_contains(v->domain->irq_caps, gsi, gsi))
         return -EPERM;
-    with_lock (&irq_lock) {
-        for (u32 i = 0; i < d->irqs->nr; i++) {
-            struct pirq *p = &d->irqs->pirq[i];
-            if (p->kind == PIRQ_GSI && p->gsi == gsi) {     /* mapped already: say so */
-                if (m->pirq >= 0 && (u32)m->pirq != i)
-                    return -EEXIST;
-                m->pirq = (int)i;
-                return 0;
-            }
-        }
-        s64 wanted = m->pirq;
-        if (wanted < 0 && choose(d, gsi, 0, &nr) == 0)
-            wanted = gsi;
-        int err = choose(d, wanted, 0, &nr);
-        if (err)
-            return err;
+    for (u32 i = 0; i < d->irqs->nr; i++) {
+        if (d->irqs->pirq[i].kind == PIRQ_GSI && d->irqs->pirq[i].gsi == gsi)
+            return m->pirq < 0 || (u32)m->pirq == i ? (int)i : -EEXIST;     /* mapped already */
+    }
+    int nr = choose(d, m->pirq < 0 ? (int)gsi : m->pirq, 0);
+    if (nr < 0 && m->pirq < 0)
+        nr = choose(d, -1, 0);
+    if (nr >= 0)
         d->irqs->pirq[nr] = (struct pirq){ .kind = PIRQ_GSI, .gsi = gsi };
-        m->pirq = (int)nr;
-    }
-    return 0;
+    return nr;
 }
 
-static int map_msi_locked(struct domain *d, struct pci_dev *dev, enum irq_kind kind,
-                          struct physdev_map_pirq *m, unsigned cpu)
+static int map_msi(struct vcpu *v, struct domain *d, const struct physdev_map_pirq *m,
+                   struct pci_dev *dev)
 {
-    u32 nr;
-    int err = choose(d, m->pirq < 0 ? -1 : m->pirq, nr_gsis, &nr);
-    if (err)
-        return err;
-    u8 vector = irq_alloc_vector(kind, cpu);
-    if (!vector)
+    int nr = choose(d, m->pirq, nr_gsis);
+    if (nr < 0)
+        return nr;
+    struct irq_desc *desc = irq_alloc(m->table_base ? IRQ_MSIX : IRQ_MSI, v->cpu);
+    if (!desc)
         return -ENOSPC;
-    irq_descs[vector].dev = dev;
-    irq_descs[vector].msix_entry = (u16)m->entry_nr;
-    err = msi_setup(vector);
+    desc->dev = dev;
+    desc->msix_entry = (u16)m->entry_nr;
+    int err = msi_setup(desc);
     if (err) {
-        irq_free_vector(vector);
+        desc->kind = IRQ_FREE;
         return err;
     }
-    d->irqs->pirq[nr] = (struct pirq){ .kind = PIRQ_MSI, .vector = vector };
-    m->pirq = (int)nr;
-    return 0;
-}
-
-static int map_msi(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
-{
-    u16 seg = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u16)((u32)m->bus >> 16);
-    enum irq_kind kind = m->table_base ? IRQ_MSIX : IRQ_MSI;
-    int err;
-    if (!domain_has(v->domain, RIGHT_HARDWARE))
-        return -EPERM;
-    if (m->entry_nr < 0 || m->entry_nr > MSIX_SIZE || !pci_seg_known(seg))
-        return -EINVAL;
-    struct pci_dev *dev = pci_get_dev(seg, (u8)m->bus, (u8)m->devfn);
-    if (!dev)
-        return -ENODEV;
-    err = kind == IRQ_MSIX ? msix_prepare(dev) : 0;
-    if (err)
-        return err;
-    with_lock (&irq_lock) {
-        err = map_msi_locked(d, dev, kind, m, v->cpu);
-    }
-    return err;
+    d->irqs->pirq[nr] = (struct pirq){ .kind = PIRQ_MSI, .vector = irq_vector(desc) };
+    return nr;
 }
 
 int pirq_map(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
 {
-    if (!d->irqs)
-        return -EINVAL;
-    switch (m->type) {
-    case MAP_PIRQ_TYPE_GSI:
-        return map_gsi(v, d, m);
-    case MAP_PIRQ_TYPE_MSI:
-    case MAP_PIRQ_TYPE_MSI_SEG:
-        return map_msi(v, d, m);
-    case MAP_PIRQ_TYPE_MULTI_MSI:       /* the caller then takes one message */
+    u32 seg = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u32)m->bus >> 16;
+    struct pci_dev *dev = NULL;
+    if (m->type == MAP_PIRQ_TYPE_MULTI_MSI)         /* the caller then takes one message */
         return -EOPNOTSUPP;
-    default:
+    if (m->type == MAP_PIRQ_TYPE_MSI || m->type == MAP_PIRQ_TYPE_MSI_SEG) {
+        if (!domain_has(v->domain, RIGHT_HARDWARE))
+            return -EPERM;
+        if ((u32)m->entry_nr > MSIX_SIZE(~0u))
+            return -EINVAL;
+        int err = pci_get_dev(pci_sbdf(seg, (u8)m->bus, (u8)m->devfn), &dev);
+        if (err)
+            return err;
+    } else if (m->type != MAP_PIRQ_TYPE_GSI) {
         return -EINVAL;
     }
+    with_lock (&irq_lock) {
+        int nr = dev ? map_msi(v, d, m, dev) : map_gsi(v, d, m);
+        if (nr < 0)
+            return nr;
+        m->pirq = nr;
+    }
+    return 0;
 }
 
-static void unmap_locked(struct domain *d, struct pirq *p)
+static void unmap(struct domain *d, struct pirq *p)
 {
     unbind(d, p);
     if (p->kind == PIRQ_MSI) {
-        msi_teardown(p->vector);
-        irq_free_vector(p->vector);
+        ASSERT(!desc_of(p)->nr_guests);
+        msi_teardown(desc_of(p));
+        desc_of(p)->kind = IRQ_FREE;
     }
     *p = (struct pirq){ .kind = PIRQ_FREE };
 }
@@ -344,36 +304,31 @@ int pirq_unmap(struct domain *d, u32 nr)
     with_lock (&irq_lock) {
         if (p->kind == PIRQ_FREE)
             return -EINVAL;
-        unmap_locked(d, p);
+        unmap(d, p);
     }
     return 0;
 }
 
-int pirq_reserve(struct domain *d, u32 *nr)
+int pirq_reserve(struct domain *d)
 {
-    if (!d->irqs)
-        return -EINVAL;
-    with_lock (&irq_lock) {
-        int err = choose(d, -1, nr_gsis, nr);
-        if (!err)
-            d->irqs->pirq[*nr].kind = PIRQ_RESERVED;
-        return err;
-    }
-    return -EINVAL;
+    spin_lock(&irq_lock);
+    int nr = choose(d, -1, nr_gsis);
+    if (nr >= 0)
+        d->irqs->pirq[nr].kind = PIRQ_RESERVED;
+    spin_unlock(&irq_lock);
+    return nr;
 }
 
-int pirq_restore_msi(u16 seg, u8 bus, u8 devfn)
+int pirq_restore_msi(u32 sbdf)
 {
-    struct pci_dev *dev = pci_find_dev(seg, bus, devfn);
+    struct pci_dev *dev = pci_find_dev(sbdf);
     if (!dev)
         return -ENODEV;
     with_lock (&irq_lock) {
-        for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
-            struct irq_desc *desc = &irq_descs[v];
-            if ((desc->kind == IRQ_MSI || desc->kind == IRQ_MSIX) && desc->dev == dev) {
-                msi_write((u8)v);
-                msi_mask((u8)v, desc->masked);
-            }
+        struct irq_desc *desc;
+        for_each_device_irq (desc) {
+            if (desc->kind >= IRQ_MSI && desc->dev == dev)
+                msi_write(desc, !desc->masked);
         }
     }
     return 0;
@@ -383,42 +338,31 @@ int pirq_restore_msi(u16 seg, u8 bus, u8 devfn)
 
 int pirq_set_eoi_page(struct domain *d, u64 gfn)
 {
-    if (!d->irqs)
-        return -EINVAL;
     struct page *pg = d->ops->get_gfn(d, gfn, true);
     if (!pg)
         return -EINVAL;
     with_lock (&irq_lock) {
-        if (!xd(d)->eoi_map && !d->irqs->closed) {
+        if (!xd(d)->eoi_map_page && !d->is_dying) {
             xd(d)->eoi_map_page = pg;
-            xd(d)->eoi_map = page_to_virt(pg);
-            for (u32 i = 0; i < d->irqs->nr; i++) {
-                struct pirq *p = &d->irqs->pirq[i];
-                note_needs_eoi(d, i, p->bound && needs_eoi(p));
-            }
-            pg = NULL;
+            for (u32 i = 0; i < d->irqs->nr; i++)
+                note_needs_eoi(d, &d->irqs->pirq[i]);
+            return 0;
         }
     }
-    if (pg) {
-        d->ops->put_gfn(pg, true);
-        return -EBUSY;
-    }
-    return 0;
+    d->ops->put_gfn(pg, true);
+    return -EBUSY;
 }
 
 void pirq_domain_quiesce(struct domain *d)
 {
-    struct irq_domain *irqs = d->irqs;
     struct page *pg = NULL;
-    if (!irqs)
-        return;
+    if (!d->irqs)
+        return;                 /* a domain that was never finished */
     with_lock (&irq_lock) {
-        irqs->closed = true;
-        for (u32 i = 0; i < irqs->nr; i++)
-            unmap_locked(d, &irqs->pirq[i]);
+        for (u32 i = 0; i < d->irqs->nr; i++)
+            unmap(d, &d->irqs->pirq[i]);
         pg = xd(d)->eoi_map_page;
         xd(d)->eoi_map_page = NULL;
-        xd(d)->eoi_map = NULL;
     }
     if (pg)
         d->ops->put_gfn(pg, true);
@@ -428,5 +372,4 @@ void pirq_domain_destroy(struct domain *d)
 {
     pirq_domain_quiesce(d);
     xfree(d->irqs);
-    d->irqs = NULL;
 }

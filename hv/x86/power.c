@@ -20,37 +20,33 @@ static void wait_ms(unsigned ms)
         cpu_relax();
 }
 
-/* --- soft-off --- */
-
-/* In legacy mode (no operating system has taken ACPI over yet) the registers may be deaf. */
-static void acpi_mode_on(void)
+static NORETURN void halt(void)
 {
-    if (acpi.smi_cmd && acpi.acpi_enable && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN)) {
-        outb((u16)acpi.smi_cmd, acpi.acpi_enable);
-        for (unsigned i = 0; i < 300 && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN); i++)
-            wait_ms(1);
-    }
+    for (;;)
+        __asm__ volatile("hlt");
 }
+
+/* --- soft-off --- */
 
 /* Values of PM1a and PM1b control with the sleep type in place. */
 static void soft_off(u16 a, u16 b)
 {
-    if (acpi.pm1a_evt) {
+    if (acpi.pm1a_evt)
         outw((u16)acpi.pm1a_evt, PM1_WAK_STS);          /* or it would wake up at once */
+    for (unsigned enable = 0; enable <= PM1_SLP_EN; enable += PM1_SLP_EN) {
+        outw((u16)acpi.pm1a_cnt, (u16)((a & ~PM1_SLP_EN) | enable));
+        if (acpi.pm1b_cnt)
+            outw((u16)acpi.pm1b_cnt, (u16)((b & ~PM1_SLP_EN) | enable));
     }
-    outw((u16)acpi.pm1a_cnt, a & ~PM1_SLP_EN);
-    if (acpi.pm1b_cnt)
-        outw((u16)acpi.pm1b_cnt, b & ~PM1_SLP_EN);
-    outw((u16)acpi.pm1a_cnt, a | PM1_SLP_EN);
-    if (acpi.pm1b_cnt)
-        outw((u16)acpi.pm1b_cnt, b | PM1_SLP_EN);
     wait_ms(2000);
 }
 
 long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s)
 {
+    if (s->sleep_state < 1 || s->sleep_state > 5)
+        return -EINVAL;
     if (s->sleep_state != 5 || s->flags || !acpi.pm1a_cnt)
-        return s->sleep_state < 1 || s->sleep_state > 5 ? -EINVAL : -EOPNOTSUPP;
+        return -EOPNOTSUPP;
     printk(LOG_INFO, "power: off, as the hardware domain asks\n");
     soft_off(s->val_a, s->val_b);
     return -EIO;
@@ -61,56 +57,43 @@ void arch_machine_power_off(void)
     u8 a, b;
     local_irq_disable();
     if (acpi.pm1a_cnt && acpi_s5_values(&a, &b)) {
-        acpi_mode_on();
+        /* In legacy mode (no operating system has taken ACPI over yet) they may be deaf. */
+        if (acpi.smi_cmd && acpi.acpi_enable && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN)) {
+            outb((u16)acpi.smi_cmd, acpi.acpi_enable);
+            for (unsigned i = 0; i < 300 && !(inw((u16)acpi.pm1a_cnt) & PM1_SCI_EN); i++)
+                wait_ms(1);
+        }
         u16 va = inw((u16)acpi.pm1a_cnt) & ~PM1_SLP_TYP;
         u16 vb = acpi.pm1b_cnt ? inw((u16)acpi.pm1b_cnt) & ~PM1_SLP_TYP : 0;
         soft_off(va | (u16)(a << 10), vb | (u16)(b << 10));
     }
     printk(LOG_ERR, "power: this machine cannot be switched off by software\n");
-    for (;;)
-        __asm__ volatile("hlt");
+    halt();
 }
 
 /* --- reset --- */
 
-static void reset_by_acpi(void)
+void arch_machine_restart(void)
 {
-    if (acpi.reset_kind == 1) {
+    static const struct { u16 limit; u64 base; } PACKED none = { 0, 0 };
+    volatile u8 *p = acpi.reset_kind == 0 ? ioremap(acpi.reset_addr, 1, PTE_CACHE_UC) : NULL;
+    local_irq_disable();
+    if (acpi.reset_kind == 1)
         outb((u16)acpi.reset_addr, acpi.reset_value);
-    } else if (acpi.reset_kind == 0) {
-        volatile u8 *p = ioremap(acpi.reset_addr, 1, PTE_CACHE_UC);
-        if (p)
-            *p = acpi.reset_value;
-    }
+    else if (p)
+        *p = acpi.reset_value;
     wait_ms(50);
-}
-
-static void reset_by_chipset(void)
-{
-    u8 v = inb(0xcf9) & ~6;
+    if (acpi.has_8042) {                /* the keyboard's controller */
+        for (unsigned i = 0; i < 1000 && (inb(0x64) & 2); i++)
+            wait_ms(1);
+        outb(0x64, 0xfe);
+        wait_ms(50);
+    }
+    u8 v = inb(0xcf9) & ~6;             /* the chipset: */
     outb(0xcf9, v | 2);                 /* hard reset, then the edge of bit 2 */
     wait_ms(1);
     outb(0xcf9, v | 6);
     wait_ms(50);
-}
-
-static void reset_by_keyboard(void)
-{
-    for (unsigned i = 0; i < 1000 && (inb(0x64) & 2); i++)
-        wait_ms(1);
-    outb(0x64, 0xfe);
-    wait_ms(50);
-}
-
-void arch_machine_restart(void)
-{
-    static const struct { u16 limit; u64 base; } PACKED none = { 0, 0 };
-    local_irq_disable();
-    reset_by_acpi();
-    if (acpi.has_8042)
-        reset_by_keyboard();
-    reset_by_chipset();
     __asm__ volatile("lidt %0\n\tint3" :: "m"(none));       /* triple fault */
-    for (;;)
-        __asm__ volatile("hlt");
+    halt();
 }

@@ -67,6 +67,7 @@ void hv_start(u32 magic, paddr_t mbi)
     apic_init();
     cpus[0].apic_id = apic_id_self();
     ioapic_init();
+    msi_init();
     time_init();
 
     timers_init();

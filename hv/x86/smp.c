@@ -138,9 +138,9 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
     c->stack = page_to_virt(stack);
     ((struct cpu_top *)(c->stack + STACK_SIZE) - 1)->cpu = c;
     __atomic_store_n(&ap_stack, c->stack, __ATOMIC_SEQ_CST);
-    apic_send_init(apic_id);
+    apic_send_ipi(apic_id, IPI_INIT);
     for (unsigned i = 0; i < ARRAY_SIZE(startup_ns); i++) {
-        apic_send_startup(apic_id, (u8)(page >> PAGE_SHIFT));
+        apic_send_ipi(apic_id, IPI_STARTUP((u32)(page >> PAGE_SHIFT)));
         if (wait_online(cpu, startup_ns[i]))
             return true;
     }
@@ -163,10 +163,9 @@ void smp_init(void)
     }
     memcpy(phys_to_virt(page), trampoline, (size_t)(trampoline_end - trampoline));
     for (unsigned i = 0; i < acpi.nr_cpus && nr_cpus < limit; i++) {
-        if (acpi.cpu[i].enabled && acpi.cpu[i].apic_id != cpus[0].apic_id &&
-            start_cpu(nr_cpus, acpi.cpu[i].apic_id, page)) {
+        u32 id = acpi.cpu_apic_id[i];
+        if (id != cpus[0].apic_id && start_cpu(nr_cpus, id, page))
             nr_cpus++;
-        }
     }
     printk(LOG_INFO, "CPU: %u in use\n", nr_cpus);
 }

@@ -4,30 +4,26 @@
  * system time is (TSC - base) scaled, by just the formula that the ABI gives to guests,
  * so a guest's clock and ours agree to the last bit and a guest's record never has to
  * be renewed. CPUs whose TSCs are out of step get an offset. The scale is constant after
- * start. time_lock (LOCK_TIME) guards the wall clock. Also the RTC's ports' lock.
+ * start. time_lock (LOCK_TIME) guards the wall clock.
  */
 #include "arch.h"
 #include "guest.h"
 #include "x86/domain.h"
 #include "x86/machine.h"
-#include "x86/rtc.h"
 
 #define NS_PER_SEC      1000000000ULL
 #define WINDOW_NS       5000000ULL      /* of the measurement: 5 ms, within about 50 ppm */
 #define PM_HZ           3579545ULL
 #define PIT_HZ          1193182ULL
 
-static u64 tsc_base;                    /* TSC of the boot CPU at system time 0 */
 static u32 tsc_mul;                     /* ns = (ticks << shift) * mul >> 32; 0: not yet known */
 static int8_t tsc_shift;
 static u64 tsc_hz;
-static u64 tsc_base_of[NR_CPUS];        /* tsc_base by the TSC of each CPU */
+static u64 tsc_base_of[NR_CPUS];        /* system time 0 by the TSC of each CPU */
 static bool tsc_stable;                 /* all TSCs are in step and never stop */
 
 static spinlock_t time_lock = SPINLOCK_INIT(LOCK_TIME);
 static u64 wall_base;                   /* Unix time in ns at system time 0 */
-
-spinlock_t rtc_lock = SPINLOCK_INIT(LOCK_TIME);
 
 /* --- the clock --- */
 
@@ -44,13 +40,6 @@ s_time_t now(void)
     return ticks > 0 ? (s_time_t)ticks_to_ns((u64)ticks) : 0;
 }
 
-u64 time_to_tsc(s_time_t t)
-{
-    s_time_t left = t - now();
-    left = left < 0 ? 0 : MIN(left, (s_time_t)(1000 * NS_PER_SEC));
-    return rdtsc() + (u64)left * (tsc_hz / 1000) / 1000000;
-}
-
 u64 cpu_khz(void)
 {
     return tsc_hz / 1000;
@@ -58,32 +47,29 @@ u64 cpu_khz(void)
 
 static void set_frequency(u64 hz)
 {
-    u64 t = hz;
-    int8_t shift = 0;
-    while (t > 2 * NS_PER_SEC) {
-        t >>= 1;
-        shift--;
-    }
-    while (t <= NS_PER_SEC) {
-        t <<= 1;
-        shift++;
-    }
     tsc_hz = hz;
-    tsc_shift = shift;
-    tsc_mul = (u32)((NS_PER_SEC << 32) / t);
+    for (tsc_shift = 0; hz > 2 * NS_PER_SEC; tsc_shift--)
+        hz >>= 1;
+    for (; hz <= NS_PER_SEC; tsc_shift++)
+        hz <<= 1;
+    tsc_mul = (u32)((NS_PER_SEC << 32) / hz);
 }
 
 /* --- measuring the TSC --- */
 
-/* A free-running counter and its frequency. */
-struct reference {
-    const char *name;
-    u64 hz;
-    u32 mask;
-    u32 (*read)(void);
-};
+/* Of each counter: its frequency once it runs (0: it cannot be used), and its value. */
 
 static volatile u32 *hpet;
+
+static u64 start_hpet(void)
+{
+    hpet = acpi.hpet_addr ? ioremap(acpi.hpet_addr, 0x400, PTE_CACHE_UC) : NULL;
+    u32 period = hpet ? hpet[1] : 0;    /* femtoseconds */
+    if (period < 100000 || period > 100000000)
+        return 0;
+    hpet[0x10 / 4] |= 1;                /* the counter runs */
+    return 1000000000000000ULL / period;
+}
 
 static u32 read_hpet(void)
 {
@@ -95,7 +81,26 @@ static u32 read_pm(void)
     return inl((u16)acpi.pm_timer_port);
 }
 
+static u64 start_pm(void)
+{
+    u32 first = acpi.pm_timer_port ? read_pm() : 0;
+    for (unsigned i = 0; acpi.pm_timer_port && i < 100; i++) {
+        if (read_pm() != first)
+            return PM_HZ;
+    }
+    return 0;
+}
+
 /* Channel 2 counts down from 65535 once; that is 54 ms. */
+static u64 start_pit(void)
+{
+    outb(0x61, (inb(0x61) & ~2) | 1);   /* gate on, speaker off */
+    outb(0x43, 0xb0);                   /* channel 2, both bytes, mode 0 */
+    outb(0x42, 0xff);
+    outb(0x42, 0xff);
+    return PIT_HZ;
+}
+
 static u32 read_pit(void)
 {
     outb(0x43, 0x80);                   /* latch */
@@ -103,38 +108,16 @@ static u32 read_pit(void)
     return 0xffff - (low | (u32)inb(0x42) << 8);
 }
 
-static void start_pit(void)
-{
-    outb(0x61, (inb(0x61) & ~2) | 1);   /* gate on, speaker off */
-    outb(0x43, 0xb0);                   /* channel 2, both bytes, mode 0 */
-    outb(0x42, 0xff);
-    outb(0x42, 0xff);
-}
-
-static bool hpet_usable(struct reference *r)
-{
-    if (!acpi.hpet_addr)
-        return false;
-    hpet = ioremap(acpi.hpet_addr, 0x400, PTE_CACHE_UC);
-    u32 period = hpet ? hpet[1] : 0;    /* femtoseconds */
-    if (period < 100000 || period > 100000000)
-        return false;
-    hpet[0x10 / 4] |= 1;                /* the counter runs */
-    *r = (struct reference){ "HPET", 1000000000000000ULL / period, ~0u, read_hpet };
-    return true;
-}
-
-static bool pm_usable(struct reference *r)
-{
-    *r = (struct reference){ "PM timer", PM_HZ, 0xffffff, read_pm };
-    if (!acpi.pm_timer_port)
-        return false;
-    for (unsigned i = 0, first = read_pm(); i < 100; i++) {
-        if (read_pm() != first)
-            return true;
-    }
-    return false;
-}
+static const struct reference {
+    const char *name;
+    u32 mask;
+    u64 (*start)(void);
+    u32 (*read)(void);
+} references[] = {                      /* the best first; the last one can always be used */
+    { "HPET", ~0u, start_hpet, read_hpet },
+    { "PM timer", 0xffffff, start_pm, read_pm },
+    { "PIT", 0xffff, start_pit, read_pit },
+};
 
 /* Reads a counter and the TSC at one moment: of a few tries the least disturbed one
  * (by SMIs, by an emulator's host) counts. */
@@ -142,7 +125,6 @@ static u32 read_with_tsc(u32 (*read)(void), u64 *tsc)
 {
     u64 best = ~0ULL;
     u32 value = 0;
-    *tsc = 0;
     for (unsigned i = 0; i < 5; i++) {
         u64 before = rdtsc();
         u32 v = read();
@@ -156,19 +138,20 @@ static u32 read_with_tsc(u32 (*read)(void), u64 *tsc)
     return value;
 }
 
-static u64 measure(const struct reference *r, u64 *apic_hz)
+/* Hz of the TSC, and of the LAPIC timer, by a counter that runs at `hz`. */
+static u64 measure(const struct reference *r, u64 hz, u64 *apic_hz)
 {
-    u64 t0, t1, u0, u1, want = r->hz * WINDOW_NS / NS_PER_SEC;
+    u64 t0 = 0, t1 = 0, u0 = 0, u1 = 0, want = hz * WINDOW_NS / NS_PER_SEC;
     apic_timer_measure_start();
     u32 c0 = read_with_tsc(r->read, &t0);
     u32 a0 = read_with_tsc(apic_timer_measure_count, &u0);
     while (((r->read() - c0) & r->mask) < want)
         cpu_relax();
-    u32 c1 = read_with_tsc(r->read, &t1);
-    u32 a1 = read_with_tsc(apic_timer_measure_count, &u1);
-    u64 hz = (t1 - t0) * r->hz / ((c1 - c0) & r->mask);
-    *apic_hz = (u64)(a1 - a0) * hz / (u1 - u0);
-    return hz;
+    u32 ticks = (read_with_tsc(r->read, &t1) - c0) & r->mask;
+    u32 apic_ticks = read_with_tsc(apic_timer_measure_count, &u1) - a0;
+    u64 tsc = (t1 - t0) * hz / ticks;
+    *apic_hz = apic_ticks * tsc / (u1 - u0);
+    return tsc;
 }
 
 /* Newer Intel CPUs say it: leaf 0x15. 0: not known. */
@@ -184,25 +167,23 @@ static u64 tsc_hz_by_cpuid(void)
 
 static void find_frequency(void)
 {
-    struct reference r;
-    u64 apic_hz = 0;
-    if (!hpet_usable(&r) && !pm_usable(&r)) {
-        r = (struct reference){ "PIT", PIT_HZ, 0xffff, read_pit };
-        start_pit();
-    }
-    u64 hz = measure(&r, &apic_hz), said = tsc_hz_by_cpuid();
+    const struct reference *r = references;
+    u64 reference_hz, apic_hz;
+    while (!(reference_hz = r->start()))
+        r++;
+    u64 hz = measure(r, reference_hz, &apic_hz), said = tsc_hz_by_cpuid();
     if (said && said - said / 100 < hz && hz < said + said / 100)
         hz = said;
     if (hz < 1000000)
-        panic("time: the TSC does not run (%llu Hz by the %s)", (unsigned long long)hz, r.name);
+        panic("time: the TSC does not run (%lu Hz by the %s)", hz, r->name);
     set_frequency(hz);
     apic_timer_set_hz(apic_hz);
-    printk(LOG_INFO, "time: TSC runs at %llu kHz by the %s\n", (unsigned long long)(hz / 1000), r.name);
+    printk(LOG_INFO, "time: TSC runs at %lu kHz by the %s\n", hz / 1000, r->name);
 }
 
 /* --- the RTC --- */
 
-u8 rtc_read(u8 reg)
+static u8 rtc_read(u8 reg)
 {
     outb(0x70, reg);
     return inb(0x71);
@@ -210,21 +191,23 @@ u8 rtc_read(u8 reg)
 
 static void rtc_sample(u8 t[7])
 {
-    static const u8 regs[7] = { 0, 2, 4, 7, 8, 9, 0x32 };   /* s, min, h, day, month, year, century */
-    for (unsigned i = 0; i < 2000 && (rtc_read(0x0a) & 0x80); i++) {
+    /* seconds, minutes, hours, day, month, year, century */
+    static const u8 regs[7] = { 0, 2, 4, 7, 8, 9, 0x32 };
+    for (unsigned i = 0; i < 2000 && (rtc_read(0x0a) & 0x80); i++)
         cpu_relax();                    /* an update is under way: at most 2 ms */
-    }
     for (unsigned i = 0; i < 7; i++)
         t[i] = rtc_read(regs[i]);
 }
 
-/* Days from 1970 to a day of the Gregorian calendar. */
+/* Days from 1970 to a day of the Gregorian calendar. The year is taken to begin in March,
+ * so that the leap day is its last one. */
 static u64 days_since_epoch(u32 y, u32 m, u32 d)
 {
-    static const u16 before[12] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
-    u32 leap_y = m > 2 ? y : y - 1;
-    return (u64)(y - 1970) * 365 + (leap_y / 4 - leap_y / 100 + leap_y / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400) +
-           before[m - 1] + d - 1;
+    if (m <= 2) {
+        m += 12;
+        y--;
+    }
+    return (u64)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m - 457) / 5 + d - 719469;
 }
 
 /* Unix time; not waiting for a second's edge, which costs up to a second: half a
@@ -232,22 +215,20 @@ static u64 days_since_epoch(u32 y, u32 m, u32 d)
 static u64 rtc_unix_time(void)
 {
     u8 a[7], b[7];
-    rtc_sample(a);
-    for (unsigned i = 0; i < 5; i++) {
+    unsigned tries = 5;
+    do {
+        rtc_sample(a);
         rtc_sample(b);
-        if (memcmp(a, b, sizeof(a)) == 0)
-            break;
-        memcpy(a, b, sizeof(a));
-    }
+    } while (memcmp(a, b, sizeof(a)) != 0 && --tries);
     u8 format = rtc_read(0x0b);
-    bool pm = !(format & 2) && (a[2] & 0x80);
+    bool h24 = format & 2, pm = a[2] & 0x80;
     a[2] &= 0x7f;
-    for (unsigned i = 0; i < 7 && !(format & 4); i++) {     /* BCD */
-        a[i] = (a[i] & 15) + (a[i] >> 4) * 10;
-    }
-    u32 hour = !(format & 2) ? a[2] % 12 + (pm ? 12 : 0) : a[2];
+    for (unsigned i = 0; i < 7 && !(format & 4); i++)
+        a[i] = (a[i] & 15) + (a[i] >> 4) * 10;              /* BCD */
+    u32 hour = h24 ? a[2] : a[2] % 12 + (pm ? 12 : 0);
     u32 year = (a[6] >= 19 && a[6] <= 22 ? a[6] : a[5] < 70 ? 20 : 19) * 100 + a[5];
-    if (a[0] > 59 || a[1] > 59 || hour > 23 || a[3] < 1 || a[3] > 31 || a[4] < 1 || a[4] > 12 || year < 1970) {
+    if (a[0] > 59 || a[1] > 59 || hour > 23 || a[3] < 1 || a[3] > 31 || a[4] < 1 || a[4] > 12 ||
+        year < 1970) {
         printk(LOG_WARN, "time: the RTC holds no valid time\n");
         return 0;
     }
@@ -258,18 +239,12 @@ static u64 rtc_unix_time(void)
 
 u64 wallclock_sec(void)
 {
-    u64 ns = 0;
-    with_lock (&time_lock) {
-        ns = wall_base + (u64)now();
-    }
-    return ns / NS_PER_SEC;
+    return (READ_ONCE(wall_base) + (u64)now()) / NS_PER_SEC;
 }
 
 void wallclock_to_guest(struct domain *d)
 {
     struct shared_info *si = d->shared_info;
-    if (!si)
-        return;
     with_lock (&time_lock) {
         u64 sec = wall_base / NS_PER_SEC + (u64)d->time_offset;
         u32 version = READ_ONCE(si->wc_version) | 1;
@@ -285,11 +260,10 @@ void wallclock_to_guest(struct domain *d)
 
 void wallclock_set(u64 sec, u32 nsec, s_time_t at)
 {
-    if (sec >= 1ULL << 34 || nsec >= NS_PER_SEC || at < 0 || (u64)at > sec * NS_PER_SEC + nsec) {
+    if (sec >= 1ULL << 34 || nsec >= NS_PER_SEC || at < 0 || (u64)at > sec * NS_PER_SEC + nsec)
         return;                         /* a time before 1970 at start, or beyond our ns */
-    }
     with_lock (&time_lock) {
-        wall_base = sec * NS_PER_SEC + nsec - (u64)at;
+        WRITE_ONCE(wall_base, sec * NS_PER_SEC + nsec - (u64)at);
     }
     domid_t id = 0;
     for (struct domain *d; (d = domain_get_from(id)) != NULL; domain_put(d)) {
@@ -301,18 +275,14 @@ void wallclock_set(u64 sec, u32 nsec, s_time_t at)
 /* --- the guests' time records --- */
 
 /* Readers on other CPUs see an odd version while the record changes. */
-static void write_record(struct vcpu_time_info *t, const struct vcpu_time_info *src)
+static void write_record(struct vcpu_time_info *t, struct vcpu_time_info src)
 {
-    u32 version = READ_ONCE(t->version) | 1;
-    WRITE_ONCE(t->version, version);
+    src.version = READ_ONCE(t->version) | 1;
+    WRITE_ONCE(t->version, src.version);
     barrier();
-    t->tsc_timestamp = src->tsc_timestamp;
-    t->system_time = src->system_time;
-    t->tsc_to_system_mul = src->tsc_to_system_mul;
-    t->tsc_shift = src->tsc_shift;
-    t->flags = src->flags;
+    *t = src;
     barrier();
-    WRITE_ONCE(t->version, version + 1);
+    WRITE_ONCE(t->version, src.version + 1);
 }
 
 /* The same in the guest's own memory (VCPUOP_register_vcpu_time_memory_area). */
@@ -336,18 +306,14 @@ void vcpu_time_update(struct vcpu *v)
     struct vcpu_time_info t = {
         .version = x->time_version += 2,
         .tsc_timestamp = base,
-        .system_time = 0,
         .tsc_to_system_mul = tsc_mul,
         .tsc_shift = tsc_shift,
         .flags = tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
     };
-    if (x->time_info != v->info || x->time_base != base) {
-        write_record(&v->info->time, &t);
-        x->time_info = v->info;
-    }
-    if (v->time_guest && (v != current_vcpu() || !write_guest_record(v, &t))) {
+    write_record(&v->info->time, t);
+    x->time_info = v->info;
+    if (v->time_guest && (v != current_vcpu() || !write_guest_record(v, &t)))
         return;                         /* not reachable now: again next time */
-    }
     x->time_guest = v->time_guest;
     x->time_base = base;
 }
@@ -388,13 +354,11 @@ void time_init_cpu(void)
             offset = before + best / 2 - theirs;
         }
     }
-    tsc_base_of[cpu_id()] = tsc_base + (in_step ? 0 : offset);
-    if (!in_step) {
-        if (tsc_stable) {
-            printk(LOG_WARN, "time: CPU %u's TSC is %lld ticks off; guests are told not to trust it\n",
-                   cpu_id(), (long long)offset);
-        }
+    tsc_base_of[cpu_id()] = tsc_base_of[0] + (in_step ? 0 : offset);
+    if (!in_step && tsc_stable) {
         tsc_stable = false;
+        printk(LOG_WARN, "time: CPU %u's TSC is %ld ticks off; guests are told not to trust it\n",
+               cpu_id(), (s64)offset);
     }
 }
 
@@ -402,12 +366,12 @@ void time_init(void)
 {
     u32 r[4];
     find_frequency();
-    tsc_base = rdtsc();
+    u64 base = rdtsc();
     for (unsigned i = 0; i < NR_CPUS; i++)
-        tsc_base_of[i] = tsc_base;
+        tsc_base_of[i] = base;
     cpuid(1, 0, r);
     tsc_stable = cpu_has.tsc_invariant || (r[2] >> 31);     /* an emulator's TSC never stops */
     u64 t = rtc_unix_time();
     wall_base = t * NS_PER_SEC + NS_PER_SEC / 2;
-    printk(LOG_INFO, "time: RTC says %llu seconds since 1970\n", (unsigned long long)t);
+    printk(LOG_INFO, "time: RTC says %lu seconds since 1970\n", t);
 }

@@ -110,8 +110,8 @@ TEST(good_tables)
     build();
     acpi_init();
     CHECK_EQ(acpi.nr_cpus, 2);
-    CHECK_EQ(acpi.cpu[0].apic_id, 7);
-    CHECK_EQ(acpi.cpu[1].apic_id, 300);
+    CHECK_EQ(acpi.cpu_apic_id[0], 7);
+    CHECK_EQ(acpi.cpu_apic_id[1], 300);
     CHECK_EQ(acpi.nr_ioapics, 1);
     CHECK_EQ(acpi.ioapic[0].addr, 0xfec00000);
     CHECK_EQ(acpi.nr_isos, 1);
@@ -210,7 +210,7 @@ TEST(endless_and_many_entries)
     table(XSDT, "XSDT", 68);
     table(MADT, "APIC", e - MADT);
     acpi_init();
-    CHECK_EQ(acpi.nr_cpus, ARRAY_SIZE(acpi.cpu));
+    CHECK_EQ(acpi.nr_cpus, ARRAY_SIZE(acpi.cpu_apic_id));
     CHECK_EQ(acpi.nr_ioapics, ARRAY_SIZE(acpi.ioapic));
     CHECK_EQ(acpi.nr_isos, ARRAY_SIZE(acpi.iso));
 }

@@ -59,7 +59,7 @@ int pirq_guest_bind(struct vcpu *v, u32 pirq, u32 port, bool share)
     return pirq == 9 ? -EEXIST : 0;
 }
 void pirq_guest_unbind(struct domain *d, u32 pirq) { (void)d; (void)pirq; pirq_bound = -1; }
-void pirq_guest_eoi(struct domain *d, u32 pirq) { (void)d; (void)pirq; pirq_eois++; }
+int pirq_eoi(struct domain *d, u32 pirq) { (void)d; (void)pirq; pirq_eois++; return 0; }
 void pirq_set_cpu(struct domain *d, u32 pirq, unsigned cpu) { (void)d; (void)pirq; (void)cpu; }
 u32 pirq_limit(struct domain *d) { return d->id == 0 ? 16 : 0; }
 

@@ -21,12 +21,13 @@ struct cpu_features cpu_has;
 struct page *frame_table;
 static struct page eoi_frame;
 static unsigned long eoi_page[512];
-static struct { bool level, ours, masked, configured; u8 vector; u32 dest; } pin[24];
+static struct { bool masked; u32 dest; } pin[24];
 static bool msi_masked[256];
+struct gsi gsis[GSI_MAX];
 static unsigned eois, fired, last_port, msi_programmed;
 static struct domain *last_domain;
 static bool page_held;
-static struct pci_dev card = { .seg = 0, .bus = 1, .devfn = 8, .msi_cap = 0x50, .msix_cap = 0x60, .msix_entries = 4 };
+static struct pci_dev card = { .sbdf = 0x108, .msi_cap = 0x50, .msix_cap = 0x60 };
 u32 nr_gsis = 24;
 
 void *xzalloc(size_t size) { return calloc(1, size); }
@@ -45,38 +46,32 @@ void evtchn_pirq_fire(struct domain *d, u32 port)
     last_port = port;
 }
 bool gsi_valid(u32 gsi) { return gsi < nr_gsis && gsi != 20; }
-u8 gsi_vector(u32 gsi) { return pin[gsi].vector; }
-void gsi_set_vector(u32 gsi, u8 v) { pin[gsi].vector = v; }
-bool gsi_is_ours(u32 gsi) { return pin[gsi].ours; }
-void gsi_set_ours(u32 gsi) { pin[gsi].ours = true; }
-bool gsi_level(u32 gsi) { return pin[gsi].level; }
-void ioapic_route(u32 gsi, u8 v, u32 dest, bool masked)
+void ioapic_write(const struct irq_desc *desc)
 {
-    (void)v;
-    pin[gsi].dest = dest;
-    pin[gsi].masked = masked;
+    pin[desc->gsi].dest = desc->apic_id;
+    pin[desc->gsi].masked = desc->masked;
 }
-void ioapic_mask(u32 gsi) { pin[gsi].masked = true; }
-void ioapic_unmask(u32 gsi) { pin[gsi].masked = false; }
-int msix_prepare(struct pci_dev *dev) { return dev->msix_cap ? 0 : -ENODEV; }
-int msi_setup(u8 v)
+int msi_setup(struct irq_desc *desc)
 {
-    if (irq_descs[v].msix_entry >= card.msix_entries) {
+    if (desc->msix_entry >= 4) {
         return -EINVAL;
     }
-    msi_masked[v] = true;
+    msi_masked[irq_vector(desc)] = true;
     msi_programmed++;
     return 0;
 }
-void msi_teardown(u8 v) { msi_masked[v] = true; msi_programmed--; }
-void msi_mask(u8 v, bool masked) { msi_masked[v] = masked; }
-void msi_write(u8 v) { (void)v; }
-struct pci_dev *pci_get_dev(u16 seg, u8 bus, u8 devfn) { return pci_find_dev(seg, bus, devfn); }
-struct pci_dev *pci_find_dev(u16 seg, u8 bus, u8 devfn)
+void msi_teardown(struct irq_desc *desc) { msi_masked[irq_vector(desc)] = true; msi_programmed--; }
+void msi_write(const struct irq_desc *desc, bool enable)
 {
-    return seg == card.seg && bus == card.bus && devfn == card.devfn ? &card : NULL;
+    CHECK_EQ(enable, !desc->masked);
+    msi_masked[irq_vector(desc)] = desc->masked;
 }
-bool pci_seg_known(u16 seg) { return seg == 0; }
+struct pci_dev *pci_find_dev(u32 sbdf) { return sbdf == card.sbdf ? &card : NULL; }
+int pci_get_dev(u32 sbdf, struct pci_dev **dev)
+{
+    *dev = pci_find_dev(sbdf);
+    return *dev ? 0 : -EINVAL;
+}
 
 static struct page *get_gfn(struct domain *d, u64 gfn, bool write)
 {
@@ -95,6 +90,7 @@ static struct x86_vcpu hw_v, guest_v;
 static void start(void)
 {
     memset(pin, 0, sizeof(pin));
+    memset(gsis, 0, sizeof(gsis));
     memset(irq_descs, 0, sizeof(struct irq_desc) * 256);
     memset(eoi_page, 0xff, sizeof(eoi_page));
     eois = fired = msi_programmed = 0;
@@ -102,14 +98,14 @@ static void start(void)
     cpus[1].id = 1;
     cpus[1].apic_id = 4;
     frame_table = &eoi_frame;
-    pin[16].level = pin[17].level = true;
+    gsis[16].level = gsis[17].level = true;
     for (unsigned i = 0; i < 2; i++) {
         struct x86_domain *x = i ? &guest : &hw;
         memset(x, 0, sizeof(*x));
         x->d.id = (domid_t)i;
         x->d.ops = &ops;
         x->d.rights = i ? 0 : RIGHT_HARDWARE;
-        CHECK_EQ(pirq_domain_init(&x->d, 8), 0);
+        CHECK_EQ(pirq_domain_init(&x->d), 0);
     }
     memset(&hw_v, 0, sizeof(hw_v));
     memset(&guest_v, 0, sizeof(guest_v));
@@ -122,7 +118,7 @@ static void finish(void)
     pirq_domain_destroy(&hw.d);
     pirq_domain_destroy(&guest.d);
     CHECK_EQ(msi_programmed, 0);
-    for (unsigned v = 0; v < 256; v++) {
+    for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
         CHECK_EQ(irq_descs[v].kind, IRQ_FREE);
     }
     CHECK_EQ(hw.d.refs, 0);
@@ -158,13 +154,13 @@ TEST(edge)
     CHECK_EQ(pirq_guest_bind(&hw_v.v, 4, 33, false), 0);
     CHECK_EQ(pirq_guest_bind(&hw_v.v, 4, 34, false), -EEXIST);
     CHECK(!pin[4].masked);
-    interrupt(pin[4].vector);
-    interrupt(pin[4].vector);
+    interrupt(gsis[4].vector);
+    interrupt(gsis[4].vector);
     CHECK_EQ(fired, 2);
     CHECK_EQ(eois, 2);
     CHECK_EQ(last_port, 33);
     CHECK(!pin[4].masked);
-    u8 v = pin[4].vector;
+    u8 v = gsis[4].vector;
     pirq_guest_unbind(&hw.d, 4);
     pirq_guest_unbind(&hw.d, 4);
     CHECK(pin[4].masked);
@@ -182,13 +178,13 @@ TEST(level_waits_for_eoi)
     CHECK_EQ(pirq_guest_bind(&hw_v.v, 16, 5, true), 0);
     CHECK_EQ(pirq_status(&hw.d, 16, &flags), 0);
     CHECK_EQ(flags, XENIRQSTAT_needs_eoi | XENIRQSTAT_shared);
-    interrupt(pin[16].vector);
+    interrupt(gsis[16].vector);
     CHECK(pin[16].masked);
     CHECK_EQ(pirq_eoi(&hw.d, 16), 0);
     CHECK(!pin[16].masked);
     CHECK_EQ(pirq_eoi(&hw.d, 16), 0);               /* once too often */
     CHECK(!pin[16].masked);
-    interrupt(pin[16].vector);
+    interrupt(gsis[16].vector);
     pirq_guest_unbind(&hw.d, 16);                   /* without EOI */
     CHECK(pin[16].masked);
     CHECK_EQ(pirq_guest_bind(&hw_v.v, 16, 5, true), 0);
@@ -204,7 +200,7 @@ TEST(shared_level)
     CHECK_EQ(pirq_guest_bind(&hw_v.v, 17, 1, true), 0);
     CHECK_EQ(pirq_guest_bind(&guest_v.v, 17, 2, false), -EBUSY);
     CHECK_EQ(pirq_guest_bind(&guest_v.v, 17, 2, true), 0);
-    interrupt(pin[17].vector);
+    interrupt(gsis[17].vector);
     CHECK_EQ(fired, 2);
     pirq_eoi(&hw.d, 17);
     CHECK(pin[17].masked);
@@ -212,7 +208,7 @@ TEST(shared_level)
     CHECK(pin[17].masked);
     pirq_domain_quiesce(&guest.d);                  /* dies without its EOI */
     CHECK(!pin[17].masked);
-    interrupt(pin[17].vector);
+    interrupt(gsis[17].vector);
     CHECK_EQ(fired, 3);
     CHECK(last_domain == &hw.d);
     finish();
@@ -262,13 +258,11 @@ TEST(msi)
 
 TEST(numbers_run_out)
 {
-    u32 nr;
     start();
-    for (unsigned i = 0; i < 8; i++) {
-        CHECK_EQ(pirq_reserve(&guest.d, &nr), 0);
-        CHECK_EQ(nr, 24 + i);
+    for (int i = 0; i < 32; i++) {
+        CHECK_EQ(pirq_reserve(&guest.d), 24 + i);
     }
-    CHECK_EQ(pirq_reserve(&guest.d, &nr), -ENOSPC);
+    CHECK_EQ(pirq_reserve(&guest.d), -ENOSPC);
     int p = -1, r = 25;
     CHECK_EQ(map(&hw_v, &guest, MAP_PIRQ_TYPE_MSI, -1, &p), -ENOSPC);
     CHECK_EQ(map(&hw_v, &guest, MAP_PIRQ_TYPE_MSI, -1, &r), 0);     /* one that it reserved */
@@ -278,7 +272,7 @@ TEST(numbers_run_out)
 
 TEST(hostile_numbers)
 {
-    static const u32 bad[] = { 20, 32, 33, 0x7fffffff, 0x80000000, 0xffffffff };
+    static const u32 bad[] = { 20, 24 + 512, 24 + 513, 0x7fffffff, 0x80000000, 0xffffffff };
     u32 flags;
     start();
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -286,10 +280,8 @@ TEST(hostile_numbers)
         CHECK(map(&hw_v, &hw, MAP_PIRQ_TYPE_GSI, (int)bad[i], &p) != 0);
         CHECK_EQ(pirq_guest_bind(&hw_v.v, bad[i], 1, true), -EINVAL);
         CHECK_EQ(pirq_unmap(&hw.d, bad[i]), -EINVAL);
-        CHECK_EQ(pirq_eoi(&hw.d, bad[i]), bad[i] < 32 ? 0 : -EINVAL);
-        CHECK_EQ(pirq_status(&hw.d, bad[i], &flags), bad[i] < 32 ? 0 : -EINVAL);
-        pirq_guest_unbind(&hw.d, bad[i]);
-        pirq_set_cpu(&hw.d, bad[i], 0);
+        CHECK_EQ(pirq_eoi(&hw.d, bad[i]), bad[i] < 24 + 512 ? 0 : -EINVAL);
+        CHECK_EQ(pirq_status(&hw.d, bad[i], &flags), bad[i] < 24 + 512 ? 0 : -EINVAL);
         struct physdev_map_pirq m = { .type = MAP_PIRQ_TYPE_MSI, .pirq = -1, .bus = 1, .devfn = 8, .table_base = 1,
                                       .entry_nr = (int)bad[i] };
         CHECK_EQ(pirq_map(&hw_v.v, &hw.d, &m), -EINVAL);
@@ -331,6 +323,7 @@ TEST(eoi_page)
     pirq_guest_unbind(&hw.d, 16);
     CHECK_EQ(eoi_page[0] & 0xffffffff, 0);
     page_held = true;
+    hw.d.is_dying = true;
     pirq_domain_quiesce(&hw.d);
     CHECK(!page_held);
     CHECK_EQ(map_gsi(&hw_v, &hw, 4), -ESRCH);
@@ -344,10 +337,10 @@ TEST(vectors_run_out)
     start();
     for (unsigned v = VEC_DEVICE_FIRST; v <= VEC_DEVICE_LAST; v++) {
         if (v != 0x80) {        /* the guests' */
-            CHECK_EQ(irq_alloc_vector(IRQ_GSI, 0), v);
+            CHECK_EQ(irq_vector(irq_alloc(IRQ_GSI, 0)), v);
         }
     }
-    CHECK_EQ(irq_alloc_vector(IRQ_GSI, 0), 0);
+    CHECK(!irq_alloc(IRQ_GSI, 0));
     map_gsi(&hw_v, &hw, 4);
     CHECK_EQ(pirq_guest_bind(&hw_v.v, 4, 1, true), -ENOSPC);
     int p = -1;

@@ -16,6 +16,17 @@ static inline u32 inl(u16 p) { u32 v; __asm__ volatile("inl %1, %0" : "=a"(v) : 
 static inline void outb(u16 p, u8 v) { __asm__ volatile("outb %0, %1" :: "a"(v), "Nd"(p)); }
 static inline void outw(u16 p, u16 v) { __asm__ volatile("outw %0, %1" :: "a"(v), "Nd"(p)); }
 static inline void outl(u16 p, u32 v) { __asm__ volatile("outl %0, %1" :: "a"(v), "Nd"(p)); }
+/* size 1, 2 or 4 */
+static inline u32 port_in(u16 p, unsigned size) { return size == 1 ? inb(p) : size == 2 ? inw(p) : inl(p); }
+static inline void port_out(u16 p, unsigned size, u32 v)
+{
+    if (size == 1)
+        outb(p, (u8)v);
+    else if (size == 2)
+        outw(p, (u16)v);
+    else
+        outl(p, v);
+}
 static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
 {
     __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));

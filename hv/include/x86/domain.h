@@ -55,7 +55,7 @@ struct x86_domain {
     struct pv_domain pv;
     u32 cf8;                        /* PCI configuration address latch */
     u8 cmos_index;
-    struct page *eoi_map_page; unsigned long *eoi_map;  /* PHYSDEVOP_pirq_eoi_gmfn */
+    struct page *eoi_map_page;      /* PHYSDEVOP_pirq_eoi_gmfn */
 };
 
 static inline struct x86_vcpu *xv(struct vcpu *v) { return (struct x86_vcpu *)v; }
@@ -70,8 +70,15 @@ static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
 
 /* x86/pv/emulate.c hands I/O over to x86/ioport.c: size 1, 2, 4; checked there
  * against the domain's permissions; what is denied reads all ones and is dropped. */
-u32 guest_port_in(struct vcpu *v, u16 port, unsigned size);
-void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value);
+u32 guest_port_io(struct vcpu *v, u16 port, unsigned size, bool out, u32 value);
+static inline u32 guest_port_in(struct vcpu *v, u16 port, unsigned size)
+{
+    return guest_port_io(v, port, size, false, 0);
+}
+static inline void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value)
+{
+    guest_port_io(v, port, size, true, value);
+}
 bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
 
 /* The hardware domain gets all ports, device frames and interrupts that are not
@@ -88,9 +95,8 @@ int guest_rdmsr(struct vcpu *v, u32 msr, u64 *value);
 int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 
 /* x86/pirq.c */
-/* nr: PIRQs of d above the GSIs (for MSI); 0: a default by d's rights. 0, -ENOMEM. */
-int pirq_domain_init(struct domain *d, unsigned nr);
-/* Unbinds and unmaps all for ever, gives the EOI page back: before d's frames are
+int pirq_domain_init(struct domain *d);         /* 0, -ENOMEM */
+/* Unbinds and unmaps all, gives the EOI page back: when d is dying, before its frames are
  * relinquished (arch_domain_quiesce). May be called again. */
 void pirq_domain_quiesce(struct domain *d);
 void pirq_domain_destroy(struct domain *d);     /* at the very end: frees */

@@ -41,6 +41,7 @@ void acpi_init(void);
 void apic_init(void);               /* boot CPU; apic_init_cpu on others */
 void apic_init_cpu(void);
 void ioapic_init(void);
+void msi_init(void);
 void time_init(void);
 void time_init_cpu(void);
 void smp_init(void);                /* brings every CPU up to its idle loop */
@@ -59,14 +60,13 @@ extern struct cpu_features cpu_has;
 
 /* --- ACPI (x86/acpi.c) --- */
 struct acpi_info {
-    struct { u32 apic_id; bool enabled; } cpu[NR_CPUS * 2]; unsigned nr_cpus;
-    struct { u8 id; u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
-    struct { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
+    u32 cpu_apic_id[NR_CPUS * 2]; unsigned nr_cpus;     /* those that are enabled */
+    struct acpi_ioapic { u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
+    struct acpi_iso { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
     paddr_t lapic_addr, hpet_addr;
-    u32 pm_timer_port; bool pm_timer_32;
-    u32 pm1a_cnt, pm1b_cnt, pm1a_evt, pm1b_evt; paddr_t facs;
+    u32 pm_timer_port, pm1a_cnt, pm1b_cnt, pm1a_evt;    /* 0: none */
     u8 reset_kind; u64 reset_addr; u8 reset_value;      /* FADT reset register; kind 1: port, 0: memory, 0xff none */
-    struct { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
+    struct acpi_mcfg { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
     bool has_8042;
     u32 smi_cmd; u8 acpi_enable;        /* port and value that switch ACPI mode on; 0: none */
     paddr_t dsdt;
@@ -77,16 +77,18 @@ bool acpi_s5_values(u8 *a, u8 *b);
 
 /* --- local APIC and IPIs (x86/apic.c) --- */
 void apic_eoi(void);
+bool apic_in_service(u8 vector);
 u32 apic_id_self(void);
 /* The LAPIC timer's count goes down at the bus's frequency: x86/time.c measures it
  * and tells (Hz). Not needed with a TSC deadline timer. */
 void apic_timer_measure_start(void);
 u32 apic_timer_measure_count(void);         /* ticks since measure_start */
 void apic_timer_set_hz(u64 hz);
-void apic_send_ipi(u32 apic_id, u8 vector);
-void apic_send_nmi(u32 apic_id);    /* for panic: stops another CPU wherever it is */
-void apic_send_init(u32 apic_id);
-void apic_send_startup(u32 apic_id, u8 page);
+/* Sends a vector, or one of: */
+#define IPI_NMI           (4u << 8)     /* for panic: stops another CPU wherever it is */
+#define IPI_INIT          (5u << 8)
+#define IPI_STARTUP(page) (6u << 8 | (page))    /* page: number of the frame to start at */
+void apic_send_ipi(u32 apic_id, u32 what);
 
 /* Vectors. Interrupts enter Bulkhead with these; device vectors lie between. */
 #define VEC_DEVICE_FIRST 0x30
@@ -112,12 +114,6 @@ u32 isa_irq_to_gsi(u8 irq);                 /* after acpi_init */
 /* Another CPU's time_init_cpu () compares its TSC with the boot CPU's: the boot CPU
  * calls this again and again while it waits for the other one. Cheap. */
 void time_sync_answer(void);
-/* system time -> TSC of this CPU, for the TSC deadline timer */
-u64 time_to_tsc(s_time_t t);
-
-/* --- power (x86/power.c) --- */
-struct xenpf_enter_acpi_sleep;
-long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);
 
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */

@@ -12,47 +12,43 @@
 
 struct pci_dev {
     struct list link;
-    u16 seg;
-    u8 bus, devfn;
+    u32 sbdf;                   /* segment, bus, device and function: 16, 8, 8 bits */
     bool present;               /* told by PHYSDEVOP_pci_device_add, not removed since */
+    bool msi_used;              /* its MSI capability sends a vector; guarded by irq_lock */
     u8 msi_cap, msix_cap;       /* offsets in configuration space, 0: none */
     u8 msi_size;                /* of the MSI capability */
-    /* guarded by irq_lock (x86/msi.c) */
-    u8 msi_vector;              /* the vector that its MSI capability sends, 0: none */
-    u16 nr_msix;                /* MSI-X entries in use */
-    u16 msix_entries;           /* size of the table */
-    paddr_t msix_pa;
-    volatile u32 *msix_table;
+    volatile u32 *config;       /* its page of MMCONFIG, above segment 0 */
 };
 
-/* size 1, 2, 4 within an aligned doubleword; reg < 256 in segment 0, < 4096 elsewhere.
- * What cannot be reached (a bus above segment 0 without a pci_dev) reads all ones. */
-u32 pci_read(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size);
-void pci_write(u16 seg, u8 bus, u8 devfn, u32 reg, unsigned size, u32 value);
-/* A domain's write: bits that would undo Bulkhead's MSI settings are kept out. */
-void pci_guest_write(u8 bus, u8 devfn, u32 reg, unsigned size, u32 value);
-/* The record of a device, made if need be (with its capabilities found); NULL: no memory. */
-struct pci_dev *pci_get_dev(u16 seg, u8 bus, u8 devfn);
-struct pci_dev *pci_find_dev(u16 seg, u8 bus, u8 devfn);
-bool pci_seg_known(u16 seg);
+static inline u32 pci_sbdf(u32 seg, u8 bus, u8 devfn) { return seg << 16 | (u32)bus << 8 | devfn; }
 
+/* Doublewords; reg < 256. */
+u32 pci_read(const struct pci_dev *dev, u32 reg);
+void pci_write(const struct pci_dev *dev, u32 reg, u32 value);
+/* A domain's access of 1, 2 or 4 bytes by port (0xcfc..0xcff) with `address` in 0xcf8. On
+ * writing, bits that would undo Bulkhead's MSI settings are kept out. */
+u32 pci_guest_read(u32 address, u16 port, unsigned size);
+void pci_guest_write(u32 address, u16 port, unsigned size, u32 value);
+/* The record of a device, made if need be (with its capabilities found). 0; -EINVAL: no
+ * way to its bus; -ENOMEM. */
+int pci_get_dev(u32 sbdf, struct pci_dev **dev);
+struct pci_dev *pci_find_dev(u32 sbdf);
+
+/* Registers, by the doubleword that they lie in. */
 #define PCI_COMMAND         0x04
 #define PCI_COMMAND_MEMORY  2
-#define PCI_STATUS          0x06
-#define PCI_STATUS_CAPS     0x10
+#define PCI_STATUS_CAPS     (0x10u << 16)
 #define PCI_BAR0            0x10
 #define PCI_CAP_POINTER     0x34
 #define PCI_CAP_MSI         0x05
 #define PCI_CAP_MSIX        0x11
-#define MSI_FLAGS           2   /* offsets in the MSI capability */
-#define MSI_ENABLE          0x0001
-#define MSI_MULTIPLE        0x0070
-#define MSI_64BIT           0x0080
-#define MSI_MASKABLE        0x0100
-#define MSIX_FLAGS          2   /* in the MSI-X capability */
-#define MSIX_SIZE           0x07ff
-#define MSIX_MASK_ALL       0x4000
-#define MSIX_ENABLE         0x8000
+#define MSI_ENABLE          (0x0001u << 16)     /* flags, in a capability's first doubleword */
+#define MSI_MULTIPLE        (0x0070u << 16)
+#define MSI_64BIT           (0x0080u << 16)
+#define MSI_MASKABLE        (0x0100u << 16)
+#define MSIX_SIZE(head)     ((head) >> 16 & 0x7ff)
+#define MSIX_MASK_ALL       (0x4000u << 16)
+#define MSIX_ENABLE         (0x8000u << 16)
 #define MSIX_TABLE          4
 
 #endif
