@@ -172,7 +172,7 @@ void desc_load_ldt(struct x86_vcpu *x)
     for (unsigned i = 0; i < 16; i++) {
         u64 va = LDT_WINDOW(cpu) + i * PAGE_SIZE;
         pte_t *p = hv_pte(va);
-        pte_t e = any && x->pv.ldt_page[i] ? pte_make(page_to_mfn(x->pv.ldt_page[i]), PTE_HV_RW) : 0;
+        pte_t e = any && x->pv.ldt_frame[i] ? pte_make(x->pv.ldt_frame[i], PTE_HV_RW) : 0;
         if (*p != e) {
             *p = e;
             invlpg(va);

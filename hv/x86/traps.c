@@ -31,7 +31,7 @@ void trap_from_hv(struct cpu_user_regs *regs)
     u64 to = extable_lookup(regs->rip);
 
     /* A selector of the guest's LDT, loaded for it, may want a page that is not shown yet. */
-    if (to && regs->entry_vector == TRAP_PF && pv_ldt_fault(current_vcpu(), regs, read_cr2()))
+    if (to && regs->entry_vector == TRAP_PF && pv_ldt_fault(current_vcpu(), read_cr2()))
         return;
     if (!to)
         fatal_trap(regs);
@@ -68,7 +68,7 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     u32 ec = regs->error_code;
 
     if (addr >= HYPERVISOR_VIRT_START && addr < HYPERVISOR_VIRT_END) {
-        if (pv_ldt_fault(v, regs, addr))
+        if (pv_ldt_fault(v, addr))
             return;
     } else if ((ec & 0xb) == 3 && (ec & 0x10) == 0 && xv(v)->pv.kernel_mode &&
                pv_page_table_write(v, regs, addr)) {
