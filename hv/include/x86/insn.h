@@ -22,7 +22,7 @@ struct insn {
     u8 size;                /* of the operation: 1, 2, 4, 8 (even opcodes: 1; I/O: up to 4) */
 };
 
-/* Decodes buf[0..n), buf being INSN_BUF long. False: cut off, or not one of the known instructions. */
+/* Decodes the n bytes of code in buf. False: cut off, or not one of the known instructions. */
 bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n);
 /* The register that number 0..15 names (64 bits). */
 u64 *insn_reg(struct cpu_user_regs *r, unsigned nr);

@@ -110,13 +110,12 @@ unsigned long audit_frames(void)
 {
     unsigned order = 0;
     struct audit a = { 0 };
-    struct page *pages;
     struct domain *d;
     u64 frames = 0;
 
     while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect))
         order++;
-    pages = alloc_hv_pages(order, MEMF_ZERO);
+    struct page *pages = alloc_hv_pages(order, MEMF_ZERO);
     if (!pages) {
         printk(LOG_ERR, "audit: not done, needs %lu KiB of free memory in one piece\n",
                (PAGE_SIZE << order) >> 10);

@@ -167,7 +167,6 @@ void pv_iret_failed(struct cpu_user_regs *r)
 
 void pv_iret(struct vcpu *v)
 {
-    struct x86_vcpu *x = xv(v);
     struct cpu_user_regs *r = &cpu_top()->regs;
     const struct iret_context *p = (const struct iret_context *)r->rsp;
     u64 flags, rip, cs, rflags, rsp, ss;
@@ -186,11 +185,11 @@ void pv_iret(struct vcpu *v)
     user_get64(&p->ss, ss, fault);
     user_access_end();
     if ((cs & 3) == 3) {
-        if (!x->pv.user_cr3) {
+        if (!xv(v)->pv.user_cr3) {
             domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
             return;
         }
-        pv_toggle_mode(x);
+        pv_toggle_mode(xv(v));
     }
     v->info->evtchn_upcall_mask = !(rflags & X86_IF);
     rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;

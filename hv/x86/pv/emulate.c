@@ -71,14 +71,6 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn
     return true;
 }
 
-static void port_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn *in, u16 port)
-{
-    if (in->opcode & 2)
-        guest_port_out(v, port, in->size, (u32)insn_reg_read(in, r, 0));
-    else
-        insn_reg_write(in, r, 0, guest_port_in(v, port, in->size));
-}
-
 static bool read_cr(struct vcpu *v, unsigned cr, u64 *to)
 {
     const struct pv_vcpu *pv = &xv(v)->pv;
@@ -186,7 +178,6 @@ static bool privileged(struct vcpu *v, struct cpu_user_regs *r, const struct ins
 /* False: not allowed. *done: rip moves on. */
 static bool emulate(struct vcpu *v, struct cpu_user_regs *r, const struct insn *in, bool *done)
 {
-    bool string = in->opcode >= 0x6c && in->opcode <= 0x6f;
     u16 port = in->opcode >= 0xe4 && in->opcode <= 0xe7 ? (u8)in->imm : (u16)r->rdx;
 
     *done = true;
@@ -196,10 +187,12 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *r, const struct insn *
     case 0x6c ... 0x6f: case 0xe4 ... 0xe7: case 0xec ... 0xef:
         if (!io_allowed(v, port, in->size))
             return false;
-        if (string)
+        if (in->opcode <= 0x6f)
             *done = string_io(v, r, in);
+        else if (in->opcode & 2)
+            guest_port_out(v, port, in->size, (u32)insn_reg_read(in, r, 0));
         else
-            port_io(v, r, in, port);
+            insn_reg_write(in, r, 0, guest_port_in(v, port, in->size));
         return true;
     }
     return xv(v)->pv.kernel_mode && privileged(v, r, in);

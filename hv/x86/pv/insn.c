@@ -96,16 +96,13 @@ static unsigned modrm(struct insn *in, const u8 *p)
 
 bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n)
 {
-    unsigned at, opsize, imm;
-    int kind;
-
     *in = (struct insn){ 0 };
-    at = prefixes(in, buf);         /* ends with the code: zero is no prefix */
+    unsigned at = prefixes(in, buf);    /* ends with the code: zero is no prefix */
     in->opcode = buf[at++];
     if (in->opcode == 0x0f)
         in->opcode = 0x0f00 | buf[at++];
-    opsize = in->rex & 8 ? 8 : in->opsize16 ? 2 : 4;
-    kind = shape(in->opcode, opsize);
+    unsigned opsize = in->rex & 8 ? 8 : in->opsize16 ? 2 : 4;
+    int kind = shape(in->opcode, opsize);
     if (kind < 0)
         return false;
     /* Odd opcodes of the pairs work on words; bit tests on words always. */
@@ -114,7 +111,7 @@ bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n)
         at += modrm(in, buf + at);
     else
         in->size = MIN(in->size, 4);
-    imm = (unsigned)kind & 7;
+    unsigned imm = (unsigned)kind & 7;
     in->has_imm = imm;
     if (imm && (buf[at + imm - 1] & 0x80))
         in->imm = -1;

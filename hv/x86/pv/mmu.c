@@ -38,13 +38,12 @@ static int update_pte(struct mmu *m, u64 ptr, u64 val, bool preserve_ad)
 {
     mfn_t mfn = ptr >> PAGE_SHIFT;
     struct page *pg = mfn_to_page(mfn);
-    unsigned level;
 
     if (!mfn_valid(mfn) || !mmu_owner(m, pg)) {
         gprintk(m->d, LOG_INFO, "mmu_update of %lx: not a frame of its own\n", ptr);
         return -EINVAL;
     }
-    level = pt_level(pg->type);
+    unsigned level = pt_level(pg->type);
     if (level && (pg->type & PT_VALIDATED))
         return mmu_write_entry(m, maddr_word(ptr), level, val, preserve_ad);
     return write_plain(m->d, ptr, val);
@@ -79,19 +78,18 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
 {
     u32 left = (u32)a[1], foreign = (u32)a[3], done = 0;
     domid_t table_id = foreign >> 16 ? (domid_t)((foreign >> 16) - 1) : DOMID_SELF;
-    struct domain *pg_dom, *d;
+    int err = 0;
+    struct domain *d = domain_get_for(v, table_id, &err);
     struct mmu m;
-    int rc, err = 0;
 
-    d = domain_get_for(v, table_id, &err);
     if (!d)
         return err;
-    pg_dom = page_domain(v, d, (domid_t)foreign, &err);
+    struct domain *pg_dom = page_domain(v, d, (domid_t)foreign, &err);
     if (!pg_dom) {
         domain_put(d);
         return err;
     }
-    rc = mmu_begin(&m, v, d, pg_dom);
+    int rc = mmu_begin(&m, v, d, pg_dom);
     while (!rc && left) {
         struct mmu_update req;
         rc = arg_read(v, &req, a[0]) ?: one_update(&m, &req);
@@ -145,7 +143,6 @@ static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain 
 {
     struct mmu m;
     cpumask_t cpus;
-    pte_t *slot;
     long rc = flush_target(v, flags, &cpus);
 
     if (rc)
@@ -154,7 +151,7 @@ static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain 
     rc = mmu_begin(&m, v, v->domain, pg_dom);
     if (rc)
         return rc;
-    slot = mmu_walk(v, va);
+    pte_t *slot = mmu_walk(v, va);
     rc = slot ? mmu_write_entry(&m, slot, 1, val, false) : -EINVAL;
     mmu_end(&m);
     if (rc || !cpus.bits)
@@ -177,11 +174,10 @@ long do_update_va_mapping_otherdomain(struct vcpu *v, unsigned long *a)
 {
     int err = 0;
     struct domain *pg_dom = page_domain(v, v->domain, (domid_t)a[3], &err);
-    long rc;
 
     if (!pg_dom)
         return err;
-    rc = update_va(v, a[0], a[1], a[2], pg_dom);
+    long rc = update_va(v, a[0], a[1], a[2], pg_dom);
     domain_put(pg_dom);
     return rc;
 }

@@ -73,11 +73,10 @@ static int fill_frame(struct domain *d, mfn_t mfn, const struct page *from)
 static int copy_frame(struct domain *d, mfn_t dst, mfn_t src)
 {
     struct page *from = d->ops->get_gfn(d, src, false);
-    int rc;
 
     if (!from)
         return -EINVAL;
-    rc = fill_frame(d, dst, from);
+    int rc = fill_frame(d, dst, from);
     d->ops->put_gfn(from, false);
     return rc;
 }
@@ -128,11 +127,10 @@ static void flush_ahead(mfn_t mfn, bool leaf)
 static int table_op(struct vcpu *v, struct domain *d, unsigned cmd, mfn_t mfn)
 {
     struct mmu m;
-    int rc;
 
     if (cmd <= MMUEXT_PIN_L4_TABLE)
         flush_ahead(mfn, cmd == MMUEXT_PIN_L1_TABLE);
-    rc = mmu_begin(&m, v, d, d);
+    int rc = mmu_begin(&m, v, d, d);
     if (rc)
         return rc;
     if (cmd <= MMUEXT_PIN_L4_TABLE)

@@ -58,13 +58,12 @@ static int write_once(struct mmu *m, pte_t *slot, unsigned shift, const struct i
     u64 part = insn_mask(in), flags, new;
     pte_t old = READ_ONCE(*slot);
     u64 mem = (old >> shift) & part;
-    int rc;
 
     if (!result(in, r, mem, &new, &flags))
         return -EINVAL;
     m->compare = true;
     m->expect = old;
-    rc = mmu_write_entry(m, slot, 1, (old & ~(part << shift)) | (new & part) << shift, false);
+    int rc = mmu_write_entry(m, slot, 1, (old & ~(part << shift)) | (new & part) << shift, false);
     if (rc)
         return rc;
     /* The register that receives the old value: of xchg, of a cmpxchg that has not matched. */
@@ -81,9 +80,7 @@ bool pv_page_table_write(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
 {
     struct insn in;
     struct mmu m;
-    pte_t *map, *slot = NULL;
     u8 code[INSN_BUF] = { 0 };
-    int rc = -EINVAL;
 
     if (!insn_decode(&in, code, pv_fetch(regs->rip, code)) || !in.has_modrm || in.mod == 3 ||
         (addr & 7) + in.size > 8) {
@@ -91,14 +88,12 @@ bool pv_page_table_write(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
     }
     if (mmu_begin(&m, v, v->domain, v->domain))
         return true;            /* earlier work goes first: the instruction comes again */
-    map = mmu_walk(v, addr);
+    pte_t *map = mmu_walk(v, addr), *slot = NULL;
     if (map && (*map & PTE_P) && !(*map & PTE_RW))
         slot = mmu_slot(&m, pte_mfn(*map) << PAGE_SHIFT | (addr & ~PAGE_MASK));
-    if (slot) {
-        do {
-            rc = write_once(&m, slot, (addr & 7) * 8, &in, regs);
-        } while (rc == -EAGAIN);
-    }
+    int rc = slot ? -EAGAIN : -EINVAL;
+    while (rc == -EAGAIN)
+        rc = write_once(&m, slot, (addr & 7) * 8, &in, regs);
     mmu_end(&m);
     return rc == 0;
 }

@@ -11,10 +11,8 @@
 
 int pv_copy_raw(void *dst, const void *src, size_t n)
 {
-    int rc;
-
     user_access_begin();
-    rc = (int)copy_fixup(dst, src, n);
+    int rc = (int)copy_fixup(dst, src, n);
     user_access_end();
     return rc;
 }
@@ -23,12 +21,10 @@ int pv_copy_raw(void *dst, const void *src, size_t n)
  * written in passing), the kernel's tables are taken for the moment. */
 static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
 {
-    int rc;
-
     if (likely(xv(v)->pv.kernel_mode))
         return pv_copy_raw(dst, src, n);
     tlb_write_cr3(page_to_mfn(xv(v)->pv.cr3) << PAGE_SHIFT);
-    rc = pv_copy_raw(dst, src, n);
+    int rc = pv_copy_raw(dst, src, n);
     tlb_write_cr3(pv_cr3(xv(v)));
     return rc;
 }

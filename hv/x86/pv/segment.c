@@ -17,12 +17,11 @@
 
 bool pv_descriptor_fix(u64 *desc)
 {
-    if (!(*desc & DESC_P))
-        return true;
-    if (!(*desc & DESC_S))
+    if ((*desc & (DESC_P | DESC_S)) == DESC_P)
         return false;           /* gates, TSS, LDT: would lead into ring 0 */
     /* Ring 3 whatever the guest says; accessed, so that the CPU never writes it. */
-    *desc |= DESC_DPL | DESC_A;
+    if (*desc & DESC_P)
+        *desc |= DESC_DPL | DESC_A;
     return true;
 }
 

@@ -22,7 +22,7 @@
 #include "hypercall.h"
 #include "x86/pv.h"
 
-static const u64 level_type[5] = { 0, PT_L1, PT_L2, PT_L3, PT_L4 };
+#define LEVEL_TYPE(level) ((level) * PT_L1)     /* PT_L1..PT_L4 */
 
 static int take_table(struct mmu *m, mfn_t mfn, unsigned level);
 static int type_put(struct mmu *m, struct page *pg);
@@ -134,18 +134,19 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
      * which drives its table on, then the earlier hold goes. */
     for (unsigned i = done ? done - 1 : 0; i < 512; i++) {
         pte_t e = t[i];
-        int rc;
         if (slot_is_hv(level, i) || !(e & PTE_P))
             continue;
-        rc = e & UPPER_REFUSED ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
-        if (i < done && rc != -EINVAL)
-            mmu_put_table(m, mfn_to_page(pte_mfn(e)));
+        int rc = e & UPPER_REFUSED ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
+        if (i < done && rc != -EINVAL) {
+            (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
+            put_page(mfn_to_page(pte_mfn(e)));
+        }
+        if (rc == -EINVAL) {
+            gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
+                    page_to_mfn(pg), i, e);
+        }
         if (rc) {
             set_partial(pg, MAX(done, i + (rc == -ERESTART)));
-            if (rc != -ERESTART) {
-                gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
-                        page_to_mfn(pg), i, e);
-            }
             return rc;
         }
         t[i] = e | PTE_US;
@@ -184,8 +185,8 @@ static int type_get(struct mmu *m, struct page *pg, unsigned level)
     u64 old = READ_ONCE(pg->type), new;
 
     do {
-        new = old & PT_COUNT_MASK ? old + 1 : level_type[level] | 1;
-        if ((new & PT_TYPE_MASK) != level_type[level] || !(new & PT_COUNT_MASK)) {
+        new = old & PT_COUNT_MASK ? old + 1 : LEVEL_TYPE(level) | 1;
+        if ((new & PT_TYPE_MASK) != LEVEL_TYPE(level) || !(new & PT_COUNT_MASK)) {
             gprintk(m->d, LOG_DEBUG, "frame %lx: type %lx in use, L%u wanted\n", page_to_mfn(pg),
                     old, level);
             return -EINVAL;
@@ -216,7 +217,7 @@ static int type_put(struct mmu *m, struct page *pg)
     WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));    /* before the count: others look at both */
     /* The old type stays in the word, uncounted: CPUs may have cached parts of the table,
      * and whoever makes the frame writable flushes those that did. */
-    WRITE_ONCE(pg->type, level_type[level]);
+    WRITE_ONCE(pg->type, LEVEL_TYPE(level));
     return 0;
 }
 
@@ -225,7 +226,6 @@ static int type_put(struct mmu *m, struct page *pg)
 static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
 {
     struct page *pg = mfn_to_page(mfn);
-    int rc;
 
     if (!mfn_valid(mfn) || !get_page(pg, m->d))
         return -EINVAL;
@@ -237,7 +237,7 @@ static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
         return 0;
     if (m->budget <= 0)
         return -ERESTART;
-    rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
+    int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
     m->budget -= rc != -ERESTART;
     if (rc == 0)
         type_update(pg, PT_DONE_MASK, PT_VALIDATED);
@@ -249,7 +249,7 @@ static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
 /* ---- calls: restart slots ---- */
 
 /* What is long, or under another domain's lock, is left to a later call of this vCPU. At
- * most one table of each level and one replaced or abandoned one wait at a time. */
+ * most one table of each level, one abandoned and one replaced one wait at a time. */
 void mmu_put_table(struct mmu *m, struct page *pg)
 {
     struct pv_vcpu *pv = &xv(m->v)->pv;
@@ -359,7 +359,6 @@ int mmu_write_entry(struct mmu *m, pte_t *slot, unsigned level, pte_t val, bool 
     if (slot_is_hv(level, (unsigned)(((u64)slot & ~PAGE_MASK) / sizeof(pte_t))))
         return -EINVAL;
     if (val & PTE_P) {
-        int rc;
         if (val & UPPER_REFUSED)
             return -EINVAL;
         old = READ_ONCE(*slot);
@@ -367,7 +366,7 @@ int mmu_write_entry(struct mmu *m, pte_t *slot, unsigned level, pte_t val, bool 
             WRITE_ONCE(*slot, preserve_ad ? val | (old & PTE_A) : val);
             return 0;
         }
-        rc = mmu_get_table(m, pte_mfn(val), level - 1);
+        int rc = mmu_get_table(m, pte_mfn(val), level - 1);
         if (rc)
             return rc;
     }
@@ -395,11 +394,10 @@ pte_t *mmu_walk(struct vcpu *v, u64 va)
 int mmu_pin(struct mmu *m, mfn_t mfn, unsigned level)
 {
     struct page *pg = mfn_to_page(mfn);
-    int rc;
 
     if (READ_ONCE(m->d->is_dying))
         return -EINVAL;         /* unpin_all may have been here already */
-    rc = mmu_get_table(m, mfn, level);
+    int rc = mmu_get_table(m, mfn, level);
     if (rc)
         return rc;
     if (pg->type & PT_PINNED) {
@@ -426,20 +424,6 @@ int mmu_unpin(struct mmu *m, mfn_t mfn)
 
 /* ---- teardown ---- */
 
-/* All that a vCPU holds: 0 or -ERESTART. It does not run any more. */
-static int relinquish_vcpu(struct mmu *m, struct pv_vcpu *pv)
-{
-    struct page **held[] = { &pv->partial, &pv->cr3, &pv->user_cr3 };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
-        struct page *pg = *held[i];
-        *held[i] = NULL;
-        if (pg)
-            mmu_put_table(m, pg);
-    }
-    return pv->nr_deferred ? -ERESTART : 0;
-}
-
 static int unpin_all(struct mmu *m)
 {
     struct pv_domain *pd = &xd(m->d)->pv;
@@ -462,17 +446,23 @@ int pv_relinquish(struct domain *d)
 {
     struct vcpu *v;
     struct mmu m;
-    int rc;
 
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v) {      /* none of them runs any more */
+        struct pv_vcpu *pv = &xv(v)->pv;
+        struct page **held[] = { &pv->partial, &pv->cr3, &pv->user_cr3 };
         pv_drop_descriptors(v);
-        rc = mmu_begin(&m, v, d, d) ?: relinquish_vcpu(&m, &xv(v)->pv);
+        int rc = mmu_begin(&m, v, d, d);
+        for (unsigned i = 0; !rc && i < ARRAY_SIZE(held); i++) {
+            if (*held[i])
+                mmu_put_table(&m, *held[i]);
+            *held[i] = NULL;
+        }
         mmu_end(&m);
-        if (rc)
-            return rc;
+        if (rc || pv->nr_deferred)
+            return -ERESTART;
     }
     /* Who ends the domain carries what is cut. */
-    rc = mmu_begin(&m, current_vcpu(), d, d) ?: unpin_all(&m);
+    int rc = mmu_begin(&m, current_vcpu(), d, d) ?: unpin_all(&m);
     mmu_end(&m);
     return rc;
 }
