@@ -77,16 +77,12 @@ bad:
                  v->id, (unsigned long)f, (unsigned long)r->rip);
 }
 
-static bool has_error_code(unsigned vec)
-{
-    return vec < 32 && ((1u << vec) & 0x60227d00u);     /* 8, 10-14, 17, 21, 29, 30 */
-}
-
 void pv_inject(struct vcpu *v, struct cpu_user_regs *r, unsigned vec, u32 error_code)
 {
     const struct trap_info *t = &xv(v)->pv.traps[vec & 255];
+    bool has_code = vec < 32 && ((1u << vec) & 0x60227d00u);    /* 8, 10-14, 17, 21, 29, 30 */
 
-    bounce(v, r, t->address, TI_GET_IF(t), has_error_code(vec), error_code);
+    bounce(v, r, t->address, TI_GET_IF(t), has_code, error_code);
 }
 
 void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *r, u32 ec, u64 addr)

@@ -101,17 +101,12 @@ static bool write_cr(struct vcpu *v, unsigned cr, u64 val)
     return true;
 }
 
-static bool is_segment_base(u32 msr)
-{
-    return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_KERNEL_GS_BASE;
-}
-
 static bool do_rdmsr(struct vcpu *v, struct cpu_user_regs *r)
 {
     u32 msr = (u32)r->rcx;
     u64 val;
 
-    if (is_segment_base(msr))
+    if (msr >= MSR_FS_BASE && msr <= MSR_KERNEL_GS_BASE)        /* and between them MSR_GS_BASE */
         val = rdmsr(msr);
     else if (guest_rdmsr(v, msr, &val))
         return false;
@@ -123,12 +118,13 @@ static bool do_rdmsr(struct vcpu *v, struct cpu_user_regs *r)
 static bool do_wrmsr(struct vcpu *v, struct cpu_user_regs *r)
 {
     u64 val = (u32)r->rax | r->rdx << 32;
+    u32 msr = (u32)r->rcx;
 
-    if (!is_segment_base((u32)r->rcx))
-        return guest_wrmsr(v, (u32)r->rcx, val) == 0;
+    if (msr < MSR_FS_BASE || msr > MSR_KERNEL_GS_BASE)
+        return guest_wrmsr(v, msr, val) == 0;
     if (!va_canonical(val))
         return false;
-    wrmsr((u32)r->rcx, val);
+    wrmsr(msr, val);
     return true;
 }
 

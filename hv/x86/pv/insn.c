@@ -82,16 +82,16 @@ static unsigned prefixes(struct insn *in, const u8 *buf)
 /* The ModRM byte at p; returns how many bytes it, SIB and displacement are. */
 static unsigned modrm(struct insn *in, const u8 *p)
 {
-    bool sib = (p[0] & 0xc0) != 0xc0 && (p[0] & 7) == 4;
-    unsigned base = p[sib] & 7;
+    unsigned b = p[0], mod = b >> 6;
+    bool sib = mod != 3 && (b & 7) == 4;
 
     in->has_modrm = true;
-    in->mod = p[0] >> 6;
-    in->reg = (u8)(((p[0] >> 3) & 7) | (in->rex & 4) << 1);
-    in->rm = (u8)((p[0] & 7) | (in->rex & 1) << 3);
-    if (in->mod == 1)
+    in->mod = (u8)mod;
+    in->reg = (u8)(((b >> 3) & 7) | (in->rex & 4) << 1);
+    in->rm = (u8)((b & 7) | (in->rex & 1) << 3);
+    if (mod == 1)
         return sib + 2;
-    return sib + (in->mod == 2 || (in->mod == 0 && base == 5) ? 5 : 1);
+    return sib + (mod == 2 || (mod == 0 && (p[sib] & 7) == 5) ? 5 : 1);
 }
 
 bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n)

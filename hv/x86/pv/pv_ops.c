@@ -178,11 +178,6 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     return 0;
 }
 
-static u64 guest_cr3(const struct page *table)
-{
-    return table ? xen_pfn_to_cr3(page_to_mfn(table)) : 0;
-}
-
 static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
@@ -206,8 +201,8 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     c->kernel_ss = pv->kernel_ss;
     c->kernel_sp = pv->kernel_sp;
     c->ctrlreg[0] = 0x80050033 | (pv->cr0_ts ? CR0_TS : 0);
-    c->ctrlreg[3] = guest_cr3(pv->cr3);
-    c->ctrlreg[1] = guest_cr3(pv->user_cr3);
+    c->ctrlreg[3] = pv->cr3 ? xen_pfn_to_cr3(page_to_mfn(pv->cr3)) : 0;
+    c->ctrlreg[1] = pv->user_cr3 ? xen_pfn_to_cr3(page_to_mfn(pv->user_cr3)) : 0;
     memcpy(c->debugreg, pv->debugreg, sizeof(c->debugreg));
     c->event_callback_eip = pv->event.address;
     c->failsafe_callback_eip = pv->failsafe.address;
