@@ -25,13 +25,12 @@
 #define PT_TYPE_MASK  (7UL << 60)
 #define PT_VALIDATED  (1UL << 59)
 #define PT_PINNED     (1UL << 58)
-#define PT_PARTIAL    (1UL << 57)   /* entries [0, done) are validated; see x86/pv/tables.c */
-#define PT_CHILD      (1UL << 56)   /* PARTIAL: a reference on entry `done`'s child is held too */
 #define PT_COUNT_MASK 0xffffffffUL
 /* Of PT_WRITABLE only: counts the times it was taken, so that a compare-and-swap of the
  * word notices that it was taken and given up in between (x86/frames.c). */
 #define PT_GEN_SHIFT  42
 #define PT_GEN_MASK   (0x3fffUL << PT_GEN_SHIFT)
+#define PT_GEN_CARRY  (1UL << 56)   /* where it runs over */
 
 /* flags */
 #define PG_ALLOCATED  1             /* owner holds its one reference */

@@ -146,10 +146,8 @@ void desc_load_ldt(struct x86_vcpu *x)
 
     if (!any && !ldt_shown[cpu])
         return;
-    for (unsigned i = 0; i < 16; i++) {
-        struct page *pg = any ? x->pv.ldt_page[i] : NULL;
-        show(cpu, 16 + i, pg ? pte_make(page_to_mfn(pg), PTE_HV_RW) : 0);
-    }
+    for (unsigned i = 0; i < 16; i++)
+        show(cpu, 16 + i, any && x->pv.ldt_frame[i] ? pte_make(x->pv.ldt_frame[i], PTE_HV_RW) : 0);
     ldt_shown[cpu] = any;
     if (any) {
         /* The limit bounds the selectors; pages come on demand (pv/segment.c). */

@@ -51,8 +51,6 @@ struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
             arch_vcpu_free(&x->v);
             return NULL;
         }
-        for (unsigned i = 0; i < ARRAY_SIZE(x->pv.gdt_frame); i++)
-            x->pv.gdt_frame[i] = INVALID_MFN;
         *(u16 *)x->fpu = 0x37f;             /* FCW and MXCSR after reset: SDM vol. 1, 13.6 */
         *(u32 *)(x->fpu + 24) = 0x1f80;
         x->xcr0 = cpu_has.xcr0;
@@ -91,8 +89,6 @@ static void fpu_load(struct x86_vcpu *x)
     if (x->pv.cr0_ts)
         write_cr0(read_cr0() | CR0_TS);
 }
-
-#define READ_SEG(r) ({ u16 s_; __asm__ volatile("mov %%" #r ", %0" : "=r"(s_)); s_; })
 
 static void save_state(struct x86_vcpu *x)
 {

@@ -69,8 +69,8 @@ int get_page_writable(struct page *pg)
         if (kind == PT_WRITABLE) {
             if ((x & PT_COUNT_MASK) >= REFS_MAX)
                 return -EINVAL;
-            new = (x + 1 + (1UL << PT_GEN_SHIFT)) & ~PT_CHILD;   /* where the generation carries */
-        } else if (x & (PT_COUNT_MASK | PT_PINNED | PT_PARTIAL)) {
+            new = (x + 1 + (1UL << PT_GEN_SHIFT)) & ~PT_GEN_CARRY;
+        } else if (x & (PT_COUNT_MASK | PT_PINNED)) {
             return -EINVAL;
         } else {
             new = PT_WRITABLE | 1 | (kind == PT_NONE || kind == PT_DESC ? PT_VALIDATED : 0);

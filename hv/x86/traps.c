@@ -28,7 +28,7 @@ void trap_from_hv(struct cpu_user_regs *regs)
         if ((u64)&e->at + (s64)e->at != regs->rip)
             continue;
         /* A selector of the guest's LDT, loaded for it, may want a page that is not shown yet. */
-        if (regs->entry_vector != TRAP_PF || !pv_ldt_fault(current_vcpu(), regs, read_cr2()))
+        if (regs->entry_vector != TRAP_PF || !pv_ldt_fault(current_vcpu(), read_cr2()))
             regs->rip = (u64)&e->to + (s64)e->to;
         return;
     }
@@ -64,7 +64,7 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     u32 ec = regs->error_code;
 
     if (addr >= HYPERVISOR_VIRT_START && addr < HYPERVISOR_VIRT_END) {
-        if (pv_ldt_fault(v, regs, addr))
+        if (pv_ldt_fault(v, addr))
             return;
     } else if ((ec & 0xb) == 3 && (ec & 0x10) == 0 && xv(v)->pv.kernel_mode &&
                pv_page_table_write(v, regs, addr)) {

@@ -114,7 +114,7 @@ TEST(writable_type)
         put_page_writable(pg);
     }
     CHECK_EQ(flushed_to, 0);
-    static const u64 busy[] = { PT_L1 | PT_VALIDATED | 1, PT_DESC | 3, PT_L4 | PT_PARTIAL | 1,
+    static const u64 busy[] = { PT_L1 | PT_VALIDATED | 1, PT_DESC | 3, PT_L4 | 1,
                                 PT_L2 | PT_PINNED | 1 };
     for (unsigned i = 0; i < ARRAY_SIZE(busy); i++) {
         pg->type = busy[i];

@@ -38,6 +38,7 @@ DEFINE_CR(0)
 DEFINE_CR(2)
 DEFINE_CR(3)
 DEFINE_CR(4)
+#define READ_SEG(r) ({ u16 s_; __asm__ volatile("mov %%" #r ", %0" : "=r"(s_)); s_; })
 static inline void invlpg(u64 va) { __asm__ volatile("invlpg (%0)" :: "r"(va) : "memory"); }
 static inline void local_irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
 static inline void stac(void) { __asm__ volatile("stac" ::: "memory"); }

@@ -24,15 +24,14 @@ struct pv_vcpu {
     bool kernel_mode;               /* guest kernel (true) or guest user */
     struct page *cr3, *user_cr3;    /* top-level tables, typed PT_L4; user may be NULL */
     u64 fs_base, gs_base_user, gs_base_kernel;  /* saved while not running */
-    mfn_t gdt_frame[14]; u32 gdt_entries;   /* typed PT_DESC; INVALID_MFN: none */
+    mfn_t gdt_frame[14]; u32 gdt_entries;   /* typed PT_DESC; 0: none */
     u64 ldt_base; u32 ldt_entries;          /* guest virtual; frames mapped on demand */
-    struct page *ldt_page[16];
+    mfn_t ldt_frame[16];            /* typed PT_DESC; 0: none */
     u64 debugreg[8];
     u8 iopl;
     u64 cr4_guest;
     bool cr0_ts;                    /* guest's virtual CR0.TS */
     struct page *partial;           /* restart: page whose validation this vCPU continues */
-    u64 partial_type;
     struct page *deferred[6];       /* restart: pages whose last type reference is being put */
     u32 nr_deferred;
     bool nmi_pending;               /* atomic; delivered by SOFTIRQ_NMI */

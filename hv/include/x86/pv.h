@@ -21,6 +21,7 @@ void pv_iret_failed(struct cpu_user_regs *regs);    /* entry.S: frame refused by
 void pv_syscall_from_user(struct vcpu *v);          /* entry.S */
 void pv_syscall32(struct vcpu *v);                  /* entry.S: from compatibility mode */
 void pv_toggle_mode(struct x86_vcpu *x);            /* guest kernel <-> guest user */
+void pv_set_ts(struct vcpu *v, bool on);            /* the guest's CR0.TS; v is current */
 void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *regs);
 
 /* --- x86/pv/emulate.c --- */
@@ -35,8 +36,8 @@ bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);   /* ud2 "xen"
 bool pv_page_table_write(struct vcpu *v, struct cpu_user_regs *regs, u64 addr);
 
 /* --- x86/pv/segment.c --- */
-bool pv_ldt_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 addr);
-void pv_drop_descriptors(struct x86_vcpu *x);       /* GDT and LDT frames back */
+bool pv_ldt_fault(struct vcpu *v, u64 addr);
+void pv_drop_descriptors(struct vcpu *v);           /* GDT and LDT frames back */
 void pv_drop_ldt(struct x86_vcpu *x);
 int pv_set_gdt(struct x86_vcpu *x, const u64 *frames, unsigned entries);
 /* Makes a descriptor harmless (ring 3, accessed); false: it cannot be. */
@@ -59,31 +60,31 @@ struct mmu {
  * (then the lock is not held). */
 int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom);
 void mmu_end(struct mmu *m);
-/* A reference and a validated type reference of level 1..4 on frame mfn. -EINVAL,
+/* A reference and a validated type reference of level 1..4 on frame mfn. 0, -EINVAL,
  * -ERESTART (v remembers the place). */
-int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level, struct page **out);
+int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level);
 /* Puts both; what remains to be done is left to v for its next call. */
 void mmu_put_table(struct mmu *m, struct page *pg);
 /* One entry of a validated table of level `level`. 0, -EINVAL, -ERESTART; -EAGAIN when
  * m->compare is set and the entry has changed. */
-int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned level, pte_t val,
-                    bool preserve_ad);
-/* L1 entry that maps va in the top-level table `l4`; NULL: none. */
-pte_t *mmu_walk(struct page *l4, u64 va, struct page **table);
+int mmu_write_entry(struct mmu *m, pte_t *slot, unsigned level, pte_t val, bool preserve_ad);
+/* L1 entry that maps va in v's kernel's tables; NULL: none, or not a guest's address. */
+pte_t *mmu_walk(struct vcpu *v, u64 va);
 int mmu_pin(struct mmu *m, mfn_t mfn, unsigned level);
 int mmu_unpin(struct mmu *m, mfn_t mfn);
-unsigned pt_level(u64 type);            /* 1..4, 0: not a page table */
-/* Is pg a frame of m->d? */
-bool mmu_owner(const struct mmu *m, const struct page *pg);
+unsigned pt_entries_held(u64 type);     /* its first ones, that hold references */
 /* Ends what earlier calls of v left, without the lock: 0, or -ERESTART when time is up. */
 int mmu_drain(struct vcpu *v);
-/* v's cut-short work; 0 or -ERESTART. */
-int mmu_finish(struct mmu *m);
 int pv_relinquish(struct domain *d);
 
+/* --- x86/pv/mmu.c --- */
+/* The end of mmu_update and mmuext_op: `done` requests more are done, `left` are left. The
+ * guest is told how many in all; that number travels in the unused half of the count. */
+long pv_batch_end(struct vcpu *v, unsigned long *a, u32 done, u32 left, long rc);
+
 /* --- x86/pv/mmuext.c --- */
-/* CPUs where vCPUs first, first+1, ... of d run, for the bits of the word. */
-cpumask_t pv_vcpu_cpus(struct domain *d, u64 vcpus, unsigned first);
+/* The CPUs on which the vCPUs of the guest's bitmap at addr run. 0 or -EFAULT. */
+int pv_read_vcpu_cpus(struct vcpu *v, u64 addr, cpumask_t *cpus);
 int pv_load_cr3(struct vcpu *v, mfn_t mfn, bool user);  /* set_context; v does not run */
 void pv_fill_hypercall_page(void *va);
 
@@ -99,6 +100,34 @@ static inline u64 pv_cr3(const struct x86_vcpu *x)
 {
     struct page *pg = x->pv.kernel_mode ? x->pv.cr3 : x->pv.user_cr3;
     return page_to_mfn(pg) << PAGE_SHIFT;
+}
+/* 1..4, 0: not a page table */
+static inline unsigned pt_level(u64 type)
+{
+    unsigned l = (unsigned)((type & PT_TYPE_MASK) >> 60);
+    return l <= 4 ? l : 0;
+}
+/* Is pg a frame of m->d? */
+static inline bool mmu_owner(const struct mmu *m, const struct page *pg)
+{
+    return pg->owner == m->d->id;
+}
+static inline bool slot_is_hv(unsigned level, unsigned i)
+{
+    return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST;
+}
+/* The aligned word of 8 bytes at a machine address. */
+static inline u64 *maddr_word(u64 maddr)
+{
+    return (u64 *)((char *)mfn_to_virt(maddr >> PAGE_SHIFT) + (maddr & ~PAGE_MASK & ~7UL));
+}
+/* The entry at machine address maddr, of a validated L1 table of m->d; NULL: it is not. */
+static inline pte_t *mmu_slot(const struct mmu *m, u64 maddr)
+{
+    const struct page *pg = mfn_to_page(maddr >> PAGE_SHIFT);
+
+    return mfn_valid(maddr >> PAGE_SHIFT) && mmu_owner(m, pg) && pt_level(pg->type) == 1 &&
+           (pg->type & PT_VALIDATED) ? maddr_word(maddr) : NULL;
 }
 /* Can [addr, addr+n) be a guest's own? Not Bulkhead's slots, canonical, no wrap. */
 static inline bool guest_range_ok(u64 addr, u64 n)

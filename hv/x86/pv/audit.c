@@ -4,10 +4,8 @@
  * Bulkhead holds for itself, how many references and uses each frame must have, and
  * compares with struct page. All other vCPUs are paused meanwhile. Debug key 'A'.
  */
-#include "arch.h"
 #include "evtchn.h"
 #include "grant.h"
-#include "mm.h"
 #include "x86/pv.h"
 
 struct expect { u32 refs, uses; };
@@ -30,21 +28,19 @@ static void expect_mapping(void *arg, mfn_t mfn, bool write)
     expect(arg, mfn, 1, write);
 }
 
-static void expect_page(struct audit *a, const struct page *pg, bool use)
+static void expect_page(struct audit *a, const struct page *pg)
 {
     if (pg)
-        expect(a, page_to_mfn(pg), 1, use);
+        expect(a, page_to_mfn(pg), 1, 1);
 }
 
 static void count_table(struct audit *a, const struct page *pg)
 {
     unsigned level = pt_level(pg->type);
-    unsigned done = (unsigned)((pg->type & PT_DONE_MASK) >> PT_DONE_SHIFT);
-    unsigned n = pg->type & PT_VALIDATED ? 512 : done + !!(pg->type & PT_CHILD);
     const pte_t *t = page_to_virt(pg);
 
-    for (unsigned i = 0; i < n; i++) {
-        if ((t[i] & PTE_P) && !(level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST))
+    for (unsigned i = 0; i < pt_entries_held(pg->type); i++) {
+        if ((t[i] & PTE_P) && !slot_is_hv(level, i))
             expect(a, pte_mfn(t[i]), 1, level > 1 || (t[i] & PTE_RW));
     }
 }
@@ -53,15 +49,15 @@ static void count_vcpu(struct audit *a, struct vcpu *v)
 {
     struct pv_vcpu *pv = &xv(v)->pv;
 
-    expect_page(a, pv->cr3, true);
-    expect_page(a, pv->user_cr3, true);
-    expect_page(a, pv->partial, true);
-    expect_page(a, v->info_page, true);
+    expect_page(a, pv->cr3);
+    expect_page(a, pv->user_cr3);
+    expect_page(a, pv->partial);
+    expect_page(a, v->info_page);
     for (unsigned i = 0; i < pv->nr_deferred; i++)
-        expect_page(a, pv->deferred[i], true);
-    for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_page); i++)
-        expect_page(a, pv->ldt_page[i], true);
-    for (unsigned i = 0; i * 512 < pv->gdt_entries; i++)
+        expect_page(a, pv->deferred[i]);
+    for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_frame); i++)
+        expect(a, pv->ldt_frame[i], 1, 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(pv->gdt_frame); i++)
         expect(a, pv->gdt_frame[i], 1, 1);
 }
 
@@ -69,10 +65,9 @@ static void count_domain(struct audit *a, struct domain *d)
 {
     struct vcpu *v;
 
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         count_vcpu(a, v);
-    }
-    expect_page(a, xd(d)->eoi_map_page, true);
+    expect_page(a, xd(d)->eoi_map_page);
     grant_for_each_mapping(d, expect_mapping, a);
     evtchn_for_each_page(d, expect_mapping, a);
 }
@@ -81,8 +76,7 @@ static void compare(struct audit *a, mfn_t mfn)
 {
     const struct page *pg = mfn_to_page(mfn);
     struct expect want = a->at[mfn];
-    bool table = pt_level(pg->type) || (pg->type & PT_TYPE_MASK) == PT_DESC ||
-                 (pg->type & PT_TYPE_MASK) == PT_WRITABLE;
+    bool typed = (pg->type & PT_TYPE_MASK) != PT_NONE;
 
     if (pg->flags & PG_ALLOCATED)
         want.refs++;
@@ -90,7 +84,7 @@ static void compare(struct audit *a, mfn_t mfn)
         want.refs++;
         want.uses++;
     }
-    if (pg->refs == want.refs && (!table || (u32)(pg->type & PT_COUNT_MASK) == want.uses))
+    if (pg->refs == want.refs && (!typed || (u32)(pg->type & PT_COUNT_MASK) == want.uses))
         return;
     if (++a->differences <= 20) {
         printk(LOG_ERR, "audit: frame %lx owner d%u flags %x type %lx: %u references, %u counted; "
@@ -116,13 +110,12 @@ unsigned long audit_frames(void)
 {
     unsigned order = 0;
     struct audit a = { 0 };
-    struct page *pages;
     struct domain *d;
     u64 frames = 0;
 
     while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect))
         order++;
-    pages = alloc_hv_pages(order, MEMF_ZERO);
+    struct page *pages = alloc_hv_pages(order, MEMF_ZERO);
     if (!pages) {
         printk(LOG_ERR, "audit: not done, needs %lu KiB of free memory in one piece\n",
                (PAGE_SIZE << order) >> 10);

@@ -12,9 +12,7 @@
 #include "hypercall.h"
 #include "sched.h"
 #include "arch.h"
-#include "x86/asm.h"
 #include "x86/desc.h"
-#include "x86/machine.h"
 #include "x86/pv.h"
 #include "x86/uaccess.h"
 #include <xen/callback.h>
@@ -27,20 +25,16 @@ void pv_toggle_mode(struct x86_vcpu *x)
     tlb_write_cr3(pv_cr3(x));
 }
 
-#define READ_SEG(r) ({ u16 s_; __asm__ volatile("mov %%" #r ", %0" : "=r"(s_)); s_; })
-
 /* Builds the frame and points the vCPU at `to`. extra: 0 none, 1 error code, 4 segments. */
 static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_events,
                    unsigned extra, u32 error_code)
 {
-    struct x86_vcpu *x = xv(v);
-    bool from_kernel = x->pv.kernel_mode;
+    bool from_kernel = xv(v)->pv.kernel_mode;
     u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
-    u64 *f;
+    u64 *f = (u64 *)((from_kernel ? r->rsp : xv(v)->pv.kernel_sp) & ~15UL) - 7 - extra;
 
     if (!from_kernel)
-        pv_toggle_mode(x);
-    f = (u64 *)((from_kernel ? r->rsp : x->pv.kernel_sp) & ~15UL) - 7 - extra;
+        pv_toggle_mode(xv(v));
     if (!guest_range_ok((u64)f, 8 * (7 + extra)))
         goto bad;
     user_access_begin();
@@ -74,7 +68,6 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
     r->ss = FLAT_KERNEL_SS;
     r->rflags &= ~(u64)(X86_AC | X86_VM | X86_RF | X86_NT | X86_IOPL | X86_TF);
     r->rflags |= X86_IF;
-    r->entry_vector = 0;
     return;
 
 fault:
@@ -84,24 +77,19 @@ bad:
                  v->id, (unsigned long)f, (unsigned long)r->rip);
 }
 
-static bool has_error_code(unsigned vec)
-{
-    return vec < 32 && ((1u << vec) & 0x60227d00u);     /* 8, 10-14, 17, 21, 29, 30 */
-}
-
 void pv_inject(struct vcpu *v, struct cpu_user_regs *r, unsigned vec, u32 error_code)
 {
     const struct trap_info *t = &xv(v)->pv.traps[vec & 255];
+    bool has_code = vec < 32 && ((1u << vec) & 0x60227d00u);    /* 8, 10-14, 17, 21, 29, 30 */
 
-    bounce(v, r, t->address, TI_GET_IF(t), has_error_code(vec), error_code);
+    bounce(v, r, t->address, TI_GET_IF(t), has_code, error_code);
 }
 
 void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *r, u32 ec, u64 addr)
 {
     v->info->arch.cr2 = addr;
-    if (xv(v)->pv.kernel_mode) {
+    if (xv(v)->pv.kernel_mode)
         ec &= ~4u;              /* the guest's kernel is not its user */
-    }
     pv_inject(v, r, TRAP_PF, ec);
 }
 
@@ -117,74 +105,74 @@ void pv_inject_soft(struct vcpu *v, struct cpu_user_regs *r, unsigned vec)
     bounce(v, r, t->address, TI_GET_IF(t), 0, 0);
 }
 
+void pv_set_ts(struct vcpu *v, bool on)
+{
+    xv(v)->pv.cr0_ts = on;
+    if (on)
+        write_cr0(read_cr0() | CR0_TS);
+    else
+        __asm__ volatile("clts");
+}
+
 void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *r)
 {
-    __asm__ volatile("clts");
-    xv(v)->pv.cr0_ts = false;   /* as the ABI has it: cleared when the trap is taken */
+    pv_set_ts(v, false);        /* as the ABI has it: cleared when the trap is taken */
     pv_inject(v, r, TRAP_NM, 0);
 }
 
 void pv_upcall(struct vcpu *v)
 {
-    struct x86_vcpu *x = xv(v);
+    u64 to = xv(v)->pv.event.address;
 
-    if (x->pv.event.address) {
-        bounce(v, &cpu_top()->regs, x->pv.event.address, true, 0, 0);
-    } else {
+    if (to)
+        bounce(v, &cpu_top()->regs, to, true, 0, 0);
+    else
         v->info->evtchn_upcall_mask = 1;    /* nobody to call: until it registers one */
+}
+
+static void system_call(struct vcpu *v, const struct pv_callback *to, bool allowed)
+{
+    struct cpu_user_regs *r = &cpu_top()->regs;
+
+    if (allowed && to->address) {
+        bounce(v, r, to->address, to->mask, 0, 0);
+    } else {
+        r->rip -= 2;
+        pv_inject(v, r, TRAP_UD, 0);
     }
 }
 
 void pv_syscall_from_user(struct vcpu *v)
 {
-    struct x86_vcpu *x = xv(v);
-    struct cpu_user_regs *r = &cpu_top()->regs;
-
-    if (!x->pv.syscall.address) {
-        r->rip -= 2;
-        pv_inject(v, r, TRAP_UD, 0);
-        return;
-    }
-    r->cs = FLAT_USER_CS64;
-    bounce(v, r, x->pv.syscall.address, x->pv.syscall.mask, 0, 0);
-    r->entry_vector = TRAP_SYSCALL;
+    system_call(v, &xv(v)->pv.syscall, true);
 }
 
 void pv_syscall32(struct vcpu *v)
 {
-    struct x86_vcpu *x = xv(v);
-    struct cpu_user_regs *r = &cpu_top()->regs;
-
-    if (x->pv.kernel_mode || !x->pv.syscall32.address) {
-        r->rip -= 2;
-        pv_inject(v, r, TRAP_UD, 0);
-        return;
-    }
-    bounce(v, r, x->pv.syscall32.address, x->pv.syscall32.mask, 0, 0);
+    system_call(v, &xv(v)->pv.syscall32, !xv(v)->pv.kernel_mode);
 }
 
 void pv_iret_failed(struct cpu_user_regs *r)
 {
     struct vcpu *v = current_vcpu();
-    struct x86_vcpu *x = xv(v);
+    const struct pv_callback *to = &xv(v)->pv.failsafe;
 
     r->entry_vector = TRAP_GP;
-    bounce(v, r, x->pv.failsafe.address, x->pv.failsafe.mask, 4, 0);
+    bounce(v, r, to->address, to->mask, 4, 0);
 }
 
 void pv_iret(struct vcpu *v)
 {
-    struct x86_vcpu *x = xv(v);
     struct cpu_user_regs *r = &cpu_top()->regs;
     const struct iret_context *p = (const struct iret_context *)r->rsp;
-    u64 rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
+    u64 flags, rip, cs, rflags, rsp, ss;
 
     if (!guest_range_ok(r->rsp, sizeof(*p)))
         goto bad;
     user_access_begin();
-    user_get64(&p->rax, rax, fault);
-    user_get64(&p->r11, r11, fault);
-    user_get64(&p->rcx, rcx, fault);
+    user_get64(&p->rax, r->rax, fault);     /* these three are nobody's in a hypercall */
+    user_get64(&p->r11, r->r11, fault);
+    user_get64(&p->rcx, r->rcx, fault);
     user_get64(&p->flags, flags, fault);
     user_get64(&p->rip, rip, fault);
     user_get64(&p->cs, cs, fault);
@@ -193,26 +181,23 @@ void pv_iret(struct vcpu *v)
     user_get64(&p->ss, ss, fault);
     user_access_end();
     if ((cs & 3) == 3) {
-        if (!x->pv.user_cr3) {
+        if (!xv(v)->pv.user_cr3) {
             domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
             return;
         }
-        pv_toggle_mode(x);
+        pv_toggle_mode(xv(v));
     }
     v->info->evtchn_upcall_mask = !(rflags & X86_IF);
     rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
     if (unlikely(flags & VGCF_in_syscall)) {    /* the user's registers as sysret leaves them */
-        r11 = rflags;
-        rcx = rip;
+        r->r11 = rflags;
+        r->rcx = rip;
     }
     r->rip = rip;
     r->cs = (u16)(cs | 3);              /* the guest's kernel runs in ring 3 as well */
     r->rflags = rflags;
     r->rsp = rsp;
     r->ss = (u16)(ss | 3);
-    r->r11 = r11;
-    r->rcx = rcx;
-    r->rax = rax;
     return;
 
 fault:
@@ -225,16 +210,14 @@ bad:
 static void deliver_nmi(void)
 {
     struct vcpu *v = current_vcpu();
-    struct x86_vcpu *x = xv(v);
-    const struct trap_info *t;
+    struct pv_vcpu *pv = &xv(v)->pv;
 
-    if (v->is_idle || !__atomic_exchange_n(&x->pv.nmi_pending, false, __ATOMIC_SEQ_CST))
+    if (v->is_idle || !__atomic_exchange_n(&pv->nmi_pending, false, __ATOMIC_SEQ_CST))
         return;
-    t = &x->pv.traps[TRAP_NMI];
-    if (x->pv.nmi.address || t->address) {
-        bounce(v, &cpu_top()->regs, x->pv.nmi.address ? x->pv.nmi.address : t->address,
-               x->pv.nmi.address || TI_GET_IF(t), 0, 0);
-    }
+    if (pv->nmi.address)
+        bounce(v, &cpu_top()->regs, pv->nmi.address, true, 0, 0);
+    else if (pv->traps[TRAP_NMI].address)
+        pv_inject(v, &cpu_top()->regs, TRAP_NMI, 0);
 }
 
 void pv_init(void)
@@ -291,11 +274,9 @@ static long callback_set(struct vcpu *v, u16 type, u16 flags, u64 address)
 /* a: event, failsafe, syscall addresses: the older form. */
 long do_set_callbacks(struct vcpu *v, unsigned long *a)
 {
-    long rc = callback_set(v, CALLBACKTYPE_event, 0, a[0]);
-
-    if (!rc)
-        rc = callback_set(v, CALLBACKTYPE_failsafe, 0, a[1]);
-    return rc ? rc : callback_set(v, CALLBACKTYPE_syscall, 0, a[2]);
+    return callback_set(v, CALLBACKTYPE_event, 0, a[0]) ?:
+           callback_set(v, CALLBACKTYPE_failsafe, 0, a[1]) ?:
+           callback_set(v, CALLBACKTYPE_syscall, 0, a[2]);
 }
 
 /* a: CALLBACKOP_*, struct callback_register / _unregister. callback.h. */
@@ -306,13 +287,14 @@ long do_callback_op(struct vcpu *v, unsigned long *a)
 
     switch (a[0]) {
     case CALLBACKOP_register:
-        return arg_read(v, &reg, a[1]) ? -EFAULT
-                                       : callback_set(v, reg.type, reg.flags, reg.address);
+        if (arg_read(v, &reg, a[1]))
+            return -EFAULT;
+        return callback_set(v, reg.type, reg.flags, reg.address);
     case CALLBACKOP_unregister:
         if (arg_read(v, &unreg, a[1]))
             return -EFAULT;
-        return unreg.type == CALLBACKTYPE_event || unreg.type == CALLBACKTYPE_failsafe ||
-               unreg.type == CALLBACKTYPE_syscall ? -EINVAL : callback_set(v, unreg.type, 0, 0);
+        return unreg.type <= CALLBACKTYPE_syscall ? -EINVAL /* event, failsafe too */
+                                                  : callback_set(v, unreg.type, 0, 0);
     }
     return -ENOSYS;
 }
@@ -326,8 +308,9 @@ long do_nmi_op(struct vcpu *v, unsigned long *a)
     case XENNMI_register_callback:
         if (v->id != 0)
             return -EINVAL;
-        return arg_read(v, &cb, a[1]) ? -EFAULT
-                                      : callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
+        if (arg_read(v, &cb, a[1]))
+            return -EFAULT;
+        return callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
     case XENNMI_unregister_callback:
         return callback_set(v, CALLBACKTYPE_nmi, 0, 0);
     }
@@ -345,20 +328,12 @@ long do_stack_switch(struct vcpu *v, unsigned long *a)
 /* a: 1 sets TS, 0 clears it. */
 long do_fpu_taskswitch(struct vcpu *v, unsigned long *a)
 {
-    if (a[0]) {
-        xv(v)->pv.cr0_ts = true;
-        write_cr0(read_cr0() | CR0_TS);
-    } else {
-        xv(v)->pv.cr0_ts = false;
-        __asm__ volatile("clts");
-    }
+    pv_set_ts(v, a[0]);
     return 0;
 }
 
 /* iret is no ordinary call: entry.S takes it aside; elsewhere (multicall) it is refused. */
-long do_iret(struct vcpu *v, unsigned long *a)
+long do_iret(UNUSED struct vcpu *v, UNUSED unsigned long *a)
 {
-    (void)v;
-    (void)a;
     return -ENOSYS;
 }

@@ -12,18 +12,11 @@
 
 /* The level 1 slot that host_addr names: a machine address of an entry
  * (contains_pte) or a virtual one. NULL: not an entry of this guest. */
-static pte_t *find_slot(struct mmu *m, u64 addr, u32 flags, struct page **table)
+static pte_t *find_slot(struct mmu *m, u64 addr, u32 flags)
 {
     if (!(flags & GNTMAP_contains_pte))
-        return guest_range_ok(addr, 1) ? mmu_walk(xv(m->v)->pv.cr3, addr, table) : NULL;
-    if ((addr & 7) || !mfn_valid(addr >> PAGE_SHIFT))
-        return NULL;
-    *table = mfn_to_page(addr >> PAGE_SHIFT);
-    if (!mmu_owner(m, *table) || pt_level((*table)->type) != 1 ||
-        !((*table)->type & PT_VALIDATED)) {
-        return NULL;
-    }
-    return (pte_t *)((char *)page_to_virt(*table) + (addr & ~PAGE_MASK));
+        return mmu_walk(m->v, addr);
+    return addr & 7 ? NULL : mmu_slot(m, addr);
 }
 
 static pte_t grant_pte(mfn_t mfn, u32 flags)
@@ -39,7 +32,6 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
 {
     /* The frame's owner is whoever it is: the grant has established the right. */
     struct domain *owner = mfn_valid(mfn) ? page_owner(mfn_to_page(mfn)) : NULL;
-    struct page *table;
     struct mmu m;
     pte_t *slot;
     int rc;
@@ -49,8 +41,8 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     if (mmu_begin(&m, v, v->domain, owner)) {
         return GNTST_eagain;    /* page-table work of its own that it left has to end first */
     }
-    slot = find_slot(&m, addr, flags, &table);
-    rc = slot && !mmu_write_entry(&m, table, slot, 1, grant_pte(mfn, flags), false)
+    slot = find_slot(&m, addr, flags);
+    rc = slot && !mmu_write_entry(&m, slot, 1, grant_pte(mfn, flags), false)
              ? GNTST_okay : GNTST_general_error;
     mmu_end(&m);
     return rc;
@@ -59,14 +51,13 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
 /* Replaces the entry when it maps mfn with at most the rights of the grant. */
 static int replace(struct mmu *m, u64 addr, mfn_t mfn, u32 flags, pte_t with)
 {
-    struct page *table;
-    pte_t *slot = find_slot(m, addr, flags, &table);
+    pte_t *slot = find_slot(m, addr, flags);
 
     if (!slot || !(*slot & PTE_P) || pte_mfn(*slot) != mfn ||
         ((*slot & PTE_RW) && (flags & GNTMAP_readonly))) {
         return GNTST_general_error;
     }
-    return mmu_write_entry(m, table, slot, 1, with, false) ? GNTST_general_error : GNTST_okay;
+    return mmu_write_entry(m, slot, 1, with, false) ? GNTST_general_error : GNTST_okay;
 }
 
 int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
@@ -84,7 +75,6 @@ int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
 /* The entry at new_addr (virtual) moves to addr's place and is cleared where it was. */
 int pv_grant_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags)
 {
-    struct page *table;
     struct mmu m;
     pte_t *from = NULL, e;
     int rc = GNTST_general_error;
@@ -95,11 +85,11 @@ int pv_grant_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flag
         return GNTST_eagain;
     if (!new_addr) {
         rc = replace(&m, addr, mfn, flags, 0);
-    } else if (guest_range_ok(new_addr, 1) && (from = mmu_walk(xv(v)->pv.cr3, new_addr, &table))) {
+    } else if ((from = mmu_walk(v, new_addr))) {
         e = READ_ONCE(*from);
         rc = replace(&m, addr, mfn, flags, e);
         if (rc == GNTST_okay)
-            (void)mmu_write_entry(&m, table, from, 1, 0, false);
+            (void)mmu_write_entry(&m, from, 1, 0, false);
     }
     mmu_end(&m);
     return rc;

@@ -4,85 +4,66 @@
  * kernel may not execute itself and of those that write page-table entries; others
  * are refused. No state, no lock.
  */
-#include "lib.h"
 #include "x86/insn.h"
 
 u64 *insn_reg(struct cpu_user_regs *r, unsigned nr)
 {
-    static const u16 offset[16] = {
-        offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx),
-        offsetof(struct cpu_user_regs, rdx), offsetof(struct cpu_user_regs, rbx),
-        offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
-        offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi),
-        offsetof(struct cpu_user_regs, r8),  offsetof(struct cpu_user_regs, r9),
-        offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
-        offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13),
-        offsetof(struct cpu_user_regs, r14), offsetof(struct cpu_user_regs, r15),
+#define AT(reg) offsetof(struct cpu_user_regs, reg)
+    static const u8 offset[16] = {
+        AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+        AT(r8),  AT(r9),  AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15),
     };
     return (u64 *)((char *)r + offset[nr & 15]);
 }
 
-static u64 size_mask(unsigned size)
+/* ah, ch, dh, bh: bits 8 to 15 of the registers four numbers lower. */
+static bool high_byte(const struct insn *in, unsigned nr)
 {
-    return size == 8 ? ~0UL : (1UL << (8 * size)) - 1;
+    return in->size == 1 && !in->rex && nr >= 4 && nr < 8;
 }
 
-u64 insn_reg_read(const struct insn *in, struct cpu_user_regs *r, unsigned nr, unsigned size)
+u64 insn_reg_read(const struct insn *in, struct cpu_user_regs *r, unsigned nr)
 {
-    if (size == 1 && !in->rex && nr >= 4 && nr < 8)
-        return (*insn_reg(r, nr - 4) >> 8) & 0xff;
-    return *insn_reg(r, nr) & size_mask(size);
+    return (high_byte(in, nr) ? *insn_reg(r, nr - 4) >> 8 : *insn_reg(r, nr)) & insn_mask(in);
 }
 
-void insn_reg_write(const struct insn *in, struct cpu_user_regs *r, unsigned nr, unsigned size,
-                    u64 value)
+void insn_reg_write(const struct insn *in, struct cpu_user_regs *r, unsigned nr, u64 value)
 {
-    u64 *p = insn_reg(r, nr), mask = size_mask(size);
+    unsigned shift = high_byte(in, nr) ? 8 : 0;
+    u64 *p = insn_reg(r, shift ? nr - 4 : nr), mask = insn_mask(in);
 
-    if (size == 1 && !in->rex && nr >= 4 && nr < 8) {
-        p = insn_reg(r, nr - 4);
-        *p = (*p & ~0xff00UL) | (value & 0xff) << 8;
-    } else if (size == 4) {
-        *p = (u32)value;        /* 32-bit results clear the upper half */
-    } else {
-        *p = (*p & ~mask) | (value & mask);
-    }
+    value &= mask;
+    /* 32-bit results clear the upper half. */
+    *p = in->size == 4 ? value : (*p & ~(mask << shift)) | value << shift;
 }
 
-/* Bytes of an immediate, -1: the opcode is not known; *modrm: it has a ModRM byte. */
-static int shape(u16 op, unsigned opsize, bool *modrm)
+#define MODRM 8     /* has that byte */
+
+/* Bytes of an immediate, and MODRM; -1: the opcode is not known. */
+static int shape(u16 op, unsigned opsize)
 {
-    *modrm = true;
     switch (op) {
-    case 0x08: case 0x09: case 0x20: case 0x21: case 0x30: case 0x31:
-    case 0x86: case 0x87: case 0x88: case 0x89:
-    case 0x0f01: case 0x0f20: case 0x0f21: case 0x0f22: case 0x0f23:
+    case 0x08: case 0x09: case 0x20: case 0x21: case 0x30: case 0x31: case 0x86 ... 0x89:
+    case 0x0f01: case 0x0f20 ... 0x0f23:
     case 0x0fab: case 0x0fb0: case 0x0fb1: case 0x0fb3: case 0x0fbb:
-        return 0;
+        return MODRM;
     case 0x80: case 0x83: case 0xc6: case 0x0fba:
-        return 1;
+        return MODRM | 1;
     case 0x81: case 0xc7:
-        return opsize == 2 ? 2 : 4;
-    }
-    *modrm = false;
-    switch (op) {
-    case 0x6c: case 0x6d: case 0x6e: case 0x6f:
-    case 0xec: case 0xed: case 0xee: case 0xef:
-    case 0xfa: case 0xfb:
+        return MODRM | (opsize == 2 ? 2 : 4);
+    case 0x6c ... 0x6f: case 0xec ... 0xef: case 0xfa: case 0xfb:
     case 0x0f06: case 0x0f08: case 0x0f09: case 0x0f30: case 0x0f32: case 0x0f33:
         return 0;
-    case 0xcd: case 0xe4: case 0xe5: case 0xe6: case 0xe7:
+    case 0xcd: case 0xe4 ... 0xe7:
         return 1;
     }
     return -1;
 }
 
 /* Skips prefixes; returns how many bytes they are. */
-static unsigned prefixes(struct insn *in, const u8 *buf, unsigned n)
+static unsigned prefixes(struct insn *in, const u8 *buf)
 {
-    unsigned i;
-
-    for (i = 0; i < n; i++) {
+    for (unsigned i = 0; ; i++) {
         switch (buf[i]) {
         case 0x66: in->opsize16 = true; break;
         case 0xf0: in->lock = true; break;
@@ -90,69 +71,52 @@ static unsigned prefixes(struct insn *in, const u8 *buf, unsigned n)
         case 0xf3: in->rep = true; break;
         case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
         default:
-            if ((buf[i] & 0xf0) == 0x40) {      /* REX counts only right before the opcode */
-                in->rex = buf[i];
-                return i + 1;
-            }
-            return i;
+            if ((buf[i] & 0xf0) != 0x40)
+                return i;
+            in->rex = buf[i];       /* counts only right before the opcode */
+            return i + 1;
         }
     }
-    return i;
 }
 
-bool insn_decode(struct insn *in, const u8 *buf, unsigned n)
+/* The ModRM byte at p; returns how many bytes it, SIB and displacement are. */
+static unsigned modrm(struct insn *in, const u8 *p)
 {
-    unsigned at, opsize;
-    bool modrm;
-    int imm;
+    unsigned b = p[0], mod = b >> 6;
+    bool sib = mod != 3 && (b & 7) == 4;
 
-    memset(in, 0, sizeof(*in));
-    n = MIN(n, (unsigned)INSN_MAX);
-    at = prefixes(in, buf, n);
-    if (at >= n)
-        return false;
+    in->has_modrm = true;
+    in->mod = (u8)mod;
+    in->reg = (u8)(((b >> 3) & 7) | (in->rex & 4) << 1);
+    in->rm = (u8)((b & 7) | (in->rex & 1) << 3);
+    if (mod == 1)
+        return sib + 2;
+    return sib + (mod == 2 || (mod == 0 && (p[sib] & 7) == 5) ? 5 : 1);
+}
+
+bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n)
+{
+    *in = (struct insn){ 0 };
+    unsigned at = prefixes(in, buf);    /* ends with the code: zero is no prefix */
     in->opcode = buf[at++];
-    if (in->opcode == 0x0f) {
-        if (at >= n)
-            return false;
+    if (in->opcode == 0x0f)
         in->opcode = 0x0f00 | buf[at++];
-    }
-    opsize = in->rex & 8 ? 8 : in->opsize16 ? 2 : 4;
-    imm = shape(in->opcode, opsize, &modrm);
-    if (imm < 0)
+    unsigned opsize = in->rex & 8 ? 8 : in->opsize16 ? 2 : 4;
+    int kind = shape(in->opcode, opsize);
+    if (kind < 0)
         return false;
     /* Odd opcodes of the pairs work on words; bit tests on words always. */
     in->size = (in->opcode & 1) || in->opcode == 0x0fba ? (u8)opsize : 1;
-    if (modrm) {
-        if (at >= n)
-            return false;
-        in->has_modrm = true;
-        in->mod = buf[at] >> 6;
-        in->reg = (u8)(((buf[at] >> 3) & 7) | (in->rex & 4) << 1);
-        in->rm = (u8)((buf[at] & 7) | (in->rex & 1) << 3);
-        at++;
-        if (in->mod != 3) {
-            unsigned disp = in->mod == 1 ? 1 : in->mod == 2 ? 4 : 0;
-            if ((in->rm & 7) == 4) {
-                if (at >= n)
-                    return false;
-                if (in->mod == 0 && (buf[at] & 7) == 5)
-                    disp = 4;
-                at++;
-            } else if (in->mod == 0 && (in->rm & 7) == 5) {
-                disp = 4;
-            }
-            at += disp;
-        }
-    }
-    if (at + (unsigned)imm > n)
-        return false;
-    for (int i = 0; i < imm; i++)
-        in->imm |= (s64)((u64)buf[at + i] << (8 * i));
-    if (imm && imm < 8) {
-        unsigned sh = 64 - 8 * (unsigned)imm;
-        in->imm = (s64)((u64)in->imm << sh) >> sh;
-    }
-    in->len = (u8)(at + (unsigned)imm);
-    return true;
+    if (kind & MODRM)
+        at += modrm(in, buf + at);
+    else
+        in->size = MIN(in->size, 4);
+    unsigned imm = (unsigned)kind & 7;
+    in->has_imm = imm;
+    if (imm && (buf[at + imm - 1] & 0x80))
+        in->imm = -1;
+    in->len = (u8)(at + imm);
+    for (unsigned i = in->len; i-- > at; )
+        in->imm = in->imm * 256 + buf[i];
+    return in->len <= n;
 }

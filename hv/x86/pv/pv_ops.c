@@ -4,10 +4,6 @@
  * that are loaded, their frame numbers are machine frames, their contexts are
  * struct vcpu_guest_context.
  */
-#include "arch.h"
-#include "guest.h"
-#include "mm.h"
-#include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/machine.h"
 #include "x86/pv.h"
@@ -15,10 +11,8 @@
 
 int pv_copy_raw(void *dst, const void *src, size_t n)
 {
-    int rc;
-
     user_access_begin();
-    rc = (int)copy_fixup(dst, src, n);
+    int rc = (int)copy_fixup(dst, src, n);
     user_access_end();
     return rc;
 }
@@ -27,14 +21,11 @@ int pv_copy_raw(void *dst, const void *src, size_t n)
  * written in passing), the kernel's tables are taken for the moment. */
 static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
 {
-    struct x86_vcpu *x = xv(v);
-    int rc;
-
-    if (likely(x->pv.kernel_mode))
+    if (likely(xv(v)->pv.kernel_mode))
         return pv_copy_raw(dst, src, n);
-    tlb_write_cr3(page_to_mfn(x->pv.cr3) << PAGE_SHIFT);
-    rc = pv_copy_raw(dst, src, n);
-    tlb_write_cr3(pv_cr3(x));
+    tlb_write_cr3(page_to_mfn(xv(v)->pv.cr3) << PAGE_SHIFT);
+    int rc = pv_copy_raw(dst, src, n);
+    tlb_write_cr3(pv_cr3(xv(v)));
     return rc;
 }
 
@@ -44,14 +35,13 @@ static int pv_copy_from(struct vcpu *v, void *dst, u64 src, size_t n)
 
     if (!guest_range_ok(src, n))
         return -EFAULT;
-    if (n == 4 && likely(xv(v)->pv.kernel_mode)) {      /* ports, domain ids: most of the small ones */
-        user_access_begin();
-        user_get32(src, word, fault);
-        user_access_end();
-        *(u32 *)dst = word;
-        return 0;
-    }
-    return copy_kernel(v, dst, (const void *)src, n);
+    if (n != 4 || unlikely(!xv(v)->pv.kernel_mode))
+        return copy_kernel(v, dst, (const void *)src, n);
+    user_access_begin();        /* ports, domain ids: most of the small ones */
+    user_get32(src, word, fault);
+    user_access_end();
+    *(u32 *)dst = word;
+    return 0;
 fault:
     user_access_end();
     return -EFAULT;
@@ -61,13 +51,12 @@ static int pv_copy_to(struct vcpu *v, u64 dst, const void *src, size_t n)
 {
     if (!guest_range_ok(dst, n))
         return -EFAULT;
-    if (n == 8 && likely(xv(v)->pv.kernel_mode)) {      /* results, counts */
-        user_access_begin();
-        user_put64(dst, *(const u64 *)src, fault);
-        user_access_end();
-        return 0;
-    }
-    return copy_kernel(v, (void *)dst, src, n);
+    if (n != 8 || unlikely(!xv(v)->pv.kernel_mode))
+        return copy_kernel(v, (void *)dst, src, n);
+    user_access_begin();        /* results, counts */
+    user_put64(dst, *(const u64 *)src, fault);
+    user_access_end();
+    return 0;
 fault:
     user_access_end();
     return -EFAULT;
@@ -79,11 +68,10 @@ static struct page *pv_get_gfn(struct domain *d, u64 gfn, bool write)
 
     if (!mfn_valid(gfn) || !get_page(pg, d))
         return NULL;
-    if (write && get_page_writable(pg)) {
-        put_page(pg);
-        return NULL;
-    }
-    return pg;
+    if (!write || !get_page_writable(pg))
+        return pg;
+    put_page(pg);
+    return NULL;
 }
 
 static void pv_put_gfn(struct page *pg, bool write)
@@ -105,10 +93,8 @@ static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
     return 0;
 }
 
-static void pv_physmap_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
+static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn, unsigned order)
 {
-    (void)d;
-    (void)gfn;
     for (u64 i = 0; i < 1UL << order; i++)
         m2p_set(mfn + i, INVALID_M2P);
 }
@@ -120,45 +106,44 @@ static void pv_grant_flush(struct domain *d)
 
 static int check_context(const struct vcpu_guest_context *c)
 {
-    if (!va_canonical(c->user_regs.rip) || !va_canonical(c->event_callback_eip) ||
-        !va_canonical(c->failsafe_callback_eip) || !va_canonical(c->syscall_callback_eip) ||
-        !va_canonical(c->fs_base) || !va_canonical(c->gs_base_kernel) ||
-        !va_canonical(c->gs_base_user)) {
-        return -EINVAL;
-    }
-    for (unsigned i = 0; i < 256; i++) {
-        if (!va_canonical(c->trap_ctxt[i].address))
-            return -EINVAL;
-    }
-    return 0;
+    bool ok = va_canonical(c->user_regs.rip) && va_canonical(c->event_callback_eip) &&
+              va_canonical(c->failsafe_callback_eip) && va_canonical(c->syscall_callback_eip) &&
+              va_canonical(c->fs_base) && va_canonical(c->gs_base_kernel) &&
+              va_canonical(c->gs_base_user) &&
+              ((c->flags & VGCF_in_kernel) || xen_cr3_to_pfn(c->ctrlreg[1]));
+
+    for (unsigned i = 0; i < 256; i++)
+        ok = ok && va_canonical(c->trap_ctxt[i].address);
+    return ok ? 0 : -EINVAL;
 }
 
 static void set_registers(struct x86_vcpu *x, const struct vcpu_guest_context *c)
 {
     struct cpu_user_regs *r = &x->regs;
+    struct pv_vcpu *pv = &x->pv;
 
     *r = c->user_regs;
-    x->pv.iopl = (r->rflags >> 12) & 3;     /* virtual: the real one stays 0 */
+    pv->iopl = (r->rflags >> 12) & 3;       /* virtual: the real one stays 0 */
     r->rflags = (r->rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT | X86_RF)) | X86_IF | 2;
     r->cs |= 3;
     r->ss |= 3;
     r->entry_vector = 0;
     r->error_code = 0;
-    x->pv.kernel_mode = c->flags & VGCF_in_kernel;
-    x->pv.kernel_ss = (u16)c->kernel_ss;
-    x->pv.kernel_sp = c->kernel_sp;
-    x->pv.fs_base = c->fs_base;
-    x->pv.gs_base_kernel = c->gs_base_kernel;
-    x->pv.gs_base_user = c->gs_base_user;
-    x->pv.cr0_ts = c->ctrlreg[0] & CR0_TS;
-    x->pv.event = (struct pv_callback){ c->event_callback_eip, true };
-    x->pv.failsafe = (struct pv_callback){ c->failsafe_callback_eip,
-                                           c->flags & VGCF_failsafe_disables_events };
-    x->pv.syscall = (struct pv_callback){ c->syscall_callback_eip,
-                                          c->flags & VGCF_syscall_disables_events };
+    pv->kernel_mode = c->flags & VGCF_in_kernel;
+    pv->kernel_ss = (u16)c->kernel_ss;
+    pv->kernel_sp = c->kernel_sp;
+    pv->fs_base = c->fs_base;
+    pv->gs_base_kernel = c->gs_base_kernel;
+    pv->gs_base_user = c->gs_base_user;
+    pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
+    pv->event = (struct pv_callback){ c->event_callback_eip, true };
+    pv->failsafe.address = c->failsafe_callback_eip;
+    pv->failsafe.mask = c->flags & VGCF_failsafe_disables_events;
+    pv->syscall.address = c->syscall_callback_eip;
+    pv->syscall.mask = c->flags & VGCF_syscall_disables_events;
     for (unsigned i = 0; i < 256; i++) {
-        x->pv.traps[i] = c->trap_ctxt[i];
-        x->pv.traps[i].vector = (u8)i;
+        pv->traps[i] = c->trap_ctxt[i];
+        pv->traps[i].vector = (u8)i;
     }
     if (c->flags & VGCF_i387_valid) {
         memcpy(x->fpu, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
@@ -173,13 +158,8 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
     mfn_t user = xen_cr3_to_pfn(c->ctrlreg[1]);
-    int rc = check_context(c);
+    int rc = check_context(c) ?: pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false);
 
-    if (rc)
-        return rc;
-    if (!(c->flags & VGCF_in_kernel) && !user)
-        return -EINVAL;
-    rc = pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false);
     if (!rc && user)
         rc = pv_load_cr3(v, user, true);
     if (!rc)
@@ -188,8 +168,8 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         return rc;
     pv_drop_ldt(x);
     x->pv.ldt_base = c->ldt_base & PAGE_MASK;
-    x->pv.ldt_entries = c->ldt_ents <= 8192 && guest_range_ok(c->ldt_base, c->ldt_ents * 8)
-                            ? (u32)c->ldt_ents : 0;
+    if (c->ldt_ents <= 8192 && guest_range_ok(c->ldt_base, c->ldt_ents * 8))
+        x->pv.ldt_entries = (u32)c->ldt_ents;
     set_registers(x, c);
     for (unsigned i = 0; i < 8; i++)
         (void)pv_set_debugreg(v, i, c->debugreg[i]);
@@ -201,61 +181,47 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
+    const struct pv_vcpu *pv = &x->pv;
 
     memset(c, 0, sizeof(*c));
     memcpy(&c->fpu_ctxt, x->fpu, sizeof(c->fpu_ctxt));
-    c->flags = VGCF_i387_valid | (x->pv.kernel_mode ? VGCF_in_kernel : 0) |
+    c->flags = VGCF_i387_valid | (pv->kernel_mode ? VGCF_in_kernel : 0) |
                (v->pause_flags & VPF_DOWN ? 0 : VGCF_online) |
-               (x->pv.failsafe.mask ? VGCF_failsafe_disables_events : 0) |
-               (x->pv.syscall.mask ? VGCF_syscall_disables_events : 0);
+               (pv->failsafe.mask ? VGCF_failsafe_disables_events : 0) |
+               (pv->syscall.mask ? VGCF_syscall_disables_events : 0);
     c->user_regs = x->regs;
-    for (unsigned i = 0; i < 256; i++)
-        c->trap_ctxt[i] = x->pv.traps[i];
-    c->ldt_base = x->pv.ldt_base;
-    c->ldt_ents = x->pv.ldt_entries;
-    for (unsigned i = 0; i * 512 < x->pv.gdt_entries; i++)
-        c->gdt_frames[i] = x->pv.gdt_frame[i];
-    c->gdt_ents = x->pv.gdt_entries;
-    c->kernel_ss = x->pv.kernel_ss;
-    c->kernel_sp = x->pv.kernel_sp;
-    c->ctrlreg[0] = 0x80050033 | (x->pv.cr0_ts ? CR0_TS : 0);
-    c->ctrlreg[3] = x->pv.cr3 ? xen_pfn_to_cr3(page_to_mfn(x->pv.cr3)) : 0;
-    c->ctrlreg[1] = x->pv.user_cr3 ? xen_pfn_to_cr3(page_to_mfn(x->pv.user_cr3)) : 0;
-    memcpy(c->debugreg, x->pv.debugreg, sizeof(c->debugreg));
-    c->event_callback_eip = x->pv.event.address;
-    c->failsafe_callback_eip = x->pv.failsafe.address;
-    c->syscall_callback_eip = x->pv.syscall.address;
-    c->vm_assist = v->domain->vm_assist;
-    c->fs_base = x->pv.fs_base;
-    c->gs_base_kernel = x->pv.gs_base_kernel;
-    c->gs_base_user = x->pv.gs_base_user;
     c->user_regs.rflags &= ~(u64)X86_IF;
     if (!v->info->evtchn_upcall_mask)
         c->user_regs.rflags |= X86_IF;
-}
-
-static void pv_vcpu_reset(struct vcpu *v)
-{
-    pv_drop_descriptors(xv(v));
+    memcpy(c->trap_ctxt, pv->traps, sizeof(c->trap_ctxt));
+    c->ldt_base = pv->ldt_base;
+    c->ldt_ents = pv->ldt_entries;
+    memcpy(c->gdt_frames, pv->gdt_frame, sizeof(pv->gdt_frame));
+    c->gdt_ents = pv->gdt_entries;
+    c->kernel_ss = pv->kernel_ss;
+    c->kernel_sp = pv->kernel_sp;
+    c->ctrlreg[0] = 0x80050033 | (pv->cr0_ts ? CR0_TS : 0);
+    c->ctrlreg[3] = pv->cr3 ? xen_pfn_to_cr3(page_to_mfn(pv->cr3)) : 0;
+    c->ctrlreg[1] = pv->user_cr3 ? xen_pfn_to_cr3(page_to_mfn(pv->user_cr3)) : 0;
+    memcpy(c->debugreg, pv->debugreg, sizeof(c->debugreg));
+    c->event_callback_eip = pv->event.address;
+    c->failsafe_callback_eip = pv->failsafe.address;
+    c->syscall_callback_eip = pv->syscall.address;
+    c->vm_assist = v->domain->vm_assist;
+    c->fs_base = pv->fs_base;
+    c->gs_base_kernel = pv->gs_base_kernel;
+    c->gs_base_user = pv->gs_base_user;
 }
 
 const struct guest_ops pv_ops = {
     .name = "pv",
-    .copy_from = pv_copy_from,
-    .copy_to = pv_copy_to,
-    .get_gfn = pv_get_gfn,
-    .put_gfn = pv_put_gfn,
-    .physmap_add = pv_physmap_add,
-    .physmap_remove = pv_physmap_remove,
-    .grant_map = pv_grant_map,
-    .grant_unmap = pv_grant_unmap,
-    .grant_replace = pv_grant_replace,
-    .grant_begin = mmu_drain,
-    .grant_flush = pv_grant_flush,
-    .set_context = pv_set_context,
-    .get_context = pv_get_context,
-    .vcpu_reset = pv_vcpu_reset,
-    .relinquish = pv_relinquish,
+    .copy_from = pv_copy_from, .copy_to = pv_copy_to,
+    .get_gfn = pv_get_gfn, .put_gfn = pv_put_gfn,
+    .physmap_add = pv_physmap_add, .physmap_remove = pv_physmap_remove,
+    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap, .grant_replace = pv_grant_replace,
+    .grant_begin = mmu_drain, .grant_flush = pv_grant_flush,
+    .set_context = pv_set_context, .get_context = pv_get_context,
+    .vcpu_reset = pv_drop_descriptors, .relinquish = pv_relinquish,
 };
 
 /* hypercall page: entry n at n * 32: mov $n, %eax; syscall, rcx and r11 kept. */
@@ -267,12 +233,10 @@ void pv_fill_hypercall_page(void *va)
     u8 *p = va;
 
     memset(p, 0xcc, PAGE_SIZE);
-    for (unsigned n = 0; n < PAGE_SIZE / 32; n++, p += 32) {
-        if (n == __HYPERVISOR_iret) {
-            memcpy(p, iret, sizeof(iret));
-        } else {
-            memcpy(p, call, sizeof(call));
-            p[4] = (u8)n;
-        }
+    for (unsigned n = 0; n < PAGE_SIZE / 32; n++) {
+        memcpy(p + 32 * n, call, sizeof(call));
+        p[32 * n + 4] = (u8)n;
     }
+    memset(p + 32 * __HYPERVISOR_iret, 0xcc, 32);
+    memcpy(p + 32 * __HYPERVISOR_iret, iret, sizeof(iret));
 }

@@ -6,7 +6,6 @@
  */
 #include "guest.h"
 #include "hypercall.h"
-#include "mm.h"
 #include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/pv.h"
@@ -18,128 +17,112 @@
 
 bool pv_descriptor_fix(u64 *desc)
 {
-    if (!(*desc & DESC_P))
-        return true;
-    if (!(*desc & DESC_S)) {
+    if ((*desc & (DESC_P | DESC_S)) == DESC_P)
         return false;           /* gates, TSS, LDT: would lead into ring 0 */
-    }
     /* Ring 3 whatever the guest says; accessed, so that the CPU never writes it. */
-    *desc |= DESC_DPL | DESC_A;
+    if (*desc & DESC_P)
+        *desc |= DESC_DPL | DESC_A;
     return true;
 }
 
-/* The frame becomes a descriptor page of d, or gets one more use as one. The caller
- * holds a reference. mmu_lock held. */
-static int desc_page_get(struct page *pg)
+/* A reference on d's frame, which becomes a descriptor page or gets one more use as one.
+ * 0 or -EINVAL. mmu_lock held. */
+static int desc_frame_get(struct domain *d, mfn_t mfn)
 {
-    u64 old = READ_ONCE(pg->type), *d = page_to_virt(pg);
+    struct page *pg = mfn_to_page(mfn);
+    u64 *desc = page_to_virt(pg), old;
 
+    if (!mfn_valid(mfn) || !get_page(pg, d))
+        return -EINVAL;
+    old = READ_ONCE(pg->type);
     if ((old & PT_COUNT_MASK) && (old & PT_TYPE_MASK) == PT_DESC) {
         WRITE_ONCE(pg->type, old + 1);
         return 0;
     }
-    if ((old & PT_COUNT_MASK) ||
-        !__atomic_compare_exchange_n(&pg->type, &old, PT_DESC | 1, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_RELAXED)) {
-        return -EINVAL;
+    if (!(old & PT_COUNT_MASK) &&
+        __atomic_compare_exchange_n(&pg->type, &old, PT_DESC | 1, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_RELAXED)) {
+        unsigned i = 0;
+        tlb_flush_stale(pg->stamp);
+        while (i < 512 && pv_descriptor_fix(&desc[i]))
+            i++;
+        WRITE_ONCE(pg->type, i == 512 ? PT_DESC | PT_VALIDATED | 1 : PT_NONE);
+        if (i == 512)
+            return 0;
     }
-    tlb_flush_stale(pg->stamp);
-    for (unsigned i = 0; i < 512; i++) {
-        if (!pv_descriptor_fix(&d[i])) {
-            WRITE_ONCE(pg->type, PT_NONE);
-            return -EINVAL;
-        }
-    }
-    WRITE_ONCE(pg->type, PT_DESC | PT_VALIDATED | 1);
-    return 0;
+    put_page(pg);
+    return -EINVAL;
 }
 
-static void desc_page_put(struct page *pg)
+static void desc_frame_put(mfn_t mfn)
 {
+    struct page *pg = mfn_to_page(mfn);
     u64 t = pg->type - 1;
 
     WRITE_ONCE(pg->type, t & PT_COUNT_MASK ? t : PT_NONE);
     put_page(pg);
 }
 
-static void drop_gdt(struct x86_vcpu *x)
+/* Gives back those of a vCPU's table that are there. mmu_lock held. */
+static void drop_frames(mfn_t *frame, unsigned n)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(x->pv.gdt_frame); i++) {
-        if (x->pv.gdt_frame[i] != INVALID_MFN) {
-            desc_page_put(mfn_to_page(x->pv.gdt_frame[i]));
-            x->pv.gdt_frame[i] = INVALID_MFN;
-        }
+    for (unsigned i = 0; i < n; i++) {
+        if (frame[i])
+            desc_frame_put(frame[i]);
+        frame[i] = 0;
     }
-    x->pv.gdt_entries = 0;
 }
 
 void pv_drop_ldt(struct x86_vcpu *x)
 {
-    with_lock (&xd(x->v.domain)->pv.mmu_lock) {
-        for (unsigned i = 0; i < ARRAY_SIZE(x->pv.ldt_page); i++) {
-            if (x->pv.ldt_page[i]) {
-                desc_page_put(x->pv.ldt_page[i]);
-                x->pv.ldt_page[i] = NULL;
-            }
-        }
-    }
+    with_lock (&xd(x->v.domain)->pv.mmu_lock)
+        drop_frames(x->pv.ldt_frame, ARRAY_SIZE(x->pv.ldt_frame));
     x->pv.ldt_entries = 0;
     x->pv.ldt_base = 0;
 }
 
-void pv_drop_descriptors(struct x86_vcpu *x)
+void pv_drop_descriptors(struct vcpu *v)
 {
-    pv_drop_ldt(x);
-    with_lock (&xd(x->v.domain)->pv.mmu_lock) {
-        drop_gdt(x);
-    }
+    struct pv_vcpu *pv = &xv(v)->pv;
+
+    pv_drop_ldt(xv(v));
+    with_lock (&xd(v->domain)->pv.mmu_lock)
+        drop_frames(pv->gdt_frame, ARRAY_SIZE(pv->gdt_frame));
+    pv->gdt_entries = 0;
 }
 
 int pv_set_gdt(struct x86_vcpu *x, const u64 *frames, unsigned entries)
 {
-    struct domain *d = x->v.domain;
-    unsigned n = (entries + 511) / 512, i;
-    int rc = 0;
+    struct pv_vcpu *pv = &x->pv;
+    unsigned n = (entries + 511) / 512, i = 0;
 
     if (entries > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
-    with_lock (&xd(d)->pv.mmu_lock) {
-        for (i = 0; i < n; i++) {
-            struct page *pg = mfn_to_page(frames[i]);
-            if (!mfn_valid(frames[i]) || !get_page(pg, d)) {
-                rc = -EINVAL;
-                break;
-            }
-            if (desc_page_get(pg)) {
-                put_page(pg);
-                rc = -EINVAL;
-                break;
-            }
-        }
-        if (rc) {
+    with_lock (&xd(x->v.domain)->pv.mmu_lock) {
+        while (i < n && !desc_frame_get(x->v.domain, frames[i]))
+            i++;
+        if (i < n) {
             while (i--)
-                desc_page_put(mfn_to_page(frames[i]));
-        } else {
-            drop_gdt(x);
-            for (i = 0; i < n; i++)
-                x->pv.gdt_frame[i] = frames[i];
-            x->pv.gdt_entries = entries;
+                desc_frame_put(frames[i]);
+            return -EINVAL;
         }
+        drop_frames(pv->gdt_frame, ARRAY_SIZE(pv->gdt_frame));
+        memcpy(pv->gdt_frame, frames, n * sizeof(mfn_t));
+        pv->gdt_entries = entries;
     }
-    if (!rc && &x->v == current_vcpu())
+    if (&x->v == current_vcpu())
         desc_load_gdt(x);
-    return rc;
+    return 0;
 }
 
 /* a: frame list, number of descriptors. */
 long do_set_gdt(struct vcpu *v, unsigned long *a)
 {
     u64 frames[14];
-    u64 n = (a[1] + 511) / 512;
 
     if (a[1] > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
-    if (guest_read(v, frames, a[0], n * 8))
+    if (guest_read(v, frames, a[0], (a[1] + 511) / 512 * 8))
         return -EFAULT;
     return pv_set_gdt(xv(v), frames, (unsigned)a[1]);
 }
@@ -156,13 +139,11 @@ long do_update_descriptor(struct vcpu *v, unsigned long *a)
     if ((a[0] & 7) || !mfn_valid(mfn) || !pv_descriptor_fix(&desc) || !get_page(pg, d))
         return -EINVAL;
     with_lock (&xd(d)->pv.mmu_lock) {
-        u64 *slot = (u64 *)((char *)page_to_virt(pg) + (a[0] & ~PAGE_MASK));
-        if ((pg->type & PT_TYPE_MASK) == PT_DESC && (pg->type & PT_COUNT_MASK)) {
-            WRITE_ONCE(*slot, desc);
-            rc = 0;
-        } else if (!get_page_writable(pg)) {
-            WRITE_ONCE(*slot, desc);
-            put_page_writable(pg);
+        bool in_use = (pg->type & PT_TYPE_MASK) == PT_DESC && (pg->type & PT_COUNT_MASK);
+        if (in_use || !get_page_writable(pg)) {
+            WRITE_ONCE(*maddr_word(a[0]), desc);
+            if (!in_use)
+                put_page_writable(pg);
             rc = 0;
         }
     }
@@ -171,65 +152,45 @@ long do_update_descriptor(struct vcpu *v, unsigned long *a)
 }
 
 /* A selector load touched a page of the LDT that is not shown yet. True: retry. */
-bool pv_ldt_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 addr)
+bool pv_ldt_fault(struct vcpu *v, u64 addr)
 {
-    struct x86_vcpu *x = xv(v);
-    u64 off = addr - LDT_WINDOW(cpu_id());
-    unsigned i = (unsigned)(off >> PAGE_SHIFT);
-    struct page *table, *pg = NULL;
-    struct domain *d = v->domain;
-    bool ok = false;
+    struct pv_vcpu *pv = &xv(v)->pv;
+    u64 off = addr - LDT_WINDOW(cpu_id()), i = off >> PAGE_SHIFT;
 
-    (void)regs;
-    if (off >= 0x10000 || off >= (u64)x->pv.ldt_entries * 8 || x->pv.ldt_page[i])
+    if (off >= 0x10000 || off >= (u64)pv->ldt_entries * 8 || pv->ldt_frame[i])
         return false;
-    with_lock (&xd(d)->pv.mmu_lock) {
-        pte_t *slot = mmu_walk(x->pv.cr3, x->pv.ldt_base + i * PAGE_SIZE, &table);
+    with_lock (&xd(v->domain)->pv.mmu_lock) {
+        const pte_t *slot = mmu_walk(v, pv->ldt_base + i * PAGE_SIZE);
         pte_t e = slot ? READ_ONCE(*slot) : 0;
-        if ((e & PTE_P) && mfn_valid(pte_mfn(e)) && get_page(mfn_to_page(pte_mfn(e)), d)) {
-            pg = mfn_to_page(pte_mfn(e));
-            if (desc_page_get(pg)) {
-                put_page(pg);
-            } else {
-                x->pv.ldt_page[i] = pg;
-                ok = true;
-            }
-        }
+        if (!(e & PTE_P) || desc_frame_get(v->domain, pte_mfn(e)))
+            return false;
+        pv->ldt_frame[i] = pte_mfn(e);
     }
-    if (ok)
-        desc_load_ldt(x);
-    return ok;
+    desc_load_ldt(xv(v));
+    return true;
 }
 
 /* a: SEGBASE_*, base address or selector. xen-x86_64.h. */
-long do_set_segment_base(struct vcpu *v, unsigned long *a)
+long do_set_segment_base(UNUSED struct vcpu *v, unsigned long *a)
 {
-    (void)v;
-    if (a[0] != SEGBASE_GS_USER_SEL && !va_canonical(a[1]))
-        return -EINVAL;
-    switch (a[0]) {
-    case SEGBASE_FS:
-        wrmsr(MSR_FS_BASE, a[1]);
-        return 0;
-    case SEGBASE_GS_USER:       /* the guest's kernel runs: its user's base is the other one */
-        wrmsr(MSR_KERNEL_GS_BASE, a[1]);
-        return 0;
-    case SEGBASE_GS_KERNEL:
-        wrmsr(MSR_GS_BASE, a[1]);
-        return 0;
-    case SEGBASE_GS_USER_SEL:
+    /* The guest's kernel runs: its user's base is the other one. */
+    static const u32 msr[] = { [SEGBASE_FS] = MSR_FS_BASE, [SEGBASE_GS_KERNEL] = MSR_GS_BASE,
+                               [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE };
+
+    if (a[0] == SEGBASE_GS_USER_SEL) {
         (void)load_gs_swapped((u16)a[1]);       /* what the CPU refuses becomes null */
         return 0;
     }
-    return -EINVAL;
+    if (a[0] >= ARRAY_SIZE(msr) || !va_canonical(a[1]))
+        return -EINVAL;
+    wrmsr(msr[index_nospec(a[0], ARRAY_SIZE(msr))], a[1]);
+    return 0;
 }
 
 /* ---- debug registers ---- */
 
 int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 {
-    struct pv_vcpu *pv = &xv(v)->pv;
-
     switch (reg) {
     case 0 ... 3:
         if (!guest_range_ok(value, 8))
@@ -239,21 +200,18 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
         value = (value & 0xe00f) | 0xffff0ff0;
         break;
     case 7:
-        /* Neither I/O breakpoints nor GD; reserved bits as the CPU wants them. */
-        value = (value & 0xffff03ff & ~0xdc00UL) | 0x400;
-        for (unsigned i = 0; i < 4; i++) {
-            if (((value >> (16 + 4 * i)) & 3) == 2)
-                return -EPERM;
-        }
+        /* No GD; reserved bits as the CPU wants them; no I/O breakpoints: R/Wn of 2. */
+        value = (value & 0xffff03ff) | 0x400;
+        if ((value >> 1) & ~value & 0x11110000)
+            return -EPERM;
         break;
     default:
         return -EINVAL;
     }
-    pv->debugreg[reg] = value;
+    xv(v)->pv.debugreg[reg] = value;
     if (v == current_vcpu()) {
+        __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));     /* off, if that was all */
         pv_load_debugregs(xv(v));
-        if (reg == 7 && !(value & 0xff))
-            __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));
     }
     return 0;
 }

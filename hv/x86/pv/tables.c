@@ -9,9 +9,9 @@
  *  - A present entry of a validated table holds one reference on its frame; below
  *    that, an entry of level 2..4 holds a PT_L(n-1) type reference, a writable entry
  *    of level 1 a PT_WRITABLE one. So no page table is ever mapped writable.
- *  - PT_VALIDATED: all entries hold their references. PT_PARTIAL: entries [0, done)
- *    do; with PT_CHILD entry `done` holds its references too, but its table is itself
- *    partial. Such a frame can be driven on in both directions by whoever comes next.
+ *  - PT_VALIDATED: all entries hold their references. Otherwise entries [0, done) do,
+ *    the last of them perhaps on a table that is not validated itself. Such a partial
+ *    frame can be driven on in both directions by whoever comes next.
  *  - The entries of a table with a type count > 0 change only in this file.
  *  - Level 4 slots 256..271 are Bulkhead's and the same everywhere.
  *
@@ -19,20 +19,17 @@
  * with its references, in the vCPU's restart slots (`partial`: being taken,
  * `deferred`: being put), and the guest's next call takes it up first.
  */
-#include "arch.h"
 #include "hypercall.h"
-#include "mm.h"
 #include "x86/pv.h"
 
-static const u64 level_type[5] = { 0, PT_L1, PT_L2, PT_L3, PT_L4 };
+#define LEVEL_TYPE(level) ((level) * PT_L1)     /* PT_L1..PT_L4 */
 
-static int get_entry(struct mmu *m, pte_t e, unsigned level, bool held);
-static int put_entry(struct mmu *m, pte_t e, unsigned level);
+static int take_table(struct mmu *m, mfn_t mfn, unsigned level);
+static int type_put(struct mmu *m, struct page *pg);
 
-unsigned pt_level(u64 type)
+unsigned pt_entries_held(u64 type)
 {
-    unsigned l = (unsigned)((type & PT_TYPE_MASK) >> 60);
-    return l <= 4 ? l : 0;
+    return type & PT_VALIDATED ? 512 : (unsigned)((type & PT_DONE_MASK) >> PT_DONE_SHIFT);
 }
 
 static void type_update(struct page *pg, u64 clear, u64 set)
@@ -42,15 +39,9 @@ static void type_update(struct page *pg, u64 clear, u64 set)
     WRITE_ONCE(pg->type, (pg->type & ~clear) | set);
 }
 
-static unsigned done_of(u64 type)
+static void set_partial(struct page *pg, unsigned done)
 {
-    return (unsigned)((type & PT_DONE_MASK) >> PT_DONE_SHIFT);
-}
-
-static void set_partial(struct page *pg, unsigned done, bool child)
-{
-    type_update(pg, PT_VALIDATED | PT_CHILD | PT_DONE_MASK,
-                PT_PARTIAL | (u64)done << PT_DONE_SHIFT | (child ? PT_CHILD : 0));
+    type_update(pg, PT_VALIDATED | PT_DONE_MASK, (u64)done << PT_DONE_SHIFT);
 }
 
 /* ---- level 1 entries ---- */
@@ -59,14 +50,13 @@ static void set_partial(struct page *pg, unsigned done, bool child)
  * Bulkhead caches it, unless the domain drives hardware (which may want it otherwise). */
 static pte_t entry_fixed(const struct mmu *m, pte_t e, unsigned level)
 {
+    const pte_t cache = PTE_PAT | PTE_PCD | PTE_PWT;
+
     if (!(e & PTE_P))
         return e;
-    e = (e | PTE_US) & ~PTE_G;
-    if (level == 1 && (e & (PTE_PAT | PTE_PCD | PTE_PWT)) && mfn_valid(pte_mfn(e)) &&
-        !domain_has(m->d, RIGHT_HARDWARE)) {
-        e &= ~(PTE_PAT | PTE_PCD | PTE_PWT);
-    }
-    return e;
+    if (level == 1 && (e & cache) && mfn_valid(pte_mfn(e)) && !domain_has(m->d, RIGHT_HARDWARE))
+        e &= ~cache;
+    return (e | PTE_US) & ~PTE_G;
 }
 
 static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte_t e)
@@ -99,6 +89,17 @@ static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
     }
 }
 
+/* Gives up the first n entries. */
+static void invalidate_l1(const struct page *pg, unsigned n)
+{
+    const pte_t *t = page_to_virt(pg);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (t[i] & PTE_P)
+            put_l1_entry(t[i]);
+    }
+}
+
 static int validate_l1(struct mmu *m, struct page *pg)
 {
     pte_t *t = page_to_virt(pg);
@@ -110,10 +111,7 @@ static int validate_l1(struct mmu *m, struct page *pg)
         if (get_l1_entry(m, e)) {
             gprintk(m->d, LOG_INFO, "L1 table %lx entry %u: %lx cannot be mapped\n",
                     page_to_mfn(pg), (unsigned)(p - t), e);
-            while (p-- > t) {
-                if (*p & PTE_P)
-                    put_l1_entry(*p);
-            }
+            invalidate_l1(pg, (unsigned)(p - t));
             return -EINVAL;
         }
         *p = entry_fixed(m, e, 1);
@@ -121,60 +119,42 @@ static int validate_l1(struct mmu *m, struct page *pg)
     return 0;
 }
 
-static void invalidate_l1(struct page *pg)
-{
-    const pte_t *t = page_to_virt(pg);
-
-    for (unsigned i = 0; i < 512; i++) {
-        if (t[i] & PTE_P)
-            put_l1_entry(t[i]);
-    }
-}
-
 /* ---- levels 2 to 4 ---- */
 
-static bool slot_is_hv(unsigned level, unsigned i)
-{
-    return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST;
-}
-
 /* Large pages, and bits that would mean something at this level, are refused. */
-static bool upper_entry_ok(pte_t e)
-{
-    return !(e & (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT));
-}
-
-static void install_hv_slots(pte_t *l4)
-{
-    memcpy(&l4[HV_SLOT_FIRST], &hv_l4[HV_SLOT_FIRST],
-           (HV_SLOT_LAST - HV_SLOT_FIRST + 1) * sizeof(pte_t));
-}
+#define UPPER_REFUSED (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT)
 
 /* Takes on entries from where `pg` stands. 0, -EINVAL or -ERESTART, place noted. */
 static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
 {
     pte_t *t = page_to_virt(pg);
-    unsigned i = done_of(pg->type);
-    bool held = pg->type & PT_CHILD;
+    unsigned done = pt_entries_held(pg->type);
 
-    for (; i < 512; i++, held = false) {
+    /* The last one held may be what an earlier call was cut in: it is taken once more,
+     * which drives its table on, then the earlier hold goes. */
+    for (unsigned i = done ? done - 1 : 0; i < 512; i++) {
         pte_t e = t[i];
-        int rc;
         if (slot_is_hv(level, i) || !(e & PTE_P))
             continue;
-        rc = held || upper_entry_ok(e) ? get_entry(m, e, level, held) : -EINVAL;
+        int rc = e & UPPER_REFUSED ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
+        if (i < done && rc != -EINVAL) {
+            (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
+            put_page(mfn_to_page(pte_mfn(e)));
+        }
+        if (rc == -EINVAL) {
+            gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
+                    page_to_mfn(pg), i, e);
+        }
         if (rc) {
-            set_partial(pg, i, rc == -ERESTART);
-            if (rc != -ERESTART) {
-                gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
-                        page_to_mfn(pg), i, e);
-            }
+            set_partial(pg, MAX(done, i + (rc == -ERESTART)));
             return rc;
         }
         t[i] = e | PTE_US;
     }
-    if (level == 4)
-        install_hv_slots(t);
+    if (level == 4) {
+        memcpy(&t[HV_SLOT_FIRST], &hv_l4[HV_SLOT_FIRST],
+               (HV_SLOT_LAST - HV_SLOT_FIRST + 1) * sizeof(pte_t));
+    }
     return 0;
 }
 
@@ -182,56 +162,44 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
 static int invalidate_upper(struct mmu *m, struct page *pg, unsigned level)
 {
     const pte_t *t = page_to_virt(pg);
-    unsigned i = pg->type & PT_VALIDATED ? 512 : done_of(pg->type);
-    bool child = pg->type & PT_CHILD;
 
-    if (!child) {
-        if (i == 0)
-            return 0;
-        i--;
-    }
-    for (;; i--) {
-        if (!slot_is_hv(level, i) && (t[i] & PTE_P)) {
-            if (put_entry(m, t[i], level)) {
-                set_partial(pg, i, true);
-                return -ERESTART;
-            }
+    for (unsigned i = pt_entries_held(pg->type); i-- > 0; ) {
+        struct page *child = mfn_to_page(pte_mfn(t[i]));
+        if (slot_is_hv(level, i) || !(t[i] & PTE_P))
+            continue;
+        ASSERT(pt_level(child->type) == level - 1);
+        if (type_put(m, child)) {
+            set_partial(pg, i + 1);
+            return -ERESTART;
         }
-        if (i == 0)
-            return 0;
+        put_page(child);
     }
+    return 0;
 }
 
 /* ---- types ---- */
 
-/* Counts one more use as `level`; *fresh: it is the first one. */
-static int type_get(struct mmu *m, struct page *pg, unsigned level, bool *fresh)
+/* Counts one more use as `level`. 0 or -EINVAL. */
+static int type_get(struct mmu *m, struct page *pg, unsigned level)
 {
-    for (;;) {
-        u64 old = READ_ONCE(pg->type), new;
-        *fresh = (old & PT_COUNT_MASK) == 0;
-        if (*fresh) {
-            new = level_type[level] | 1 | (old & PT_PINNED);
-        } else if ((old & PT_TYPE_MASK) != level_type[level] ||
-                   (old & PT_COUNT_MASK) == PT_COUNT_MASK) {
+    u64 old = READ_ONCE(pg->type), new;
+
+    do {
+        new = old & PT_COUNT_MASK ? old + 1 : LEVEL_TYPE(level) | 1;
+        if ((new & PT_TYPE_MASK) != LEVEL_TYPE(level) || !(new & PT_COUNT_MASK)) {
             gprintk(m->d, LOG_DEBUG, "frame %lx: type %lx in use, L%u wanted\n", page_to_mfn(pg),
                     old, level);
             return -EINVAL;
-        } else {
-            new = old + 1;
         }
-        if (__atomic_compare_exchange_n(&pg->type, &old, new, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED)) {
-            if (*fresh && (old & PT_TYPE_MASK) != PT_NONE) {
-                tlb_flush_stale(pg->stamp);     /* nobody may still write to it */
-            }
-            return 0;
-        }
-    }
+    } while (!__atomic_compare_exchange_n(&pg->type, &old, new, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    if (!(old & PT_COUNT_MASK) && (old & PT_TYPE_MASK) != PT_NONE)
+        tlb_flush_stale(pg->stamp);     /* nobody may still write to it */
+    return 0;
 }
 
 /* Drops one use; the last takes the table apart first. 0 or -ERESTART: then the use
- * is still held and `pg` partial. */
+ * is still held. */
 static int type_put(struct mmu *m, struct page *pg)
 {
     unsigned level = pt_level(pg->type);
@@ -241,165 +209,96 @@ static int type_put(struct mmu *m, struct page *pg)
         WRITE_ONCE(pg->type, pg->type - 1);
         return 0;
     }
-    if (m->budget <= 0 && (level > 1 || (pg->type & PT_VALIDATED))) {
-        if (level > 1 && (pg->type & PT_VALIDATED))
-            set_partial(pg, 512, false);
-        return -ERESTART;       /* a level 1 table just stays validated */
-    }
-    if (level == 1) {
-        if (pg->type & PT_VALIDATED)
-            invalidate_l1(pg);
-    } else if (invalidate_upper(m, pg, level)) {
+    if (m->budget <= 0 || (level > 1 && invalidate_upper(m, pg, level)))
         return -ERESTART;
-    }
+    if (level == 1)
+        invalidate_l1(pg, pt_entries_held(pg->type));
     m->budget--;
     WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));    /* before the count: others look at both */
     /* The old type stays in the word, uncounted: CPUs may have cached parts of the table,
      * and whoever makes the frame writable flushes those that did. */
-    WRITE_ONCE(pg->type, level_type[level] | (pg->type & PT_PINNED));
+    WRITE_ONCE(pg->type, LEVEL_TYPE(level));
     return 0;
 }
 
-/* The last use of pg, and a reference, are put by a later call of this vCPU. At most
- * one table of each level and one replaced table wait at a time. */
-static void defer(struct mmu *m, struct page *pg)
+/* A reference on frame mfn and a use as a validated table. 0, -EINVAL (neither is held),
+ * -ERESTART (both are, but the table is partial). */
+static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
 {
-    struct pv_vcpu *pv = &xv(m->v)->pv;
-
-    BUG_ON(pv->nr_deferred == ARRAY_SIZE(pv->deferred));
-    pv->deferred[pv->nr_deferred++] = pg;
-}
-
-/* With `held` the caller has a use of pg already, from a cut-short call. 0, -EINVAL (no
- * use is held then), -ERESTART (a use is held). */
-static inline int table_get(struct mmu *m, struct page *pg, unsigned level, bool held)
-{
-    bool fresh;
-    int rc = held ? 0 : type_get(m, pg, level, &fresh);
-
-    if (rc || (pg->type & PT_VALIDATED))
-        return rc;
-    if (m->budget <= 0) {
-        rc = -ERESTART;
-        if (level > 1 && !(pg->type & PT_PARTIAL))
-            set_partial(pg, 0, false);
-    } else {
-        rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
-        m->budget -= rc != -ERESTART;
-    }
-    if (rc == 0) {
-        type_update(pg, PT_PARTIAL | PT_CHILD | PT_DONE_MASK, PT_VALIDATED);
-    } else if (rc != -ERESTART && type_put(m, pg)) {
-        /* Taking the failed table apart is long itself: the vCPU's next call does it. */
-        if (get_page(pg, m->d))
-            defer(m, pg);
-    }
-    return rc;
-}
-
-/* An entry of level 2..4 takes its references. */
-static int get_entry(struct mmu *m, pte_t e, unsigned level, bool held)
-{
-    mfn_t mfn = pte_mfn(e);
     struct page *pg = mfn_to_page(mfn);
-    int rc;
 
-    if (!held && (!mfn_valid(mfn) || !get_page(pg, m->d)))
+    if (!mfn_valid(mfn) || !get_page(pg, m->d))
         return -EINVAL;
-    rc = table_get(m, pg, level - 1, held);
-    if (rc && rc != -ERESTART)
+    if (type_get(m, pg, level)) {
         put_page(pg);
-    return rc;
-}
-
-static int put_entry(struct mmu *m, pte_t e, unsigned level)
-{
-    struct page *pg = mfn_to_page(pte_mfn(e));
-
-    ASSERT(pt_level(pg->type) == level - 1);
-    if (type_put(m, pg))
+        return -EINVAL;
+    }
+    if (pg->type & PT_VALIDATED)
+        return 0;
+    if (m->budget <= 0)
         return -ERESTART;
-    put_page(pg);
-    return 0;
+    int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
+    m->budget -= rc != -ERESTART;
+    if (rc == 0)
+        type_update(pg, PT_DONE_MASK, PT_VALIDATED);
+    else if (rc != -ERESTART)
+        mmu_put_table(m, pg);
+    return rc;
 }
 
 /* ---- calls: restart slots ---- */
 
+/* What is long, or under another domain's lock, is left to a later call of this vCPU. At
+ * most one table of each level, one abandoned and one replaced one wait at a time. */
 void mmu_put_table(struct mmu *m, struct page *pg)
-{
-    if (type_put(m, pg)) {
-        defer(m, pg);
-        return;
-    }
-    put_page(pg);
-}
-
-bool mmu_owner(const struct mmu *m, const struct page *pg)
-{
-    return pg->owner == m->d->id;
-}
-
-/* Works off what waits, from the last, while it is `owner`'s (by id). */
-static int finish(struct mmu *m, domid_t owner)
 {
     struct pv_vcpu *pv = &xv(m->v)->pv;
 
-    while (pv->nr_deferred) {
-        struct page *pg = pv->deferred[pv->nr_deferred - 1];
-        if (pg->owner != owner || type_put(m, pg))
-            return -ERESTART;
-        pv->nr_deferred--;
+    if (mmu_owner(m, pg) && !type_put(m, pg)) {
         put_page(pg);
+        return;
     }
-    return 0;
+    BUG_ON(pv->nr_deferred == ARRAY_SIZE(pv->deferred));
+    pv->deferred[pv->nr_deferred++] = pg;
 }
 
-int mmu_finish(struct mmu *m)
+/* Works off what waits for v, from the last, while it is one domain's, under that one's
+ * lock. When that domain has died since, nobody else knows the frame. 0 or -ERESTART. */
+static int finish(struct vcpu *v)
 {
-    return finish(m, m->d->id);
-}
-
-/* What waits belongs to another domain (a call for it was cut): go on there. When that
- * domain has died since, nobody else knows the frame. */
-static void finish_elsewhere(struct vcpu *v)
-{
-    domid_t owner = xv(v)->pv.deferred[xv(v)->pv.nr_deferred - 1]->owner;
+    struct pv_vcpu *pv = &xv(v)->pv;
+    domid_t owner = pv->deferred[pv->nr_deferred - 1]->owner;
     struct domain *o = owner < DOMID_LIMIT ? domain_get(owner) : NULL;
     struct mmu m = { .v = v, .d = o ? o : v->domain, .budget = MMU_BUDGET };
 
     with_lock (&xd(m.d)->pv.mmu_lock) {
-        (void)finish(&m, owner);
+        while (pv->nr_deferred) {
+            struct page *pg = pv->deferred[pv->nr_deferred - 1];
+            if (pg->owner != owner || type_put(&m, pg))
+                break;
+            pv->nr_deferred--;
+            put_page(pg);
+        }
     }
     if (o)
         domain_put(o);
+    return pv->nr_deferred ? -ERESTART : 0;
 }
 
 int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
 {
-    struct pv_vcpu *pv = &xv(v)->pv;
-
     *m = (struct mmu){ .v = v, .d = d, .pg_dom = pg_dom, .budget = MMU_BUDGET };
-    if (unlikely(pv->nr_deferred) && !mmu_owner(m, pv->deferred[pv->nr_deferred - 1])) {
-        finish_elsewhere(v);
+    if (unlikely(xv(v)->pv.nr_deferred) && finish(v))
         return -ERESTART;
-    }
     spin_lock(&xd(d)->pv.mmu_lock);
     m->locked = true;
-    if (unlikely(pv->nr_deferred) && mmu_finish(m)) {
-        mmu_end(m);
-        return -ERESTART;
-    }
     return 0;
 }
 
 int mmu_drain(struct vcpu *v)
 {
-    struct mmu m;
-
     while (xv(v)->pv.nr_deferred) {
-        (void)mmu_begin(&m, v, v->domain, v->domain);
-        mmu_end(&m);
-        if (xv(v)->pv.nr_deferred && hypercall_preempt(v))
+        if (finish(v) && hypercall_preempt(v))
             return -ERESTART;
     }
     return 0;
@@ -413,84 +312,61 @@ void mmu_end(struct mmu *m)
     }
 }
 
-int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level, struct page **out)
+int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level)
 {
-    struct pv_vcpu *pv = &xv(m->v)->pv;
-    struct page *pg = mfn_to_page(mfn);
-    bool held = false;
-    int rc;
+    struct page **partial = &xv(m->v)->pv.partial, *was = *partial, *pg = mfn_to_page(mfn);
+    int rc = take_table(m, mfn, level);
 
-    if (!mfn_valid(mfn))
-        return -EINVAL;
-    if (unlikely(pv->partial)) {
-        struct page *was = pv->partial;
-        pv->partial = NULL;
-        if (was == pg && pv->partial_type == level_type[level] && mmu_owner(m, pg)) {
-            held = true;
-        } else {
-            defer(m, was);      /* the guest went another way: let go of it first */
-            return -ERESTART;
-        }
-    }
-    if (!held && !get_page(pg, m->d))
-        return -EINVAL;
-    rc = table_get(m, pg, level, held);
-    if (rc == -ERESTART) {
-        pv->partial = pg;
-        pv->partial_type = level_type[level];
-    } else if (rc) {
-        put_page(pg);
-    } else {
-        *out = pg;
+    /* What an earlier call holds stays while it may come back for it: not when this is
+     * that, or needs its place, or when it is another domain's, whose end it would bar. */
+    if (rc == -ERESTART || (was && (was == pg || !mmu_owner(m, was)))) {
+        *partial = rc == -ERESTART ? pg : NULL;
+        if (was)
+            mmu_put_table(m, was);
     }
     return rc;
 }
 
-int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned level, pte_t val,
-                    bool preserve_ad)
+static int write_l1(struct mmu *m, pte_t *slot, pte_t val, bool preserve_ad)
 {
-    pte_t old = READ_ONCE(*slot);
-    struct page *child;
-    int rc;
+    pte_t old = READ_ONCE(*slot), new;
+    /* Same frame and rights: nothing to count. */
+    bool same = (old & PTE_P) && !((old ^ val) & (PTE_ADDR | PTE_RW | PTE_P));
+
+    if (!same && (val & PTE_P) && get_l1_entry(m, val))
+        return -EINVAL;
+    do {        /* only the CPU changes the entry meanwhile: accessed and dirty bits */
+        if (m->compare && old != m->expect) {
+            if (!same && (val & PTE_P))
+                put_l1_entry(val);
+            return -EAGAIN;
+        }
+        new = preserve_ad ? val | (old & (PTE_A | PTE_D)) : val;
+    } while (!__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    if (!same && (old & PTE_P))
+        put_l1_entry(old);
+    return 0;
+}
+
+int mmu_write_entry(struct mmu *m, pte_t *slot, unsigned level, pte_t val, bool preserve_ad)
+{
+    pte_t old;
 
     val = entry_fixed(m, val, level);
-    if (level == 1) {
-        /* Same frame and rights: nothing to count. */
-        bool same = (old & PTE_P) && !((old ^ val) & (PTE_ADDR | PTE_RW | PTE_P));
-        if (!same && (val & PTE_P) && get_l1_entry(m, val))
-            return -EINVAL;
-        if (m->compare) {
-            if (!__atomic_compare_exchange_n(slot, &m->expect, val, false, __ATOMIC_SEQ_CST,
-                                             __ATOMIC_RELAXED)) {
-                if (!same && (val & PTE_P))
-                    put_l1_entry(val);
-                return -EAGAIN;
-            }
-            old = m->expect;
-        } else if (preserve_ad) {
-            old = READ_ONCE(*slot);
-            while (!__atomic_compare_exchange_n(slot, &old, val | (old & (PTE_A | PTE_D)), false,
-                                                __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-            }
-        } else {
-            old = __atomic_exchange_n(slot, val, __ATOMIC_SEQ_CST);
-        }
-        if (!same && (old & PTE_P))
-            put_l1_entry(old);
-        return 0;
-    }
-
+    if (level == 1)
+        return write_l1(m, slot, val, preserve_ad);
     if (slot_is_hv(level, (unsigned)(((u64)slot & ~PAGE_MASK) / sizeof(pte_t))))
         return -EINVAL;
-    (void)table;
     if (val & PTE_P) {
-        if (!upper_entry_ok(val))
+        if (val & UPPER_REFUSED)
             return -EINVAL;
+        old = READ_ONCE(*slot);
         if ((old & PTE_P) && pte_mfn(old) == pte_mfn(val)) {
             WRITE_ONCE(*slot, preserve_ad ? val | (old & PTE_A) : val);
             return 0;
         }
-        rc = mmu_get_table(m, pte_mfn(val), level - 1, &child);
+        int rc = mmu_get_table(m, pte_mfn(val), level - 1);
         if (rc)
             return rc;
     }
@@ -500,31 +376,28 @@ int mmu_write_entry(struct mmu *m, struct page *table, pte_t *slot, unsigned lev
     return 0;
 }
 
-pte_t *mmu_walk(struct page *l4, u64 va, struct page **table)
+pte_t *mmu_walk(struct vcpu *v, u64 va)
 {
-    pte_t *t = page_to_virt(l4), e = t[pt_index(va, 4)];
+    pte_t *t = page_to_virt(xv(v)->pv.cr3);
 
-    if (!(e & PTE_P) || slot_is_hv(4, pt_index(va, 4)))
+    if (!guest_range_ok(va, 1))
         return NULL;
-    for (unsigned level = 3; level > 1; level--) {
-        t = mfn_to_virt(pte_mfn(e));
-        e = t[pt_index(va, level)];
+    for (unsigned level = 4; level > 1; level--) {
+        pte_t e = t[pt_index(va, level)];
         if (!(e & PTE_P))
             return NULL;
+        t = mfn_to_virt(pte_mfn(e));
     }
-    *table = mfn_to_page(pte_mfn(e));
-    return (pte_t *)mfn_to_virt(pte_mfn(e)) + pt_index(va, 1);
+    return &t[pt_index(va, 1)];
 }
 
 int mmu_pin(struct mmu *m, mfn_t mfn, unsigned level)
 {
-    struct page *pg;
-    int rc;
+    struct page *pg = mfn_to_page(mfn);
 
-    if (READ_ONCE(m->d->is_dying)) {
+    if (READ_ONCE(m->d->is_dying))
         return -EINVAL;         /* unpin_all may have been here already */
-    }
-    rc = mmu_get_table(m, mfn, level, &pg);
+    int rc = mmu_get_table(m, mfn, level);
     if (rc)
         return rc;
     if (pg->type & PT_PINNED) {
@@ -551,48 +424,20 @@ int mmu_unpin(struct mmu *m, mfn_t mfn)
 
 /* ---- teardown ---- */
 
-/* All that vCPU v holds: 0 or -ERESTART. v does not run any more. */
-static int relinquish_vcpu(struct mmu *m, struct x86_vcpu *x)
-{
-    struct page **held[] = { &x->pv.partial, &x->pv.cr3, &x->pv.user_cr3 };
-
-    if (mmu_finish(m))
-        return -ERESTART;
-    for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
-        struct page *pg = *held[i];
-        if (pg && !mmu_owner(m, pg)) {      /* only `partial` can be another domain's */
-            *held[i] = NULL;
-            defer(m, pg);
-            return -ERESTART;               /* mmu_begin goes on there */
-        }
-        if (pg) {
-            *held[i] = NULL;
-            mmu_put_table(m, pg);
-            if (x->pv.nr_deferred)
-                return -ERESTART;
-        }
-    }
-    return 0;
-}
-
 static int unpin_all(struct mmu *m)
 {
     struct pv_domain *pd = &xd(m->d)->pv;
     u32 at = pd->relinquish_at;
-    unsigned n = 0;
 
     /* A place that has left the list meanwhile says nothing: start over. */
     if (at == PAGE_NONE || !mmu_owner(m, &frame_table[at]))
         at = m->d->page_first;
-
-    while (at != PAGE_NONE) {
-        struct page *pg = &frame_table[at];
+    for (unsigned n = 0; at != PAGE_NONE; at = frame_table[at].next) {
         pd->relinquish_at = at;
-        if (pg->type & PT_PINNED)
+        if (frame_table[at].type & PT_PINNED)
             mmu_unpin(m, at);
         if (xv(m->v)->pv.nr_deferred || m->budget <= 0 || ++n > 4096)
             return -ERESTART;
-        at = pg->next;
     }
     return 0;
 }
@@ -601,20 +446,23 @@ int pv_relinquish(struct domain *d)
 {
     struct vcpu *v;
     struct mmu m;
-    int rc;
 
-    for_each_vcpu (d, v) {
-        pv_drop_descriptors(xv(v));
-        rc = mmu_begin(&m, v, d, d);
-        if (!rc)
-            rc = relinquish_vcpu(&m, xv(v));
+    for_each_vcpu (d, v) {      /* none of them runs any more */
+        struct pv_vcpu *pv = &xv(v)->pv;
+        struct page **held[] = { &pv->partial, &pv->cr3, &pv->user_cr3 };
+        pv_drop_descriptors(v);
+        int rc = mmu_begin(&m, v, d, d);
+        for (unsigned i = 0; !rc && i < ARRAY_SIZE(held); i++) {
+            if (*held[i])
+                mmu_put_table(&m, *held[i]);
+            *held[i] = NULL;
+        }
         mmu_end(&m);
-        if (rc)
-            return rc;
+        if (rc || pv->nr_deferred)
+            return -ERESTART;
     }
-    rc = mmu_begin(&m, current_vcpu(), d, d);   /* who ends the domain carries what is cut */
-    if (!rc)
-        rc = unpin_all(&m);
+    /* Who ends the domain carries what is cut. */
+    int rc = mmu_begin(&m, current_vcpu(), d, d) ?: unpin_all(&m);
     mmu_end(&m);
     return rc;
 }
