@@ -331,7 +331,6 @@ void vcpu_sleep_sync(struct vcpu *v)
         arch_spin_poll();
         arch_irq_window();      /* v's CPU may wait in arch_call_cpus for this one */
     }
-    arch_vcpu_sync(v);
 }
 
 void vcpu_block(struct vcpu *v)
@@ -670,7 +669,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
 
 /* --- life --- */
 
-int sched_vcpu_init(struct vcpu *v)
+void sched_vcpu_init(struct vcpu *v)
 {
     /* The first idle vCPU comes before any CPU is online. */
     u64 m = sched_online.bits ? sched_online.bits : 1;
@@ -686,7 +685,6 @@ int sched_vcpu_init(struct vcpu *v)
     v->sched.vtime = vclock - DRIFT;
     v->runstate_state = RUNSTATE_offline;
     v->runstate_entry = now();
-    return 0;
 }
 
 void sched_vcpu_destroy(struct vcpu *v)

@@ -5,6 +5,7 @@
  */
 #include "arch.h"
 #include "console.h"
+#include "domctl.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "keyhandler.h"
@@ -18,7 +19,6 @@
 static long readconsole(struct vcpu *v, struct xen_sysctl_readconsole *r)
 {
     u32 index = conring_start(), done = 0;
-
     if (r->incremental && (int32_t)(r->index - index) > 0)
         index = r->index;
     while (done < r->count) {
@@ -46,8 +46,8 @@ static void physinfo(struct xen_sysctl_physinfo *pi)
     pi->max_cpu_id = nr_cpus - 1;
     pi->nr_nodes = 1;
     pi->cpu_khz = (u32)cpu_khz();
-    pi->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 |
-                       XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    pi->capabilities =
+        XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     pi->total_pages = total_page_count();
     pi->free_pages = free_page_count();
     pi->max_mfn = max_mfn - 1;
@@ -55,21 +55,18 @@ static void physinfo(struct xen_sysctl_physinfo *pi)
 
 static long getdomaininfolist(struct vcpu *v, struct xen_sysctl_getdomaininfolist *l)
 {
-    struct domain *d = domain_get_from(l->first_domain);
     u32 n = 0;
-
-    while (d && n < l->max_domains) {
-        struct xen_domctl_getdomaininfo info = { 0 };
-        u32 next = d->id + 1u;
+    struct domain *d = domain_get_from(l->first_domain);
+    for (; d && n < l->max_domains; d = domain_get_next(d)) {
+        struct xen_domctl_getdomaininfo info;
         domain_info(d, &info);
-        domain_put(d);
-        if (copy_to_handle(v, l->buffer, n, &info, 1))
+        if (copy_to_handle(v, l->buffer, n, &info, 1)) {
+            domain_put(d);
             return -EFAULT;
-        n++;
-        if (n % 16 == 0) {
+        }
+        if (++n % 16 == 0) {
             hypercall_preempt(v);   /* lets interrupts in */
         }
-        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
     }
     if (d)
         domain_put(d);
@@ -81,7 +78,6 @@ static long getdomaininfolist(struct vcpu *v, struct xen_sysctl_getdomaininfolis
 static long debug_keys(struct vcpu *v, const struct xen_sysctl_debug_keys *k)
 {
     char keys[DEBUG_KEYS_MAX];
-
     if (k->nr_keys > sizeof(keys))
         return -E2BIG;
     if (guest_read(v, keys, (u64)k->keys.p, k->nr_keys))
@@ -94,7 +90,6 @@ static long debug_keys(struct vcpu *v, const struct xen_sysctl_debug_keys *k)
 static long getcpuinfo(struct vcpu *v, struct xen_sysctl_getcpuinfo *g)
 {
     u32 n = MIN(g->max_cpus, nr_cpus);
-
     for (u32 i = 0; i < n; i++) {
         struct xen_sysctl_cpuinfo ci = { .idletime = cpu_idle_ns(i) };
         if (copy_to_handle(v, g->info, i, &ci, 1))
@@ -115,7 +110,6 @@ static long availheap(struct xen_sysctl_availheap *h)
 static long cputopoinfo(struct vcpu *v, struct xen_sysctl_cputopoinfo *c)
 {
     u32 n = handle_null(c->cputopo) ? 0 : MIN(c->num_cpus, nr_cpus);
-
     for (u32 i = 0; i < n; i++) {
         struct xen_sysctl_cputopo t;
         policy_cpu_topology(i, &t);
@@ -133,12 +127,10 @@ static long numainfo(struct vcpu *v, struct xen_sysctl_numainfo *n)
         .memfree = free_page_count() << PAGE_SHIFT,
     };
     u32 here = DISTANCE_HERE;
-
-    if (n->num_nodes > 0) {
-        if (!handle_null(n->meminfo) && copy_to_handle(v, n->meminfo, 0, &mem, 1))
-            return -EFAULT;
-        if (!handle_null(n->distance) && copy_to_handle(v, n->distance, 0, &here, 1))
-            return -EFAULT;
+    if (n->num_nodes > 0 &&
+        ((!handle_null(n->meminfo) && copy_to_handle(v, n->meminfo, 0, &mem, 1)) ||
+         (!handle_null(n->distance) && copy_to_handle(v, n->distance, 0, &here, 1)))) {
+        return -EFAULT;
     }
     n->num_nodes = 1;
     return 0;
@@ -148,7 +140,6 @@ static long numainfo(struct vcpu *v, struct xen_sysctl_numainfo *n)
 static long pcitopoinfo(struct vcpu *v, struct xen_sysctl_pcitopoinfo *p)
 {
     u32 n = MIN(p->num_devs, 64u), node = 0;
-
     if (handle_null(p->devs) || handle_null(p->nodes) || n == 0)
         return -EINVAL;
     for (u32 i = 0; i < n; i++) {
@@ -162,47 +153,19 @@ static long pcitopoinfo(struct vcpu *v, struct xen_sysctl_pcitopoinfo *p)
 
 /* --- CPU pools: there is one, with every CPU and every domain --- */
 
-/* Bits beyond ours read as zero; at most the bytes that nr_bits needs are written. */
-static long put_cpumap(struct vcpu *v, const struct xenctl_bitmap *map, u64 bits)
-{
-    u64 bytes = ((u64)map->nr_bits + 7) / 8;
-
-    if (map->nr_bits < 64)
-        bits &= (1UL << map->nr_bits) - 1;
-    for (u64 i = 0; i < MIN(bytes, 1024ul); i++) {
-        u8 b = i < 8 ? (u8)(bits >> (8 * i)) : 0;
-        if (copy_to_handle(v, map->bitmap, i, &b, 1))
-            return -EFAULT;
-    }
-    return 0;
-}
-
-static u32 count_domains(void)
-{
-    u32 n = 0;
-    for (struct domain *d = domain_get_from(0); d; n++) {
-        u32 next = d->id + 1u;
-        domain_put(d);
-        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
-    }
-    return n;
-}
-
 static long cpupool_op(struct vcpu *v, struct xen_sysctl_cpupool_op *c)
 {
-    u64 online = 0;
-
     switch (c->op) {
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
         if (c->cpupool_id != 0)
             return -ENOENT;
-        for (unsigned i = 0; i < nr_cpus; i++)
-            online |= (u64)cpus[i].online << i;
         c->sched_id = XEN_SCHEDULER_CREDIT2;
-        c->n_dom = count_domains();
-        return put_cpumap(v, &c->cpumap, online);
+        c->n_dom = 0;
+        for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d))
+            c->n_dom++;
+        return bitmap_write(v, &c->cpumap, online_cpus());
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
-        return put_cpumap(v, &c->cpumap, 0);
+        return bitmap_write(v, &c->cpumap, 0);
     case XEN_SYSCTL_CPUPOOL_OP_CREATE:
     case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
     case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
@@ -216,18 +179,16 @@ static long cpupool_op(struct vcpu *v, struct xen_sysctl_cpupool_op *c)
 
 static long scheduler_op(struct xen_sysctl_scheduler_op *s)
 {
-    long rc;
-
     if (s->cpupool_id != 0)
         return -ESRCH;
     if (!spin_trylock(&control_lock))
         return -ERESTART;
-    rc = sched_adjust_global(s);
+    long rc = sched_adjust_global(s);
     spin_unlock(&control_lock);
     return rc;
 }
 
-static long sysctl_op(struct vcpu *v, struct xen_sysctl *op, bool *copyback)
+static long sysctl_op(struct vcpu *v, struct xen_sysctl *op)
 {
     switch (op->cmd) {
     case XEN_SYSCTL_readconsole:
@@ -241,7 +202,6 @@ static long sysctl_op(struct vcpu *v, struct xen_sysctl *op, bool *copyback)
     case XEN_SYSCTL_getdomaininfolist:
         return getdomaininfolist(v, &op->u.getdomaininfolist);
     case XEN_SYSCTL_debug_keys:
-        *copyback = false;
         return debug_keys(v, &op->u.debug_keys);
     case XEN_SYSCTL_getcpuinfo:
         return getcpuinfo(v, &op->u.getcpuinfo);
@@ -278,18 +238,13 @@ static long sysctl_op(struct vcpu *v, struct xen_sysctl *op, bool *copyback)
 long do_sysctl(struct vcpu *v, unsigned long *a)
 {
     struct xen_sysctl op;
-    bool copyback = true;
-    long rc;
-
     if (arg_read(v, &op, a[0]))
         return -EFAULT;
     if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
         return -EACCES;
-    rc = sysctl_op(v, &op, &copyback);
+    long rc = sysctl_op(v, &op);
     /* -ENOBUFS: how much there would be is told all the same. */
-    if ((rc == 0 && copyback) || rc == -ENOBUFS) {
-        if (arg_write_field(v, a[0], &op, u))
-            return -EFAULT;
-    }
+    if ((rc == 0 || rc == -ENOBUFS) && arg_write_field(v, a[0], &op, u))
+        return -EFAULT;
     return rc;
 }

@@ -56,7 +56,7 @@ void vcpu_periodic_set(struct vcpu *v, s_time_t period)
         timer_set(&v->periodic, now() + period);
 }
 
-int vcpu_timers_init(struct vcpu *v)
+void vcpu_timers_init(struct vcpu *v)
 {
     struct domain *d = v->domain;
 
@@ -68,7 +68,6 @@ int vcpu_timers_init(struct vcpu *v)
         for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
             timer_init(&d->watchdog[i], watchdog_fn, d, v->cpu);
     }
-    return 0;
 }
 
 void vcpu_timers_destroy(struct vcpu *v)

@@ -9,7 +9,7 @@
 
 void sched_init(void);                      /* boot CPU, after timers_init and domains_init */
 void sched_cpu_init(unsigned cpu);          /* a CPU comes up with its idle vCPU */
-int sched_vcpu_init(struct vcpu *v);
+void sched_vcpu_init(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v);    /* v does not run */
 /* Clears nothing by itself: puts v on a run queue if it has become runnable. */
 void vcpu_wake(struct vcpu *v);
@@ -40,7 +40,7 @@ struct xen_sysctl_scheduler_op;
 long sched_adjust_global(struct xen_sysctl_scheduler_op *op);
 /* Timers of a vCPU and, with its vCPU 0, of a domain (core/vcpu_timer.c). Destroy: v does
  * not run any more; waits for timer functions in progress; may be called twice. */
-int vcpu_timers_init(struct vcpu *v);
+void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_destroy(struct vcpu *v);
 /* Arms (absolute ns, past: at once) or stops (0) the one-shot timer of the current vCPU. */
 void vcpu_singleshot_set(struct vcpu *v, u64 expires);

@@ -24,7 +24,6 @@ void arch_timer_program(s_time_t t) { hardware[cpu_id()] = t; }
 void arch_kick_cpu(unsigned cpu) { (void)cpu; }     /* every CPU is looked at anyway */
 void arch_spin_poll(void) { }
 void arch_irq_window(void) { }
-void arch_vcpu_sync(struct vcpu *v) { CHECK(!v->is_running); }
 
 /* --- guests: `burst` ns of work each `period`, or spinning --- */
 struct guest {

@@ -63,7 +63,6 @@ void arch_timer_program(s_time_t t) { cpu_state[cpu_id()].timer = t; }
 void arch_kick_cpu(unsigned cpu) { __atomic_store_n(&cpu_state[cpu].kicked, 1, __ATOMIC_SEQ_CST); }
 void arch_spin_poll(void) { sched_yield(); }
 void arch_irq_window(void) { }
-void arch_vcpu_sync(struct vcpu *v) { (void)v; }
 void *xzalloc(size_t n) { (void)n; return &idle_info; }
 struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id) { (void)d; return &idle_vcpu[id]; }
 

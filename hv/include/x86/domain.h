@@ -90,9 +90,5 @@ int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 /* x86/pirq.c */
 /* nr: PIRQs of d above the GSIs (for MSI); 0: a default by d's rights. 0, -ENOMEM. */
 int pirq_domain_init(struct domain *d, unsigned nr);
-/* Unbinds and unmaps all for ever, gives the EOI page back: before d's frames are
- * relinquished (arch_domain_quiesce). May be called again. */
-void pirq_domain_quiesce(struct domain *d);
-void pirq_domain_destroy(struct domain *d);     /* at the very end: frees */
 
 #endif
