@@ -13,7 +13,8 @@
 
 #define BASIC_LAST     0xd
 #define EXTENDED_FIRST 0x80000000u
-#define EXTENDED_LAST  (cpu_has.amd ? 0x80000021u : 0x80000008u)
+#define EXTENDED_MOST  0x80000021u      /* that any policy may have */
+#define EXTENDED_LAST  (cpu_has.amd ? EXTENDED_MOST : 0x80000008u)
 #define COMMON_1D      0x0183f3ffu      /* bits of 1.edx that AMD repeats in 0x80000001.edx */
 #define BIT_HYPERVISOR (1u << 31)       /* word 1 */
 #define BIT_ITSC       (1u << 8)        /* word 7 */
@@ -49,53 +50,42 @@ static const struct { u64 xcr0; u32 bits[FEATURE_WORDS]; } needs_states[] = {
 
 /* --- the list --- */
 
+#define EXTENDED_SLOT (POLICY_SLOTS - (EXTENDED_MOST - EXTENDED_FIRST + 1))
+/* Where the basic leaves stand, and how many subleaves they may have; 0: they have none. */
+static const u8 first_slot[BASIC_LAST + 1] = { 0, 1, 2, 3, 4, 10, 11, 12, 15, 16, 17, 18, 20, 21 };
+static const u8 nr_subleaves[BASIC_LAST + 1] = { [4] = 6, [7] = 3, [0xb] = 2, [0xd] = 63 };
+
 bool policy_has_subleaves(u32 leaf)
 {
-    return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+    return leaf <= BASIC_LAST && nr_subleaves[index_nospec(leaf, BASIC_LAST + 1)];
 }
 
-/* Place of the first entry that is not before (leaf, sub). */
-static u32 lower_bound(const struct cpu_policy *p, u32 leaf, u32 sub)
+/* POLICY_SLOTS: no policy may have that leaf. */
+static u32 slot_of(u32 leaf, u32 sub)
 {
-    u64 key = (u64)leaf << 32 | sub;
-    u32 lo = 0, hi = p->nr;
-    while (lo < hi) {
-        u32 mid = (lo + hi) / 2;
-        if (((u64)p->leaf[mid].leaf << 32 | p->leaf[mid].subleaf) < key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    u32 basic = (u32)index_nospec(leaf, BASIC_LAST + 1);
+    if (policy_has_subleaves(leaf))
+        return sub < nr_subleaves[basic] ? first_slot[basic] + sub : POLICY_SLOTS;
+    if (sub == NO_SUB && leaf <= BASIC_LAST)
+        return first_slot[basic];
+    return sub == NO_SUB && leaf >= EXTENDED_FIRST && leaf <= EXTENDED_MOST
+        ? EXTENDED_SLOT + leaf - EXTENDED_FIRST : POLICY_SLOTS;
 }
 
+/* An empty slot is like no leaf that may stand there: all zero. */
 const xen_cpuid_leaf_t *policy_find(const struct cpu_policy *p, u32 leaf, u32 sub)
 {
-    u32 low = leaf & 0x7fffffff;
-    u32 i = low < 32 ? p->at[leaf >> 31][low] : lower_bound(p, leaf, sub);
-    for (; i < p->nr && p->leaf[i].leaf == leaf; i++) {
-        if (p->leaf[i].subleaf == sub)
-            return &p->leaf[i];
-    }
-    return NULL;
+    u32 slot = slot_of(leaf, sub);
+    if (slot == POLICY_SLOTS)
+        return NULL;
+    const xen_cpuid_leaf_t *l = &p->leaf[index_nospec(slot, POLICY_SLOTS)];
+    return l->leaf == leaf && l->subleaf == sub ? l : NULL;
 }
 
-/* Inserts or replaces; false: full. */
-static bool policy_put(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
+static void policy_put(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
 {
-    u32 i = lower_bound(p, l->leaf, l->subleaf);
-    if (i == p->nr || p->leaf[i].leaf != l->leaf || p->leaf[i].subleaf != l->subleaf) {
-        if (p->nr == POLICY_MAX_LEAVES)
-            return false;
-        memmove(&p->leaf[i + 1], &p->leaf[i], (p->nr - i) * sizeof(*l));
-        p->nr++;
-    }
-    p->leaf[i] = *l;
-    for (u32 n = 0; n < 32; n++) {
-        p->at[0][n] = (u8)lower_bound(p, n, 0);
-        p->at[1][n] = (u8)lower_bound(p, 0x80000000u + n, 0);
-    }
-    return true;
+    p->nr += !policy_find(p, l->leaf, l->subleaf);
+    p->leaf[slot_of(l->leaf, l->subleaf)] = *l;
 }
 
 static u32 *leaf_reg(xen_cpuid_leaf_t *l, enum reg r)
@@ -129,9 +119,9 @@ static void read_subleaves(struct cpu_policy *p, u32 leaf)
 {
     u32 r[4];
     cpuid(leaf, 0, r);
-    u64 states = ((u64)r[D] << 32 | r[A]) & ((1UL << 63) - 1);
-    u64 which = leaf == 4 ? 0x3f : leaf == 7 ? (2u << MIN(r[A], 2u)) - 1 : leaf == 0xb ? 3 : states | 3;
-    for (u32 i = 0; which >> i; i++) {
+    u64 states = (u64)r[D] << 32 | r[A];
+    u64 which = leaf == 0xd ? states | 3 : leaf == 7 ? (2u << MIN(r[A], 2u)) - 1 : ~0ul;
+    for (u32 i = 0; i < nr_subleaves[leaf]; i++) {
         if ((which >> i) & 1)
             read_leaf(p, leaf, i);
     }
@@ -194,7 +184,7 @@ static void filter_leaf(xen_cpuid_leaf_t *l)
  * anew. */
 static void limit_to_pv(struct cpu_policy *p)
 {
-    for (u32 i = 0; i < p->nr; i++)
+    for (u32 i = 0; i < POLICY_SLOTS; i++)
         filter_leaf(&p->leaf[i]);
     for (unsigned w = 0; w < FEATURE_WORDS; w++) {
         u32 *bits = feature_reg(p, w), most = feature_word(&raw, w) & pv_allowed[w];
@@ -235,17 +225,6 @@ const struct cpu_policy *policy_of(const struct domain *d)
     return domain_has(d, RIGHT_HARDWARE) ? &pv_max : &pv_default;
 }
 
-/* May a policy have that leaf at all? */
-static bool leaf_in_range(const xen_cpuid_leaf_t *l)
-{
-    static const u32 last_sub[] = { [4] = 5, [7] = 2, [0xb] = 1, [0xd] = 62 };
-
-    if (l->leaf <= BASIC_LAST && policy_has_subleaves(l->leaf))
-        return l->subleaf <= last_sub[l->leaf];
-    return l->subleaf == NO_SUB &&
-           (l->leaf <= BASIC_LAST || (l->leaf >= EXTENDED_FIRST && l->leaf <= 0x80000021));
-}
-
 /* Limits on the number of leaves that the machine (or Bulkhead) sets. */
 static bool leaf_within_max(const xen_cpuid_leaf_t *l)
 {
@@ -263,13 +242,13 @@ static long read_leaves(struct vcpu *v, struct cpu_policy *to, struct xen_domctl
         if (l.leaf == XEN_CPUID_LEAF(0) || l.leaf == XEN_CPUID_LEAF(0x100)) {
             continue;       /* limits of the hypervisor's own leaves: they stay */
         }
-        if (!leaf_in_range(&l) || !leaf_within_max(&l)) {
+        bool in_range = slot_of(l.leaf, l.subleaf) != POLICY_SLOTS;
+        if (!in_range || !leaf_within_max(&l)) {
             p->err_leaf = l.leaf;
             p->err_subleaf = l.subleaf;
-            return leaf_in_range(&l) ? -EINVAL : -ERANGE;
+            return in_range ? -EINVAL : -ERANGE;
         }
-        if (!policy_put(to, &l))
-            return -E2BIG;
+        policy_put(to, &l);
     }
     return 0;
 }
@@ -321,9 +300,14 @@ static long put_leaves(struct vcpu *v, const struct cpu_policy *p, xen_cpuid_lea
 {
     u32 room = *nr;
     *nr = to ? p->nr : POLICY_MAX_LEAVES;
-    if (!to)
-        return 0;
-    return room < p->nr ? -ENOBUFS : guest_write(v, (u64)to, p->leaf, p->nr * sizeof(p->leaf[0]));
+    if (!to || room < p->nr)
+        return to ? -ENOBUFS : 0;
+    for (const xen_cpuid_leaf_t *l = p->leaf; l < p->leaf + POLICY_SLOTS; l++) {
+        bool empty = !l->leaf && !l->subleaf;
+        if (!empty && guest_write(v, (u64)to++, l, sizeof(*l)))
+            return -EFAULT;
+    }
+    return 0;
 }
 
 long domctl_get_cpu_policy(struct domctl *c)
