@@ -376,13 +376,10 @@ static long find_handler(struct domctl *c)
 {
     switch (c->op.cmd) {
 #define OP(nr, name, rights, note) case nr: return admit(c, rights, domctl_##name, NULL);
-#define VCPU_OP(nr, name, field, rights, note) \
+#define OP_AT(nr, name, field, rights, note) \
     case nr: return admit(c, rights, domctl_##name, &c->op.u.field);
 #define NO_OP(nr, name, err, note) case nr: return -err;
 #include "ops/domctl.h"
-#undef OP
-#undef VCPU_OP
-#undef NO_OP
     default:
         return -ENOSYS;
     }

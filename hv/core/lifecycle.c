@@ -33,9 +33,8 @@ void domain_pause_nosync(struct domain *d)
 {
     struct vcpu *v;
     __atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         vcpu_sleep_nosync(v);
-    }
 }
 
 void domain_pause(struct domain *d)
@@ -52,9 +51,8 @@ void domain_unpause(struct domain *d)
 {
     struct vcpu *v;
     if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) == 0) {
-        for_each_vcpu (d, v) {
+        for_each_vcpu (d, v)
             vcpu_wake(v);
-        }
     }
 }
 
@@ -149,9 +147,8 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 static int release_vcpu_info(struct domain *d)
 {
     struct vcpu *v;
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         __atomic_store_n(&v->info, vcpu_info_default(v), __ATOMIC_RELEASE);
-    }
     domains_grace_period();
     for_each_vcpu (d, v) {
         if (v->info_page) {
@@ -165,9 +162,8 @@ static int release_vcpu_info(struct domain *d)
 static int silence(struct domain *d)
 {
     struct vcpu *v;
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         vcpu_timers_destroy(v);
-    }
     pirq_domain_quiesce(d);
     return 0;
 }

@@ -111,8 +111,6 @@ long do_platform_op(struct vcpu *v, unsigned long *a)
 #define OP(number, name, rights, note)
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/platform_op.h"
-#undef OP
-#undef NO_OP
     default:
         return -ENOSYS;
     }

@@ -86,8 +86,6 @@ long do_xen_version(struct vcpu *v, unsigned long *a)
 #define OP(number, name, rights, note)
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/xen_version.h"
-#undef OP
-#undef NO_OP
     default:
         return -ENOSYS;
     }

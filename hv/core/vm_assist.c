@@ -11,8 +11,6 @@ static long assist_type(u64 type)
 #define OP(number, name, rights, note) case number: return number;
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/vm_assist.h"
-#undef OP
-#undef NO_OP
     default:
         return -EINVAL;
     }

@@ -75,12 +75,8 @@ struct guest_ops {
 };
 
 /* Why a vCPU does not run: bits of vcpu->pause_flags (atomic). */
-enum {
-    VPF_BLOCKED_BIT,            /* sched_op block/poll: until an event */
-    VPF_DOWN_BIT,               /* not up */
-};
-#define VPF_BLOCKED (1u << VPF_BLOCKED_BIT)
-#define VPF_DOWN    (1u << VPF_DOWN_BIT)
+#define VPF_BLOCKED (1u << 0)   /* sched_op block/poll: until an event */
+#define VPF_DOWN    (1u << 1)   /* not up */
 
 struct sched_vcpu {             /* private to core/sched.c; guarded by the run queue's lock */
     struct list queue;          /* in a run queue while runnable and not running */

@@ -9,7 +9,7 @@
 struct domctl {
     struct vcpu *caller;
     struct domain *d;           /* its subject, with a reference; NULL: it has none */
-    struct vcpu *v;             /* of a VCPU_OP: the vCPU of d that it names */
+    struct vcpu *v;             /* of an OP_AT: the vCPU of d that it names */
     struct xen_domctl op;
     bool copyback;              /* op is to be written back, also after an error */
     long (*handler)(struct domctl *c);
@@ -17,11 +17,11 @@ struct domctl {
 
 /* Called with control_lock held. 0, -errno, or -ERESTART: again with what c->op says now. */
 #define OP(nr, name, rights, note) long domctl_##name(struct domctl *c);
-#define VCPU_OP(nr, name, field, rights, note) OP(nr, name, rights, note)
+#define OP_AT(nr, name, field, rights, note) OP(nr, name, rights, note)
 #define NO_OP(nr, name, err, note)
 #include "ops/domctl.h"
 #undef OP
-#undef VCPU_OP
+#undef OP_AT
 #undef NO_OP
 
 u64 online_cpus(void);

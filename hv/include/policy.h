@@ -19,8 +19,8 @@ void policy_init(void);
 
 /* XEN_SYSCTL_get_cpu_policy, XEN_SYSCTL_get_cpu_featureset. -ENOBUFS: cut short, p is
  * to be copied back nevertheless. */
-long policy_sysctl_get(struct vcpu *v, struct xen_sysctl_cpu_policy *p);
-long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *f);
+long sysctl_get_cpu_policy(struct xen_sysctl_cpu_policy *p);
+long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f);
 
 /* The machine for XEN_SYSCTL_physinfo: threads, cores, hw_cap. */
 void policy_physinfo(struct xen_sysctl_physinfo *pi);

@@ -49,8 +49,6 @@ hypercall_fn *const hypercall_fns[64] = {
     [nr] = (right) == RIGHT_NONE && !TRACE_ALL ? handler : checked_##name,
 #define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,
 #include "hypercall_table.h"
-#undef HYPERCALL
-#undef NOT_IMPLEMENTED
 };
 #pragma GCC diagnostic pop
 

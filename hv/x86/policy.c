@@ -296,7 +296,7 @@ long domctl_set_cpu_policy(struct domctl *c)
 }
 
 /* Copies the list out; *nr is the room, then the number. */
-static long put_leaves(struct vcpu *v, const struct cpu_policy *p, xen_cpuid_leaf_t *to, u32 *nr)
+static long put_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *to, u32 *nr)
 {
     u32 room = *nr;
     *nr = to ? p->nr : POLICY_MAX_LEAVES;
@@ -304,7 +304,7 @@ static long put_leaves(struct vcpu *v, const struct cpu_policy *p, xen_cpuid_lea
         return to ? -ENOBUFS : 0;
     for (const xen_cpuid_leaf_t *l = p->leaf; l < p->leaf + POLICY_SLOTS; l++) {
         bool empty = !l->leaf && !l->subleaf;
-        if (!empty && guest_write(v, (u64)to++, l, sizeof(*l)))
+        if (!empty && guest_write(current_vcpu(), (u64)to++, l, sizeof(*l)))
             return -EFAULT;
     }
     return 0;
@@ -315,12 +315,13 @@ long domctl_get_cpu_policy(struct domctl *c)
     struct xen_domctl_cpu_policy *p = &c->op.u.cpu_policy;
     c->copyback = true;
     p->nr_msrs = 0;
-    return put_leaves(c->caller, policy_of(c->d), p->leaves.p, &p->nr_leaves);
+    return put_leaves(policy_of(c->d), p->leaves.p, &p->nr_leaves);
 }
 
 /* --- sysctl --- */
 
-#define NR_POLICIES 6       /* with those of HVM guests, which are not there */
+/* By the ABI's indices; NULL: HVM guests'. */
+#define NR_POLICIES 6
 
 static long choose(const struct cpu_policy *const all[NR_POLICIES], u32 index,
                    const struct cpu_policy **chosen)
@@ -331,29 +332,23 @@ static long choose(const struct cpu_policy *const all[NR_POLICIES], u32 index,
     return *chosen ? 0 : -EOPNOTSUPP;
 }
 
-long policy_sysctl_get(struct vcpu *v, struct xen_sysctl_cpu_policy *p)
+long sysctl_get_cpu_policy(struct xen_sysctl_cpu_policy *p)
 {
     static const struct cpu_policy *const all[NR_POLICIES] = {
-        [XEN_SYSCTL_cpu_policy_raw] = &raw,
-        [XEN_SYSCTL_cpu_policy_host] = &raw,
-        [XEN_SYSCTL_cpu_policy_pv_max] = &pv_max,
-        [XEN_SYSCTL_cpu_policy_pv_default] = &pv_default,
+        &raw, &raw /* host */, &pv_max, NULL, &pv_default, NULL
     };
     const struct cpu_policy *from;
     long rc = choose(all, p->index, &from);
     if (rc || p->_rsvd)
         return rc ? rc : -EINVAL;
     p->nr_msrs = handle_null(p->msrs) ? POLICY_MAX_MSRS : 0;
-    return put_leaves(v, from, p->leaves.p, &p->nr_leaves);
+    return put_leaves(from, p->leaves.p, &p->nr_leaves);
 }
 
-long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *f)
+long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f)
 {
     static const struct cpu_policy *const all[NR_POLICIES] = {
-        [XEN_SYSCTL_cpu_featureset_raw] = &raw,
-        [XEN_SYSCTL_cpu_featureset_host] = &raw,
-        [XEN_SYSCTL_cpu_featureset_pv] = &pv_default,
-        [XEN_SYSCTL_cpu_featureset_pv_max] = &pv_max,
+        &raw, &raw /* host */, &pv_default, NULL, &pv_max, NULL
     };
     const struct cpu_policy *from;
     u32 words[FEATURE_WORDS], room = f->nr_features;
@@ -363,7 +358,7 @@ long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *
     if (!handle_null(f->features)) {
         for (unsigned w = 0; w < FEATURE_WORDS; w++)
             words[w] = feature_word(from, w);
-        if (copy_to_handle(v, f->features, 0, words, MIN(room, (u32)FEATURE_WORDS)))
+        if (copy_to_handle(current_vcpu(), f->features, 0, words, MIN(room, (u32)FEATURE_WORDS)))
             return -EFAULT;
         rc = room < FEATURE_WORDS ? -ENOBUFS : 0;
     }

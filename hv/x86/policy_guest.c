@@ -49,7 +49,8 @@ static u32 xstate_size(const struct cpu_policy *p, u64 xcr0, bool compacted)
     return size;
 }
 
-static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 subleaf, struct cpuid_regs *r)
+static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 subleaf,
+                        struct cpuid_regs *r)
 {
     u64 all = (u64)r->d << 32 | r->a, now_on = xv(v)->xcr0 ? xv(v)->xcr0 : 1;
     if (!cpu_has.xsave) {

@@ -48,6 +48,7 @@ static void start(void)
         cpuid(0xd, 0, r);
         cpu_has.xcr0 = r[0] & 7;
     }
+    test_cpu_top.curr = &v0.v;
     policy_init();
     xfree(dom_u.policy);
     dom_u.policy = NULL;
@@ -58,7 +59,7 @@ static u32 get(u32 index)
 {
     struct xen_sysctl_cpu_policy p = { .index = index, .nr_leaves = POLICY_MAX_LEAVES };
     p.leaves.p = leaves;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), 0);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), 0);
     return p.nr_leaves;
 }
 
@@ -93,20 +94,20 @@ TEST(sysctl_errors)
 {
     start();
     struct xen_sysctl_cpu_policy p = { .index = 0 };
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), 0);          /* size query */
+    CHECK_EQ(sysctl_get_cpu_policy(&p), 0);          /* size query */
     CHECK_EQ(p.nr_leaves, POLICY_MAX_LEAVES);
     CHECK_EQ(p.nr_msrs, POLICY_MAX_MSRS);
     p.leaves.p = leaves;
     p.nr_leaves = 3;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -ENOBUFS);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -ENOBUFS);
     CHECK(p.nr_leaves > 3);
     p._rsvd = 1;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -EINVAL);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -EINVAL);
     p._rsvd = 0;
     p.index = XEN_SYSCTL_cpu_policy_hvm_default;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -EOPNOTSUPP);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -EOPNOTSUPP);
     p.index = 6;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -EINVAL);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -EINVAL);
 }
 
 TEST(featuresets)
@@ -114,23 +115,23 @@ TEST(featuresets)
     u32 words[32];
     start();
     struct xen_sysctl_cpu_featureset f = { .index = XEN_SYSCTL_cpu_featureset_host };
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), 0);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), 0);
     CHECK_EQ(f.nr_features, FEATURE_WORDS);
     f.features.p = words;
     f.nr_features = 32;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), 0);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), 0);
     CHECK_EQ(f.nr_features, FEATURE_WORDS);
     u32 r[4];
     cpuid(7, 0, r);
     CHECK_EQ(words[5], r[1]);
     f.nr_features = 2;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), -ENOBUFS);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), -ENOBUFS);
     f.index = XEN_SYSCTL_cpu_featureset_pv_max;
     f.nr_features = 32;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), 0);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), 0);
     CHECK_EQ(words[5] & (1u << 7 | 1u << 20 | 1u << 0 | 1u << 10), 0);     /* SMEP SMAP FSGSBASE INVPCID */
     f.index = XEN_SYSCTL_cpu_featureset_hvm;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), -EOPNOTSUPP);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), -EOPNOTSUPP);
 }
 
 TEST(what_a_pv_guest_sees)
