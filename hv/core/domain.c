@@ -195,6 +195,8 @@ static int make_shared_info(struct domain *d)
     d->shared_info = alloc_hv_page();
     if (!d->shared_info)
         return -ENOMEM;
+    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     d->shared_info_page = mfn_to_page(virt_to_mfn(d->shared_info));
     share_hv_page(d->shared_info_page, d);
     wallclock_to_guest(d);
