@@ -50,7 +50,6 @@ static const struct { u64 xcr0; u32 bits[FEATURE_WORDS]; } needs_states[] = {
 
 /* --- the list --- */
 
-#define EXTENDED_SLOT (POLICY_SLOTS - (EXTENDED_MOST - EXTENDED_FIRST + 1))
 /* Where the basic leaves stand, and how many subleaves they may have; 0: they have none. */
 static const u8 first_slot[BASIC_LAST + 1] = { 0, 1, 2, 3, 4, 10, 11, 12, 15, 16, 17, 18, 20, 21 };
 static const u8 nr_subleaves[BASIC_LAST + 1] = { [4] = 6, [7] = 3, [0xb] = 2, [0xd] = 63 };

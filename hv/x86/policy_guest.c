@@ -101,10 +101,11 @@ void guest_cpuid(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *r)
         hypervisor_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf, r);
         return;
     }
-    const xen_cpuid_leaf_t *l = policy_find(p, leaf & 0x80000000, XEN_CPUID_NO_SUBLEAF);
-    if (!l || leaf > l->a)
+    if (leaf > p->leaf[leaf >> 31 ? EXTENDED_SLOT : 0].a)
         return;
-    l = policy_find(p, leaf, policy_has_subleaves(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF);
+    if (!policy_has_subleaves(leaf))
+        subleaf = XEN_CPUID_NO_SUBLEAF;
+    const xen_cpuid_leaf_t *l = policy_find(p, leaf, subleaf);
     if (l)
         *r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
     if (leaf == 1) {
@@ -129,10 +130,10 @@ static const struct guest_msr {
     enum writes writes;
     u64 value, host_mask;   /* what it reads as, with these bits of the machine's register */
 } msrs[] = {
+    { MSR_EFER, MSR_EFER, ANY, UNCHANGED, EFER_SCE | EFER_LME_LMA | EFER_NXE, 0 },
     { MSR_TSC, MSR_TSC, ANY, REFUSED, 0, 0 },
     { MSR_APIC_BASE, MSR_APIC_BASE, ANY, UNCHANGED, 0xfee00000 | APIC_BASE_ENABLE, 0 },
     { MSR_PAT, MSR_PAT, ANY, UNCHANGED, HV_PAT, 0 },
-    { MSR_EFER, MSR_EFER, ANY, UNCHANGED, EFER_SCE | EFER_LME_LMA | EFER_NXE, 0 },
     { MSR_UCODE_LEVEL, MSR_UCODE_LEVEL, ANY, DROPPED, 0, ~0ul },   /* 0 is written to ask for it */
     { MSR_PLATFORM_ID, MSR_PLATFORM_ID, INTEL, REFUSED, 0, 0 },
     { MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, REFUSED, 0, 0 },

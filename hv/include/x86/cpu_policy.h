@@ -10,7 +10,8 @@
  * are there stands in the slots. Leaves without subleaves have XEN_CPUID_NO_SUBLEAF; what
  * depends on the vCPU (APIC id, sizes for its XCR0) is filled in by guest_cpuid. No MSR
  * differs from zero in any policy. */
-#define POLICY_SLOTS 118
+#define POLICY_SLOTS  118
+#define EXTENDED_SLOT 84    /* leaf 0x80000000; leaf 0 is the first */
 struct cpu_policy {
     u32 nr;             /* of the slots that are not empty */
     xen_cpuid_leaf_t leaf[POLICY_SLOTS];
