@@ -256,13 +256,6 @@ long domctl_getvcpucontext(struct domctl *c)
 
 /* --- limits, permissions, scheduling, time --- */
 
-/* No log-dirty mode is ever on. */
-long domctl_shadow_op(struct domctl *c)
-{
-    (void)c;
-    return -EINVAL;
-}
-
 long domctl_max_mem(struct domctl *c)
 {
     with_lock (&c->d->page_lock) {
@@ -346,10 +339,8 @@ long domctl_settscinfo(struct domctl *c)
 long domctl_gettscinfo(struct domctl *c)
 {
     c->op.u.tsc_info = (struct xen_domctl_tsc_info) {
-        .tsc_mode = c->d->tsc_mode,
-        .gtsc_khz = (u32)cpu_khz(),
-        .incarnation = c->d->tsc_incarnation,
-        .elapsed_nsec = (u64)now(),
+        .tsc_mode = c->d->tsc_mode, .gtsc_khz = (u32)cpu_khz(),
+        .incarnation = c->d->tsc_incarnation, .elapsed_nsec = (u64)now(),
     };
     c->copyback = true;
     return 0;

@@ -48,7 +48,6 @@ static long compile_info(struct vcpu *v, u64 arg)
         .compiler = "gcc " __VERSION__,
 #endif
         .compile_by = "bulkhead",
-        .compile_domain = "",
         .compile_date = __DATE__ " " __TIME__,
     };
     return arg_write(v, arg, &ci);

@@ -132,8 +132,3 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     if (!prev->is_idle && prev->domain != next->domain)
         clear_bit(cpu_id(), &xd(prev->domain)->pv.active.bits);
 }
-
-int rdmsr_safe(u32 m, u64 *v)
-{
-    return (int)rdmsr_fixup(m, v);
-}

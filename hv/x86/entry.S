@@ -322,8 +322,8 @@ copy_fixup:
         EXTABLE 4b, 5b
 
 /* rdi dst or src, 8 bytes */
-        .globl  rdmsr_fixup
-rdmsr_fixup:                            /* edi msr, rsi *value */
+        .globl  rdmsr_safe
+rdmsr_safe:                            /* edi msr, rsi *value */
         mov     %edi, %ecx
 6:      rdmsr
         shl     $32, %rdx

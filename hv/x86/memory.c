@@ -37,9 +37,7 @@ static long op_machine_map(struct vcpu *v, u64 arg)
 static long op_m2p_place(struct vcpu *v, u64 arg)
 {
     struct xen_machphys_mapping m = {
-        .v_start = M2P_RO,
-        .v_end = M2P_RO + M2P_END,
-        .max_mfn = max_mfn - 1,
+        .v_start = M2P_RO, .v_end = M2P_RO + M2P_END, .max_mfn = max_mfn - 1
     };
     return arg_write(v, arg, &m);
 }

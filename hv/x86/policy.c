@@ -114,26 +114,20 @@ static void read_leaf(struct cpu_policy *p, u32 leaf, u32 sub)
     policy_put(p, &(xen_cpuid_leaf_t){ leaf, sub, r[A], r[B], r[C], r[D] });
 }
 
-static void read_subleaves(struct cpu_policy *p, u32 leaf)
-{
-    u32 r[4];
-    cpuid(leaf, 0, r);
-    u64 states = (u64)r[D] << 32 | r[A];
-    u64 which = leaf == 0xd ? states | 3 : leaf == 7 ? (2u << MIN(r[A], 2u)) - 1 : ~0ul;
-    for (u32 i = 0; i < nr_subleaves[leaf]; i++) {
-        if ((which >> i) & 1)
-            read_leaf(p, leaf, i);
-    }
-}
-
 static void read_machine(struct cpu_policy *p)
 {
     u32 r[4];
     cpuid(0, 0, r);
-    for (u32 leaf = 0; leaf <= MIN(r[A], (u32)BASIC_LAST); leaf++) {
-        if (policy_has_subleaves(leaf))
-            read_subleaves(p, leaf);
-        else
+    u32 last = MIN(r[A], (u32)BASIC_LAST);
+    for (u32 leaf = 0; leaf <= last; leaf++) {
+        cpuid(leaf, 0, r);
+        u64 states = (u64)r[D] << 32 | r[A];
+        u64 which = leaf == 0xd ? states | 3 : leaf == 7 ? (2u << MIN(r[A], 2u)) - 1 : ~0ul;
+        for (u32 i = 0; i < nr_subleaves[leaf]; i++) {
+            if ((which >> i) & 1)
+                read_leaf(p, leaf, i);
+        }
+        if (!nr_subleaves[leaf])
             read_leaf(p, leaf, NO_SUB);
     }
     cpuid(EXTENDED_FIRST, 0, r);
@@ -412,10 +406,9 @@ void policy_cpu_topology(unsigned cpu, struct xen_sysctl_cputopo *t)
 {
     struct shape s = machine_shape();
     u32 id = cpus[cpu].apic_id, package_bits = MAX(s.package_bits, s.thread_bits);
-    *t = (struct xen_sysctl_cputopo) {
-        .core = (id & ((1u << package_bits) - 1)) >> s.thread_bits,
-        .socket = id >> package_bits,
-    };
+    t->core = (id & ((1u << package_bits) - 1)) >> s.thread_bits;
+    t->socket = id >> package_bits;
+    t->node = 0;
 }
 
 void policy_cpu_version(struct xenpf_pcpu_version *pv)

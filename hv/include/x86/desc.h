@@ -36,7 +36,6 @@ u64 extable_lookup(u64 rip);
 extern const char idt_stubs[], syscall_stubs[], syscall32_stubs[];
 NORETURN void ret_to_guest(void);
 long copy_fixup(void *dst, const void *src, size_t n);
-long rdmsr_fixup(u32 msr, u64 *value);
 long load_ds(u16 sel);
 long load_es(u16 sel);
 long load_fs(u16 sel);
