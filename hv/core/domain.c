@@ -2,27 +2,26 @@
 /*
  * Domains: the table of all of them, how one comes to be and how its memory goes.
  *
- * The table and the list are changed under `list_lock` (LOCK_DOMLIST) and read
- * without it. A domain is in both from its publication until its last reference has
- * gone; then SOFTIRQ_DOMAIN takes it out, waits until every CPU has left what it was
- * doing (a look-up runs with interrupts off, so an answered call proves that), and
- * frees it. References: the table's own until teardown is done, one while the domain
- * owns pages, and those of whoever works on it.
+ * The table is read without a lock. Who creates domains (control_lock, or the boot
+ * CPU) puts them in; what is dead is taken out under `reap_lock` (LOCK_DOMLIST). A
+ * domain is there from its publication until its last reference has gone; then
+ * SOFTIRQ_DOMAIN takes it out, waits until every CPU has left what it was doing (a
+ * look-up runs with interrupts off, so an answered call proves that), and frees it.
+ * References: the table's own until teardown is done, one while the domain owns pages,
+ * and those of whoever works on it.
  */
 #include "arch.h"
 #include "evtchn.h"
 #include "grant.h"
 #include "guest.h"
 #include "mm.h"
-#include "policy.h"
 #include "ranges.h"
 #include "sched.h"
 
 #define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
 
 static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
-static struct list all_domains = LIST_INIT(all_domains);
-static spinlock_t list_lock = SPINLOCK_INIT(LOCK_DOMLIST);
+static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
 static domid_t last_id;         /* chosen last; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
 
@@ -37,6 +36,18 @@ static inline struct domain *table_get(domid_t id)
     unsigned long i = index_nospec(id, DOMID_LIMIT);
     struct domain **page = __atomic_load_n(&id_table[i / IDS_PER_PAGE], __ATOMIC_ACQUIRE);
     return page ? __atomic_load_n(&page[i % IDS_PER_PAGE], __ATOMIC_ACQUIRE) : NULL;
+}
+
+/* The first domain whose id is not smaller; NULL at the end. */
+static struct domain *table_next(domid_t id)
+{
+    struct domain *d = NULL;
+    while (id < DOMID_LIMIT && !d) {
+        if (!READ_ONCE(id_table[id / IDS_PER_PAGE]))
+            id |= IDS_PER_PAGE - 1;     /* none of that page */
+        d = table_get(id++);
+    }
+    return d;
 }
 
 static bool try_ref(struct domain *d)
@@ -79,56 +90,46 @@ struct domain *domain_owner(domid_t id)
 
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
 {
-    struct domain *self = v->domain;
-    if (id == DOMID_SELF || id == self->id) {
-        domain_ref(self);
-        return self;
-    }
-    struct domain *d = domain_get(id);
+    struct domain *self = v->domain, *d = domain_get(id == DOMID_SELF ? self->id : id);
     if (!d) {
         *err = -ESRCH;
-        return NULL;
-    }
-    if (!domain_has(self, RIGHT_FOREIGN) && self->target != id) {
+    } else if (d != self && !domain_has(self, RIGHT_FOREIGN) && self->target != id) {
         domain_put(d);
         *err = -EPERM;
-        return NULL;
+        d = NULL;
     }
     return d;
 }
 
 struct domain *domain_get_from(domid_t id)
 {
-    with_lock (&list_lock) {
-        struct list *p;
-        list_for_each (p, &all_domains) {
-            struct domain *d = list_entry(p, struct domain, link);
-            if (d->id >= id && try_ref(d))
-                return d;
-        }
-    }
-    return NULL;
+    struct domain *d = table_next(id);
+    while (d && !try_ref(d))
+        d = table_next(d->id + 1);
+    return d;
+}
+
+struct domain *domain_get_next(struct domain *d)
+{
+    domid_t id = d->id + 1;
+    domain_put(d);
+    return domain_get_from(id);
 }
 
 /* --- creation --- */
 
-/* A free id: `wanted`, or the next one after the id chosen last. Creation is done
- * by one CPU at a time (control_lock, or the boot CPU). */
+/* A free id: `wanted`, or the next one after the id chosen last. */
 static int choose_id(domid_t wanted, domid_t *id)
 {
     if (wanted != DOMID_INVALID) {
-        if (wanted >= DOMID_LIMIT || table_get(wanted))
-            return wanted >= DOMID_LIMIT ? -EINVAL : -EEXIST;
         *id = wanted;
-        return 0;
+        return wanted >= DOMID_LIMIT ? -EINVAL : table_get(wanted) ? -EEXIST : 0;
     }
     for (unsigned n = 1; n < DOMID_LIMIT; n++) {
-        domid_t next = last_id < DOMID_LIMIT - 1 ? last_id + 1 : 1;
-        last_id = next;
-        if (!table_get(next)) {
-            *id = next;
+        last_id = last_id < DOMID_LIMIT - 1 ? last_id + 1 : 1;
+        *id = last_id;
+        if (!table_get(last_id))
             return 0;
-        }
     }
     return -ENOMEM;
 }
@@ -142,21 +143,13 @@ static int publish(struct domain *d)
             return -ENOMEM;
         __atomic_store_n(&id_table[d->id / IDS_PER_PAGE], page, __ATOMIC_RELEASE);
     }
-    with_lock (&list_lock) {
-        struct list *p;
-        list_for_each (p, &all_domains) {
-            if (list_entry(p, struct domain, link)->id > d->id)
-                break;
-        }
-        list_add_tail(&d->link, p);
-        __atomic_store_n(&page[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
-    }
+    __atomic_store_n(&page[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
     return 0;
 }
 
 static struct domain *domain_alloc(domid_t id)
 {
-    struct domain *d = arch_domain_alloc();
+    struct domain *d = alloc_hv_page();     /* x86/domain.c: it fits, and what lies around it */
     if (!d)
         return NULL;
     d->id = id;
@@ -164,7 +157,6 @@ static struct domain *domain_alloc(domid_t id)
     d->target = DOMID_INVALID;
     d->page_first = d->page_last = PAGE_NONE;
     d->weight = 256;
-    list_init(&d->link);
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     spin_lock_init(&d->page_lock, LOCK_PAGES);
     return d;
@@ -180,9 +172,9 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
     int grants = c->max_grant_frames < 0 ? 64 : c->max_grant_frames;
     int maptrack = c->max_maptrack_frames < 0 ? 1024 : c->max_maptrack_frames;
     unsigned version = XEN_DOMCTL_GRANT_version(c->grant_opts);
-    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS ||
-        grants == 0 || grants > MAX_GRANT_FRAMES || maptrack > MAX_MAPTRACK_FRAMES ||
-        version < 1 || version > 2 || (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)) {
+    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS || grants == 0 || grants > MAX_GRANT_FRAMES ||
+        maptrack > MAX_MAPTRACK_FRAMES || version < 1 || version > 2 ||
+        (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)) {
         return -EINVAL;
     }
     if (c->cpupool_id != 0)
@@ -211,7 +203,7 @@ static int make_shared_info(struct domain *d)
     return 0;
 }
 
-static int make_parts(struct domain *d, const struct xen_domctl_createdomain *c)
+static int make_parts(struct domain *d)
 {
     d->vcpu = xzalloc_array(struct vcpu *, d->max_vcpus);
     d->ioports = ranges_create();
@@ -222,7 +214,7 @@ static int make_parts(struct domain *d, const struct xen_domctl_createdomain *c)
     int err = make_shared_info(d);
     err = err ? err : evtchn_domain_init(d);
     err = err ? err : grant_domain_init(d);
-    return err ? err : arch_domain_init(d, c);
+    return err ? err : arch_domain_init(d);
 }
 
 /* Everything that domain_create and vcpu_create made; also of a domain that was
@@ -241,34 +233,32 @@ static void domain_free(struct domain *d)
         evtchn_domain_free(d);
     if (d->grants)
         grant_domain_free(d);
-    policy_domain_free(d);
-    arch_domain_destroy(d);
+    pirq_domain_destroy(d);
     if (d->shared_info_page)
         unshare_hv_page(d->shared_info_page);
     ranges_destroy(d->ioports);
     ranges_destroy(d->iomem);
     ranges_destroy(d->irq_caps);
+    xfree(d->policy);
     xfree(d->e820);
     xfree(d->vcpu);
-    arch_domain_free(d);
+    free_hv_page(d);
 }
 
 struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c,
                              const struct guest_ops *ops, u32 rights, int *err)
 {
     *err = choose_id(id, &id);
-    if (*err)
-        return NULL;
-    struct domain *d = domain_alloc(id);
+    struct domain *d = *err ? NULL : domain_alloc(id);
     if (!d) {
-        *err = -ENOMEM;
+        *err = *err ? *err : -ENOMEM;
         return NULL;
     }
     d->ops = ops;
     d->rights = rights;
     d->pause_count = d->controller_pause_count = 1;
     *err = take_limits(d, c);
-    *err = *err ? *err : make_parts(d, c);
+    *err = *err ? *err : make_parts(d);
     *err = *err ? *err : publish(d);
     if (*err) {
         d->max_vcpus = d->vcpu ? d->max_vcpus : 0;
@@ -285,37 +275,26 @@ struct vcpu_info *vcpu_info_default(struct vcpu *v)
     return v->info_own ? v->info_own : &v->domain->shared_info->vcpu_info[v->id];
 }
 
-static int make_vcpu_parts(struct vcpu *v)
-{
-    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
-        v->info_own = xzalloc_type(struct vcpu_info);
-        if (!v->info_own)
-            return -ENOMEM;
-        v->info_own->evtchn_upcall_mask = 1;
-    }
-    v->info = vcpu_info_default(v);
-    int err = evtchn_vcpu_init(v);
-    if (err)
-        return err;
-    sched_vcpu_init(v);
-    vcpu_timers_init(v);        /* on the CPU that the scheduler has chosen */
-    return 0;
-}
-
 struct vcpu *vcpu_create(struct domain *d, unsigned id)
 {
     ASSERT(id < d->max_vcpus && !d->vcpu[id]);
     struct vcpu *v = arch_vcpu_alloc(d, id);
     if (!v)
         return NULL;
+    bool own = id >= XEN_LEGACY_MAX_VCPUS;
     v->domain = d;
     v->id = id;
     v->pause_flags = VPF_DOWN;
-    if (make_vcpu_parts(v)) {
+    v->info_own = own ? xzalloc_type(struct vcpu_info) : NULL;
+    if ((own && !v->info_own) || evtchn_vcpu_init(v)) {
         xfree(v->info_own);
         arch_vcpu_free(v);
         return NULL;
     }
+    v->info = vcpu_info_default(v);
+    v->info->evtchn_upcall_mask = 1;
+    sched_vcpu_init(v);
+    vcpu_timers_init(v);        /* on the CPU that the scheduler has chosen */
     __atomic_store_n(&d->vcpu[id], v, __ATOMIC_RELEASE);
     return v;
 }
@@ -324,25 +303,23 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
 int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset)
 {
     struct domain *d = v->domain;
-    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) ||
-        offset % __alignof__(struct vcpu_info) ||
+    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % __alignof__(struct vcpu_info) ||
         (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
         return -EINVAL;
     }
     struct page *pg = d->ops->get_gfn(d, gfn, true);
     if (!pg)
         return -EINVAL;
-    bool taken = false;
     with_lock (&d->lock) {
         if (!v->info_page && !d->is_dying) {
             struct vcpu_info *info = (void *)((char *)page_to_virt(pg) + offset);
             memcpy(info, v->info, sizeof(*info));
             v->info_page = pg;
             __atomic_store_n(&v->info, info, __ATOMIC_RELEASE);
-            taken = true;
+            pg = NULL;
         }
     }
-    if (!taken) {
+    if (pg) {
         d->ops->put_gfn(pg, true);
         return -EINVAL;
     }
@@ -369,11 +346,11 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         }
     }
     flags |= d->is_dying ? XEN_DOMINF_dying : 0;
-    flags |= d->is_shut_down ? XEN_DOMINF_shutdown : 0;
     flags |= d->controller_pause_count ? XEN_DOMINF_paused : 0;
     flags |= d->debugger_attached ? XEN_DOMINF_debugged : 0;
     flags |= d->xs_domain ? XEN_DOMINF_xs_domain : 0;
-    flags |= d->is_shut_down ? (u32)d->shutdown_code << XEN_DOMINF_shutdownshift : 0;
+    if (d->is_shut_down)
+        flags |= XEN_DOMINF_shutdown | (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
     info->domain = d->id;
     info->flags = flags;
     with_lock (&d->page_lock) {
@@ -382,7 +359,6 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         info->outstanding_pages = d->outstanding_pages;
     }
     info->ssidref = d->ssidref;
-    info->cpupool = d->cpupool;
     memcpy(info->handle, d->handle, sizeof(info->handle));
     arch_domain_info(d, info);
 }
@@ -405,40 +381,32 @@ void domains_tell_change(void)
     softirq_raise(SOFTIRQ_DOMAIN);
 }
 
-/* Takes the domains without references out of table and list, into `dead`. A
- * device model's right over one of them must not pass to the next with its id. */
-static void unpublish_dead(struct list *dead)
+/* Takes a domain without references out of the table; NULL: there is none. A device
+ * model's right over it must not pass to the next with its id. */
+static struct domain *unpublish_dead(void)
 {
-    struct list *p, *next, *q;
-    with_lock (&list_lock) {
-        list_for_each_safe (p, next, &all_domains) {
-            struct domain *d = list_entry(p, struct domain, link);
-            if (__atomic_load_n(&d->refs, __ATOMIC_ACQUIRE))
-                continue;
-            list_del(&d->link);
-            list_add(&d->link, dead);
-            WRITE_ONCE(id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL);
-            list_for_each (q, &all_domains) {
-                struct domain *other = list_entry(q, struct domain, link);
-                if (other->target == d->id)
-                    other->target = DOMID_INVALID;
-            }
+    struct domain *d, *other;
+    with_lock (&reap_lock) {
+        d = table_next(0);
+        while (d && __atomic_load_n(&d->refs, __ATOMIC_ACQUIRE))
+            d = table_next(d->id + 1);
+        for (other = table_next(0); d && other; other = table_next(other->id + 1)) {
+            if (other->target == d->id)
+                other->target = DOMID_INVALID;
         }
+        if (d)
+            __atomic_store_n(&id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL,
+                             __ATOMIC_RELEASE);
     }
+    return d;
 }
 
 static void domains_softirq(void)
 {
-    struct list dead = LIST_INIT(dead), *p, *next;
-    unpublish_dead(&dead);
     bool tell = __atomic_exchange_n(&change_pending, false, __ATOMIC_ACQ_REL);
-    if (!list_empty(&dead)) {
-        tell = true;
+    for (struct domain *d; (d = unpublish_dead()); tell = true) {
         domains_grace_period();
-        list_for_each_safe (p, next, &dead) {
-            list_del(p);
-            domain_free(list_entry(p, struct domain, link));
-        }
+        domain_free(d);
     }
     if (tell)
         virq_global(VIRQ_DOM_EXC);
@@ -446,18 +414,12 @@ static void domains_softirq(void)
 
 /* --- domains that are none --- */
 
-static struct domain *make_special(domid_t id)
-{
-    struct domain *d = domain_alloc(id);
-    if (!d)
-        panic("no memory for the special domains");
-    return d;
-}
-
 void domains_init(void)
 {
     softirq_register(SOFTIRQ_DOMAIN, domains_softirq);
-    domain_xen = make_special(DOMID_XEN);
-    domain_io = make_special(DOMID_IO);
-    domain_idle = make_special(DOMID_IDLE);
+    domain_xen = domain_alloc(DOMID_XEN);
+    domain_io = domain_alloc(DOMID_IO);
+    domain_idle = domain_alloc(DOMID_IDLE);
+    if (!domain_xen || !domain_io || !domain_idle)
+        panic("no memory for the special domains");
 }

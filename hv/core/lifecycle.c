@@ -33,9 +33,8 @@ void domain_pause_nosync(struct domain *d)
 {
     struct vcpu *v;
     __atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         vcpu_sleep_nosync(v);
-    }
 }
 
 void domain_pause(struct domain *d)
@@ -52,9 +51,8 @@ void domain_unpause(struct domain *d)
 {
     struct vcpu *v;
     if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) == 0) {
-        for_each_vcpu (d, v) {
+        for_each_vcpu (d, v)
             vcpu_wake(v);
-        }
     }
 }
 
@@ -89,7 +87,9 @@ int domain_controller_unpause(struct domain *d)
 /* dom0 is the machine's operating system: its end is the machine's. */
 static NORETURN void machine_end(u8 reason)
 {
-    static const char *const names[] = { "power off", "reboot", "suspend", "crash", "watchdog", "soft reset" };
+    static const char *const names[] = {
+        "power off", "reboot", "suspend", "crash", "watchdog", "soft reset"
+    };
     const char *name = reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason";
     printk(LOG_WARN, "dom0 shut down: %s\n", name);
     if (reason == SHUTDOWN_poweroff)
@@ -142,24 +142,13 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 
 /* --- the end --- */
 
-enum {
-    KILL_DEVICES,       /* its interrupts and devices fall silent */
-    KILL_TABLES,        /* page tables, descriptor tables: nothing of others is mapped any more */
-    KILL_MAPPINGS,      /* its grant mappings end, so granters see them free only now */
-    KILL_EVENTS,        /* its event channels close: peers' ports wait for its id */
-    KILL_VCPU_INFO,     /* Bulkhead writes into its memory no more */
-    KILL_MEMORY,        /* its own pages */
-    KILL_DONE,
-};
-
 /* An event's raiser on another CPU may still hold v->info: the pages are given up
  * only after everybody has left what he was doing. */
-static void release_vcpu_info(struct domain *d)
+static int release_vcpu_info(struct domain *d)
 {
     struct vcpu *v;
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         __atomic_store_n(&v->info, vcpu_info_default(v), __ATOMIC_RELEASE);
-    }
     domains_grace_period();
     for_each_vcpu (d, v) {
         if (v->info_page) {
@@ -167,48 +156,43 @@ static void release_vcpu_info(struct domain *d)
             v->info_page = NULL;
         }
     }
+    return 0;
 }
 
-static void silence(struct domain *d)
+static int silence(struct domain *d)
 {
     struct vcpu *v;
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         vcpu_timers_destroy(v);
-    }
-    arch_domain_quiesce(d);
+    pirq_domain_quiesce(d);
+    return 0;
 }
 
-static int kill_stage(struct domain *d)
+static int release_tables(struct domain *d)
 {
-    switch (d->dying_stage) {
-    case KILL_DEVICES:
-        silence(d);
-        return 0;
-    case KILL_MAPPINGS:
-        return grant_release_mappings(d);
-    case KILL_EVENTS:
-        return evtchn_domain_close(d);
-    case KILL_VCPU_INFO:
-        release_vcpu_info(d);
-        return 0;
-    case KILL_TABLES:
-        return d->ops->relinquish(d);
-    default:
-        return relinquish_pages(d);
-    }
+    return d->ops->relinquish(d);
 }
+
+/* In this order; each is repeated while it returns -ERESTART. */
+static int (*const kill_stages[])(struct domain *d) = {
+    silence,                    /* its interrupts and devices fall silent */
+    release_tables,             /* page tables, descriptor tables: nothing of others is mapped */
+    grant_release_mappings,     /* its grant mappings end, so granters see them free only now */
+    evtchn_domain_close,        /* its event channels close: peers' ports wait for its id */
+    release_vcpu_info,          /* Bulkhead writes into its memory no more */
+    relinquish_pages,           /* its own pages */
+};
 
 void domain_kill_start(struct domain *d)
 {
-    bool first;
+    bool again = d->is_dying;   /* set nowhere else; control_lock */
     with_lock (&d->lock) {
         with_lock (&d->page_lock) {
-            first = !d->is_dying;
             d->is_dying = true;
             d->outstanding_pages = 0;
         }
     }
-    if (first)
+    if (!again)
         domain_pause(d);
 }
 
@@ -217,9 +201,9 @@ int domain_kill(struct domain *d)
     if (__atomic_exchange_n(&d->killing, true, __ATOMIC_ACQUIRE))
         return -ERESTART;
     int err = 0;
-    while (!err && d->dying_stage != KILL_DONE) {
-        err = kill_stage(d);
-        if (!err && ++d->dying_stage == KILL_DONE) {
+    while (!err && d->dying_stage < ARRAY_SIZE(kill_stages)) {
+        err = kill_stages[d->dying_stage](d);
+        if (!err && ++d->dying_stage == ARRAY_SIZE(kill_stages)) {
             domains_tell_change();
             domain_put(d);      /* the table's; the caller has his own */
         }

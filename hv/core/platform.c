@@ -36,29 +36,26 @@ static long firmware_info(struct xenpf_firmware_info *f)
     }
 }
 
-static void cpu_info(struct xenpf_pcpuinfo *p)
+static long cpu_info(struct xenpf_pcpuinfo *p)
 {
-    u32 id = p->xen_cpuid;
-
+    const struct cpu *c = &cpus[index_nospec(p->xen_cpuid, nr_cpus)];
     p->max_present = nr_cpus - 1;
     p->flags = XEN_PCPU_FLAGS_INVALID;
-    if (id < nr_cpus) {
-        const struct cpu *c = &cpus[index_nospec(id, NR_CPUS)];
+    if (p->xen_cpuid < nr_cpus) {
         p->flags = cpumask_test(cpus_online, c->id) ? XEN_PCPU_FLAGS_ONLINE : 0;
         p->apic_id = c->apic_id;
         p->acpi_id = c->id;
     }
+    return 0;
 }
 
 static long cpu_version(struct xenpf_pcpu_version *p)
 {
+    memset(p->vendor_id, 0, sizeof(p->vendor_id));
+    p->family = p->model = p->stepping = 0;
     p->max_present = nr_cpus - 1;
-    if (p->xen_cpuid < nr_cpus) {
+    if (p->xen_cpuid < nr_cpus)
         policy_cpu_version(p);
-    } else {
-        memset(p->vendor_id, 0, sizeof(p->vendor_id));
-        p->family = p->model = p->stepping = 0;
-    }
     return 0;
 }
 
@@ -67,13 +64,11 @@ static long get_symbol(struct vcpu *v, struct xenpf_symdata *s)
 {
     const char *name;
     u64 addr;
-    size_t len;
-
     if (!symbol_get(s->symnum, &addr, &name)) {
         s->namelen = 0;
         return 0;
     }
-    len = strlen(name) + 1;
+    size_t len = strlen(name) + 1;
     if (copy_to_handle(v, s->name, 0, name, MIN(len, (size_t)s->namelen)))
         return -EFAULT;
     s->namelen = (u32)len - 1;
@@ -87,8 +82,7 @@ static long get_symbol(struct vcpu *v, struct xenpf_symdata *s)
 long do_platform_op(struct vcpu *v, unsigned long *a)
 {
     struct xen_platform_op op;
-    long rc = 0;
-
+    long rc;
     if (arg_read(v, &op, a[0]))
         return -EFAULT;
     if (op.interface_version != XENPF_INTERFACE_VERSION)
@@ -106,7 +100,7 @@ long do_platform_op(struct vcpu *v, unsigned long *a)
         rc = firmware_info(&op.u.firmware_info);
         break;
     case XENPF_get_cpuinfo:
-        cpu_info(&op.u.pcpu_info);
+        rc = cpu_info(&op.u.pcpu_info);
         break;
     case XENPF_get_cpu_version:
         rc = cpu_version(&op.u.pcpu_version);
@@ -117,8 +111,6 @@ long do_platform_op(struct vcpu *v, unsigned long *a)
 #define OP(number, name, rights, note)
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/platform_op.h"
-#undef OP
-#undef NO_OP
     default:
         return -ENOSYS;
     }

@@ -5,6 +5,7 @@
  */
 #include "arch.h"
 #include "console.h"
+#include "domctl.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "keyhandler.h"
@@ -15,10 +16,9 @@
 #define DEBUG_KEYS_MAX 32
 #define DISTANCE_HERE  10       /* to a node's own memory, as ACPI's SLIT counts */
 
-static long readconsole(struct vcpu *v, struct xen_sysctl_readconsole *r)
+static long sysctl_readconsole(struct xen_sysctl_readconsole *r)
 {
     u32 index = conring_start(), done = 0;
-
     if (r->incremental && (int32_t)(r->index - index) > 0)
         index = r->index;
     while (done < r->count) {
@@ -26,10 +26,10 @@ static long readconsole(struct vcpu *v, struct xen_sysctl_readconsole *r)
         u32 n = conring_read(&index, buf, MIN(r->count - done, (u32)sizeof(buf)));
         if (n == 0)
             break;
-        if (copy_to_handle(v, r->buffer, done, buf, n))
+        if (copy_to_handle(current_vcpu(), r->buffer, done, buf, n))
             return -EFAULT;
         done += n;
-        hypercall_preempt(v);       /* lets interrupts in; the rest is bounded */
+        hypercall_preempt(current_vcpu());       /* lets interrupts in; the rest is bounded */
     }
     r->index = index;
     r->count = done;
@@ -38,7 +38,7 @@ static long readconsole(struct vcpu *v, struct xen_sysctl_readconsole *r)
     return 0;
 }
 
-static void physinfo(struct xen_sysctl_physinfo *pi)
+static long sysctl_physinfo(struct xen_sysctl_physinfo *pi)
 {
     memset(pi, 0, sizeof(*pi));
     policy_physinfo(pi);
@@ -46,30 +46,40 @@ static void physinfo(struct xen_sysctl_physinfo *pi)
     pi->max_cpu_id = nr_cpus - 1;
     pi->nr_nodes = 1;
     pi->cpu_khz = (u32)cpu_khz();
-    pi->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 |
-                       XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    pi->capabilities =
+        XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     pi->total_pages = total_page_count();
     pi->free_pages = free_page_count();
     pi->max_mfn = max_mfn - 1;
+    return 0;
 }
 
-static long getdomaininfolist(struct vcpu *v, struct xen_sysctl_getdomaininfolist *l)
+static long sysctl_sched_id(struct xen_sysctl_sched_id *s)
 {
-    struct domain *d = domain_get_from(l->first_domain);
-    u32 n = 0;
+    s->sched_id = XEN_SCHEDULER_CREDIT2;
+    return 0;
+}
 
-    while (d && n < l->max_domains) {
-        struct xen_domctl_getdomaininfo info = { 0 };
-        u32 next = d->id + 1u;
+static long sysctl_get_cpu_levelling_caps(struct xen_sysctl_cpu_levelling_caps *c)
+{
+    c->caps = 0;
+    return 0;
+}
+
+static long sysctl_getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
+{
+    u32 n = 0;
+    struct domain *d = domain_get_from(l->first_domain);
+    for (; d && n < l->max_domains; d = domain_get_next(d)) {
+        struct xen_domctl_getdomaininfo info;
         domain_info(d, &info);
-        domain_put(d);
-        if (copy_to_handle(v, l->buffer, n, &info, 1))
+        if (copy_to_handle(current_vcpu(), l->buffer, n, &info, 1)) {
+            domain_put(d);
             return -EFAULT;
-        n++;
-        if (n % 16 == 0) {
-            hypercall_preempt(v);   /* lets interrupts in */
         }
-        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
+        if (++n % 16 == 0) {
+            hypercall_preempt(current_vcpu());   /* lets interrupts in */
+        }
     }
     if (d)
         domain_put(d);
@@ -78,33 +88,31 @@ static long getdomaininfolist(struct vcpu *v, struct xen_sysctl_getdomaininfolis
 }
 
 /* All keys are read before the first one acts. */
-static long debug_keys(struct vcpu *v, const struct xen_sysctl_debug_keys *k)
+static long sysctl_debug_keys(const struct xen_sysctl_debug_keys *k)
 {
     char keys[DEBUG_KEYS_MAX];
-
     if (k->nr_keys > sizeof(keys))
         return -E2BIG;
-    if (guest_read(v, keys, (u64)k->keys.p, k->nr_keys))
+    if (guest_read(current_vcpu(), keys, (u64)k->keys.p, k->nr_keys))
         return -EFAULT;
     for (u32 i = 0; i < k->nr_keys; i++)
         keyhandler_run(keys[i]);
     return 0;
 }
 
-static long getcpuinfo(struct vcpu *v, struct xen_sysctl_getcpuinfo *g)
+static long sysctl_getcpuinfo(struct xen_sysctl_getcpuinfo *g)
 {
     u32 n = MIN(g->max_cpus, nr_cpus);
-
     for (u32 i = 0; i < n; i++) {
         struct xen_sysctl_cpuinfo ci = { .idletime = cpu_idle_ns(i) };
-        if (copy_to_handle(v, g->info, i, &ci, 1))
+        if (copy_to_handle(current_vcpu(), g->info, i, &ci, 1))
             return -EFAULT;
     }
     g->nr_cpus = n;
     return 0;
 }
 
-static long availheap(struct xen_sysctl_availheap *h)
+static long sysctl_availheap(struct xen_sysctl_availheap *h)
 {
     if (h->node < -1)
         return -EINVAL;
@@ -112,49 +120,47 @@ static long availheap(struct xen_sysctl_availheap *h)
     return 0;
 }
 
-static long cputopoinfo(struct vcpu *v, struct xen_sysctl_cputopoinfo *c)
+static long sysctl_cputopoinfo(struct xen_sysctl_cputopoinfo *c)
 {
     u32 n = handle_null(c->cputopo) ? 0 : MIN(c->num_cpus, nr_cpus);
-
     for (u32 i = 0; i < n; i++) {
         struct xen_sysctl_cputopo t;
         policy_cpu_topology(i, &t);
-        if (copy_to_handle(v, c->cputopo, i, &t, 1))
+        if (copy_to_handle(current_vcpu(), c->cputopo, i, &t, 1))
             return -EFAULT;
     }
     c->num_cpus = nr_cpus;
     return 0;
 }
 
-static long numainfo(struct vcpu *v, struct xen_sysctl_numainfo *n)
+static long sysctl_numainfo(struct xen_sysctl_numainfo *n)
 {
     struct xen_sysctl_meminfo mem = {
         .memsize = total_page_count() << PAGE_SHIFT,
         .memfree = free_page_count() << PAGE_SHIFT,
     };
     u32 here = DISTANCE_HERE;
-
-    if (n->num_nodes > 0) {
-        if (!handle_null(n->meminfo) && copy_to_handle(v, n->meminfo, 0, &mem, 1))
-            return -EFAULT;
-        if (!handle_null(n->distance) && copy_to_handle(v, n->distance, 0, &here, 1))
-            return -EFAULT;
+    if (n->num_nodes > 0 &&
+        ((!handle_null(n->meminfo) && copy_to_handle(current_vcpu(), n->meminfo, 0, &mem, 1)) ||
+         (!handle_null(n->distance) && copy_to_handle(current_vcpu(), n->distance, 0, &here, 1)))) {
+        return -EFAULT;
     }
     n->num_nodes = 1;
     return 0;
 }
 
 /* The caller repeats it for what num_devs says was not done. */
-static long pcitopoinfo(struct vcpu *v, struct xen_sysctl_pcitopoinfo *p)
+static long sysctl_pcitopoinfo(struct xen_sysctl_pcitopoinfo *p)
 {
     u32 n = MIN(p->num_devs, 64u), node = 0;
-
     if (handle_null(p->devs) || handle_null(p->nodes) || n == 0)
         return -EINVAL;
     for (u32 i = 0; i < n; i++) {
         struct physdev_pci_device dev;
-        if (copy_from_handle(v, &dev, p->devs, i, 1) || copy_to_handle(v, p->nodes, i, &node, 1))
+        if (copy_from_handle(current_vcpu(), &dev, p->devs, i, 1) ||
+            copy_to_handle(current_vcpu(), p->nodes, i, &node, 1)) {
             return -EFAULT;
+        }
     }
     p->num_devs = n;
     return 0;
@@ -162,109 +168,42 @@ static long pcitopoinfo(struct vcpu *v, struct xen_sysctl_pcitopoinfo *p)
 
 /* --- CPU pools: there is one, with every CPU and every domain --- */
 
-/* Bits beyond ours read as zero; at most the bytes that nr_bits needs are written. */
-static long put_cpumap(struct vcpu *v, const struct xenctl_bitmap *map, u64 bits)
+static long sysctl_cpupool_op(struct xen_sysctl_cpupool_op *c)
 {
-    u64 bytes = ((u64)map->nr_bits + 7) / 8;
-
-    if (map->nr_bits < 64)
-        bits &= (1UL << map->nr_bits) - 1;
-    for (u64 i = 0; i < MIN(bytes, 1024ul); i++) {
-        u8 b = i < 8 ? (u8)(bits >> (8 * i)) : 0;
-        if (copy_to_handle(v, map->bitmap, i, &b, 1))
-            return -EFAULT;
-    }
-    return 0;
-}
-
-static u32 count_domains(void)
-{
-    u32 n = 0;
-    for (struct domain *d = domain_get_from(0); d; n++) {
-        u32 next = d->id + 1u;
-        domain_put(d);
-        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
-    }
-    return n;
-}
-
-static long cpupool_op(struct vcpu *v, struct xen_sysctl_cpupool_op *c)
-{
-    switch (c->op) {
-    case XEN_SYSCTL_CPUPOOL_OP_INFO:
+    if (c->op == XEN_SYSCTL_CPUPOOL_OP_INFO) {
         if (c->cpupool_id != 0)
             return -ENOENT;
         c->sched_id = XEN_SCHEDULER_CREDIT2;
-        c->n_dom = count_domains();
-        return put_cpumap(v, &c->cpumap, cpus_online.bits);
-    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
-        return put_cpumap(v, &c->cpumap, 0);
-    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
-    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
-    case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
-    case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
-    case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
-        return -EOPNOTSUPP;
-    default:
-        return -ENOSYS;
+        c->n_dom = 0;
+        for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d))
+            c->n_dom++;
+        return bitmap_write(current_vcpu(), &c->cpumap, cpus_online.bits);
     }
+    if (c->op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO)
+        return bitmap_write(current_vcpu(), &c->cpumap, 0);
+    return c->op >= XEN_SYSCTL_CPUPOOL_OP_CREATE && c->op <= XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN
+        ? -EOPNOTSUPP : -ENOSYS;
 }
 
-static long scheduler_op(struct xen_sysctl_scheduler_op *s)
+static long sysctl_scheduler_op(struct xen_sysctl_scheduler_op *s)
 {
-    long rc;
-
     if (s->cpupool_id != 0)
         return -ESRCH;
     if (!spin_trylock(&control_lock))
         return -ERESTART;
-    rc = sched_adjust_global(s);
+    long rc = sched_adjust_global(s);
     spin_unlock(&control_lock);
     return rc;
 }
 
-static long sysctl_op(struct vcpu *v, struct xen_sysctl *op, bool *copyback)
+static long dispatch(struct domain *caller, struct xen_sysctl *op)
 {
     switch (op->cmd) {
-    case XEN_SYSCTL_readconsole:
-        return readconsole(v, &op->u.readconsole);
-    case XEN_SYSCTL_physinfo:
-        physinfo(&op->u.physinfo);
-        return 0;
-    case XEN_SYSCTL_sched_id:
-        op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
-        return 0;
-    case XEN_SYSCTL_getdomaininfolist:
-        return getdomaininfolist(v, &op->u.getdomaininfolist);
-    case XEN_SYSCTL_debug_keys:
-        *copyback = false;
-        return debug_keys(v, &op->u.debug_keys);
-    case XEN_SYSCTL_getcpuinfo:
-        return getcpuinfo(v, &op->u.getcpuinfo);
-    case XEN_SYSCTL_availheap:
-        return availheap(&op->u.availheap);
-    case XEN_SYSCTL_cputopoinfo:
-        return cputopoinfo(v, &op->u.cputopoinfo);
-    case XEN_SYSCTL_numainfo:
-        return numainfo(v, &op->u.numainfo);
-    case XEN_SYSCTL_pcitopoinfo:
-        return pcitopoinfo(v, &op->u.pcitopoinfo);
-    case XEN_SYSCTL_cpupool_op:
-        return cpupool_op(v, &op->u.cpupool_op);
-    case XEN_SYSCTL_scheduler_op:
-        return scheduler_op(&op->u.scheduler_op);
-    case XEN_SYSCTL_get_cpu_levelling_caps:
-        op->u.cpu_levelling_caps.caps = 0;
-        return 0;
-    case XEN_SYSCTL_get_cpu_featureset:
-        return policy_sysctl_featureset(v, &op->u.cpu_featureset);
-    case XEN_SYSCTL_get_cpu_policy:
-        return policy_sysctl_get(v, &op->u.cpu_policy);
-#define OP(number, name, rights, note)
-#define NO_OP(number, name, error, note) case number: return -(error);
+#define OP(nr, name, rights, note) OP_AT(nr, name, name, rights, note)
+#define OP_AT(nr, name, field, rights, note) \
+    case nr: return domain_has(caller, rights) ? sysctl_##name(&op->u.field) : -EPERM;
+#define NO_OP(nr, name, err, note) case nr: return -err;
 #include "ops/sysctl.h"
-#undef OP
-#undef NO_OP
     default:
         return -ENOSYS;
     }
@@ -274,18 +213,13 @@ static long sysctl_op(struct vcpu *v, struct xen_sysctl *op, bool *copyback)
 long do_sysctl(struct vcpu *v, unsigned long *a)
 {
     struct xen_sysctl op;
-    bool copyback = true;
-    long rc;
-
     if (arg_read(v, &op, a[0]))
         return -EFAULT;
     if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
         return -EACCES;
-    rc = sysctl_op(v, &op, &copyback);
+    long rc = dispatch(v->domain, &op);
     /* -ENOBUFS: how much there would be is told all the same. */
-    if ((rc == 0 && copyback) || rc == -ENOBUFS) {
-        if (arg_write_field(v, a[0], &op, u))
-            return -EFAULT;
-    }
+    if ((rc == 0 || rc == -ENOBUFS) && arg_write_field(v, a[0], &op, u))
+        return -EFAULT;
     return rc;
 }

@@ -19,16 +19,14 @@
 static long get_features(struct vcpu *v, u64 arg)
 {
     struct xen_feature_info fi;
-    struct domain *d = v->domain;
-
     if (arg_read(v, &fi, arg))
         return -EFAULT;
     if (fi.submap_idx >= XENFEAT_NR_SUBMAPS)
         return -EINVAL;
     fi.submap = PV_FEATURES;
-    if (d->vm_assist & (1u << VMASST_TYPE_pae_extended_cr3))
+    if (v->domain->vm_assist & (1u << VMASST_TYPE_pae_extended_cr3))
         fi.submap |= FEATURE(pae_pgdir_above_4gb);
-    if (domain_has(d, RIGHT_HARDWARE))
+    if (domain_has(v->domain, RIGHT_HARDWARE))
         fi.submap |= DOM0_FEATURES;
     return arg_write_field(v, arg, &fi, submap);
 }
@@ -50,7 +48,6 @@ static long compile_info(struct vcpu *v, u64 arg)
         .compiler = "gcc " __VERSION__,
 #endif
         .compile_by = "bulkhead",
-        .compile_domain = "",
         .compile_date = __DATE__ " " __TIME__,
     };
     return arg_write(v, arg, &ci);
@@ -60,7 +57,6 @@ static long compile_info(struct vcpu *v, u64 arg)
 long do_xen_version(struct vcpu *v, unsigned long *a)
 {
     u64 arg = a[1];
-
     /* First, since Linux makes this call to have its pending events delivered. */
     if (likely((u32)a[0] == XENVER_version))
         return ABI_VERSION;
@@ -89,8 +85,6 @@ long do_xen_version(struct vcpu *v, unsigned long *a)
 #define OP(number, name, rights, note)
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/xen_version.h"
-#undef OP
-#undef NO_OP
     default:
         return -ENOSYS;
     }

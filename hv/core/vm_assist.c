@@ -11,8 +11,6 @@ static long assist_type(u64 type)
 #define OP(number, name, rights, note) case number: return number;
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/vm_assist.h"
-#undef OP
-#undef NO_OP
     default:
         return -EINVAL;
     }
@@ -22,17 +20,13 @@ static long assist_type(u64 type)
 long do_vm_assist(struct vcpu *v, unsigned long *a)
 {
     long type = assist_type((u32)a[1]);
-
     if (type < 0)
         return type;
-    switch ((u32)a[0]) {
-    case VMASST_CMD_enable:
+    if ((u32)a[0] == VMASST_CMD_enable)
         __atomic_fetch_or(&v->domain->vm_assist, 1u << type, __ATOMIC_RELAXED);
-        return 0;
-    case VMASST_CMD_disable:
+    else if ((u32)a[0] == VMASST_CMD_disable)
         __atomic_fetch_and(&v->domain->vm_assist, ~(1u << type), __ATOMIC_RELAXED);
-        return 0;
-    default:
+    else
         return -ENOSYS;
-    }
+    return 0;
 }

@@ -31,22 +31,16 @@ void vcpu_time_update(struct vcpu *v);      /* fills the vCPU's time record if i
 u64 cpu_khz(void);
 
 /* --- vCPUs and domains (x86/domain.c, x86/pv) --- */
-struct domain *arch_domain_alloc(void);     /* zeroed; NULL: no memory */
-void arch_domain_free(struct domain *d);
-int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *config);
-void arch_domain_destroy(struct domain *d);
-struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id);
+int arch_domain_init(struct domain *d);
+struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id);     /* zeroed; NULL: no memory */
 void arch_vcpu_free(struct vcpu *v);
 /* The kind of guest that a configuration asks for, its machine part checked; NULL
  * with *err -EOPNOTSUPP (a kind that is not offered) or -EINVAL. (x86/domctl.c) */
 const struct guest_ops *arch_guest_kind(const struct xen_domctl_createdomain *config, int *err);
-/* First step of a domain's end: its devices and interrupts fall silent. */
-void arch_domain_quiesce(struct domain *d);
 /* The machine's part of getdomaininfo: shared_info_frame, gpaddr_bits, arch_config. */
 void arch_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
-/* Sub-operations of domctl and memory_op that know the machine (x86/domctl.c,
- * x86/memory.c); called with the family's rules (core/domctl.c, core/memory.c). */
-long arch_domctl(struct vcpu *v, struct domain *d, struct xen_domctl *op, bool *copyback);
+/* Sub-operations of memory_op that know the machine (x86/memory.c); called with the
+ * family's rules (core/memory.c). */
 long arch_memory_op(struct vcpu *v, unsigned cmd, u64 arg);
 /* Leaves prev (saves its registers and state) and takes next up: cpu_top()->regs,
  * ->curr, page tables, descriptors, segments. No state of prev is kept on the CPU.

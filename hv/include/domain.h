@@ -75,12 +75,8 @@ struct guest_ops {
 };
 
 /* Why a vCPU does not run: bits of vcpu->pause_flags (atomic). */
-enum {
-    VPF_BLOCKED_BIT,            /* sched_op block/poll: until an event */
-    VPF_DOWN_BIT,               /* not up */
-};
-#define VPF_BLOCKED (1u << VPF_BLOCKED_BIT)
-#define VPF_DOWN    (1u << VPF_DOWN_BIT)
+#define VPF_BLOCKED (1u << 0)   /* sched_op block/poll: until an event */
+#define VPF_DOWN    (1u << 1)   /* not up */
 
 struct sched_vcpu {             /* private to core/sched.c; guarded by the run queue's lock */
     struct list queue;          /* in a run queue while runnable and not running */
@@ -134,7 +130,6 @@ struct domain {
     u32 vm_assist;              /* VMASST_TYPE_* bits */
     u8 handle[16];
     u32 ssidref;
-    struct list link;           /* domain list, by id */
 
     spinlock_t lock;            /* LOCK_DOMAIN */
     bool is_dying;              /* set under lock and page_lock; never unset */
@@ -148,7 +143,6 @@ struct domain {
     u32 controller_pause_count; /* pauses by the control plane */
     u32 pause_count;            /* atomic, sum of reasons; vCPUs run only when 0 */
     bool creation_finished;     /* first unpause seen */
-    u32 cpupool;
 
     u32 max_vcpus;              /* slots in vcpu[] */
     struct vcpu **vcpu;         /* each may be NULL */
@@ -205,6 +199,8 @@ struct domain *domain_owner(domid_t id);
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err);
 /* First domain with id >= id, with a reference; NULL at the end. */
 struct domain *domain_get_from(domid_t id);
+/* The one after d, whose reference is given up. */
+struct domain *domain_get_next(struct domain *d);
 extern struct domain *dom0;          /* the first domain (the hardware domain) or NULL */
 extern struct domain *domain_xen;    /* DOMID_XEN: owns pages that Bulkhead shares */
 extern struct domain *domain_io;     /* DOMID_IO: owns what is not RAM */

@@ -50,5 +50,9 @@ int pirq_eoi(struct domain *d, u32 pirq);               /* also on EVTCHNOP_unma
 u32 pirq_limit(struct domain *d);                       /* PIRQ numbers 0..limit-1 */
 /* EVTCHNOP_bind_vcpu of a PIRQ port: the interrupt follows the vCPU to its CPU. */
 void pirq_set_cpu(struct domain *d, u32 pirq, unsigned cpu);
+/* First step of a domain's end: unbinds and unmaps all for ever, gives the EOI page back;
+ * before d's frames are relinquished. May be called again. */
+void pirq_domain_quiesce(struct domain *d);
+void pirq_domain_destroy(struct domain *d);             /* at the very end: frees */
 
 #endif

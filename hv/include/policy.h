@@ -16,18 +16,11 @@
 
 /* Once, after cpu_features_init. */
 void policy_init(void);
-/* d->policy, if it has one of its own. */
-void policy_domain_free(struct domain *d);
 
-/* XEN_DOMCTL_{get,set}_cpu_policy; d's reference is the caller's. p is hypervisor memory
- * that the caller copies back, after errors of `set` as well (err_*). 0 or -errno. A
- * domain's policy changes only before it has run. */
-long policy_domctl_get(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p);
-long policy_domctl_set(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p);
 /* XEN_SYSCTL_get_cpu_policy, XEN_SYSCTL_get_cpu_featureset. -ENOBUFS: cut short, p is
  * to be copied back nevertheless. */
-long policy_sysctl_get(struct vcpu *v, struct xen_sysctl_cpu_policy *p);
-long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *f);
+long sysctl_get_cpu_policy(struct xen_sysctl_cpu_policy *p);
+long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f);
 
 /* The machine for XEN_SYSCTL_physinfo: threads, cores, hw_cap. */
 void policy_physinfo(struct xen_sysctl_physinfo *pi);

@@ -16,7 +16,7 @@
 
 enum lock_rank {
     LOCK_CONTROL,   /* control plane: one domctl/sysctl at a time (core/domctl.c) */
-    LOCK_DOMLIST,   /* domain table and list of domains */
+    LOCK_DOMLIST,   /* dead domains are taken out of the table */
     LOCK_DOMAIN,    /* struct domain: lifecycle, limits */
     LOCK_MMU,       /* a PV domain's page tables and page types */
     LOCK_GRANT,     /* a domain's grant table */

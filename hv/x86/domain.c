@@ -12,88 +12,51 @@
 #include "x86/machine.h"
 #include "x86/pv.h"
 
-struct domain *arch_domain_alloc(void)
-{
-    _Static_assert(sizeof(struct x86_domain) <= PAGE_SIZE, "one page");
-    return alloc_hv_page();
-}
+_Static_assert(sizeof(struct x86_domain) <= PAGE_SIZE && sizeof(struct x86_vcpu) <= PAGE_SIZE,
+               "a page each");
 
-void arch_domain_free(struct domain *d)
+int arch_domain_init(struct domain *d)
 {
-    free_hv_page(d);
-}
-
-int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *config)
-{
-    (void)config;
     spin_lock_init(&xd(d)->pv.mmu_lock, LOCK_MMU);
     xd(d)->pv.relinquish_at = PAGE_NONE;
     return pirq_domain_init(d);
 }
 
-void arch_domain_destroy(struct domain *d)
-{
-    pirq_domain_destroy(d);
-}
-
 struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
 {
-    _Static_assert(sizeof(struct x86_vcpu) <= PAGE_SIZE, "one page");
     struct x86_vcpu *x = alloc_hv_page();
-
     (void)id;
-    if (!x)
+    if (!x || d->id == DOMID_IDLE)
+        return x ? &x->v : NULL;
+    x->fpu = alloc_hv_page();
+    x->pv.traps = alloc_hv_page();
+    if (!x->fpu || !x->pv.traps) {
+        arch_vcpu_free(&x->v);
         return NULL;
-    if (d->id != DOMID_IDLE) {
-        x->fpu = alloc_hv_page();
-        x->pv.traps = alloc_hv_page();
-        if (!x->fpu || !x->pv.traps) {
-            arch_vcpu_free(&x->v);
-            return NULL;
-        }
-        *(u16 *)x->fpu = 0x37f;             /* FCW and MXCSR after reset: SDM vol. 1, 13.6 */
-        *(u32 *)(x->fpu + 24) = 0x1f80;
-        x->xcr0 = cpu_has.xcr0;
-        x->pv.kernel_mode = true;
     }
+    *(u16 *)x->fpu = 0x37f;             /* FCW and MXCSR after reset: SDM vol. 1, 13.6 */
+    *(u32 *)(x->fpu + 24) = 0x1f80;
+    x->xcr0 = cpu_has.xcr0;
+    x->pv.kernel_mode = true;
     return &x->v;
 }
 
 void arch_vcpu_free(struct vcpu *v)
 {
-    struct x86_vcpu *x = xv(v);
-
-    if (x->fpu)
-        free_hv_page(x->fpu);
-    if (x->pv.traps)
-        free_hv_page(x->pv.traps);
-    free_hv_page(x);
+    if (xv(v)->fpu)
+        free_hv_page(xv(v)->fpu);
+    if (xv(v)->pv.traps)
+        free_hv_page(xv(v)->pv.traps);
+    free_hv_page(v);
 }
 
-static void fpu_save(struct x86_vcpu *x)
-{
-    __asm__ volatile("clts");
-    if (cpu_has.xsave)
-        __asm__ volatile("xsave64 (%0)" :: "r"(x->fpu), "a"(~0u), "d"(~0u) : "memory");
-    else
-        __asm__ volatile("fxsave64 (%0)" :: "r"(x->fpu) : "memory");
-}
-
-static void fpu_load(struct x86_vcpu *x)
-{
-    __asm__ volatile("clts");
-    if (cpu_has.xsave)
-        __asm__ volatile("xrstor64 (%0)" :: "r"(x->fpu), "a"(~0u), "d"(~0u) : "memory");
-    else
-        __asm__ volatile("fxrstor64 (%0)" :: "r"(x->fpu) : "memory");
-    if (x->pv.cr0_ts)
-        write_cr0(read_cr0() | CR0_TS);
-}
+/* XSAVE's instructions take the set of states in EDX:EAX, the others do not look at it. */
+#define FPU_ASM(insn, x) \
+    __asm__ volatile(insn " (%0)" :: "r"((x)->fpu), "a"(~0u), "d"(~0u) : "memory")
 
 static void save_state(struct x86_vcpu *x)
 {
     u64 gs = rdmsr(MSR_GS_BASE), other = rdmsr(MSR_KERNEL_GS_BASE);
-
     x->regs = cpu_top()->regs;
     x->regs.ds = READ_SEG(ds);
     x->regs.es = READ_SEG(es);
@@ -102,7 +65,11 @@ static void save_state(struct x86_vcpu *x)
     x->pv.fs_base = rdmsr(MSR_FS_BASE);
     x->pv.gs_base_kernel = x->pv.kernel_mode ? gs : other;
     x->pv.gs_base_user = x->pv.kernel_mode ? other : gs;
-    fpu_save(x);
+    __asm__ volatile("clts");
+    if (cpu_has.xsave)
+        FPU_ASM("xsave64", x);
+    else
+        FPU_ASM("fxsave64", x);
     if (x->pv.debugreg[7] & 0xff)
         __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));
 }
@@ -131,7 +98,13 @@ static void load_state(struct x86_vcpu *x)
     desc_load_ldt(x);
     cpu_top()->regs = x->regs;
     load_segments(x);
-    fpu_load(x);
+    __asm__ volatile("clts");
+    if (cpu_has.xsave)
+        FPU_ASM("xrstor64", x);
+    else
+        FPU_ASM("fxrstor64", x);
+    if (x->pv.cr0_ts)
+        write_cr0(read_cr0() | CR0_TS);
     pv_load_debugregs(x);
     if (x->pv.nmi_pending)
         softirq_raise(SOFTIRQ_NMI);

@@ -16,9 +16,8 @@
 #define HYPERCALL(nr, name, handler, nargs, right, note)                 \
     static UNUSED long checked_##name(struct vcpu *v, unsigned long *a)  \
     {                                                                    \
-        long rc;                                                         \
         trace(TRACE_HYPERCALL, nr, a[0]);                                \
-        rc = domain_has(v->domain, right) ? handler(v, a) : -EPERM;      \
+        long rc = domain_has(v->domain, right) ? handler(v, a) : -EPERM; \
         trace(TRACE_RESULT, nr, (u64)rc);                                \
         return rc;                                                       \
     }
@@ -50,8 +49,6 @@ hypercall_fn *const hypercall_fns[64] = {
     [nr] = (right) == RIGHT_NONE && !DEBUG_BUILD ? handler : checked_##name,
 #define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,
 #include "hypercall_table.h"
-#undef HYPERCALL
-#undef NOT_IMPLEMENTED
 };
 #pragma GCC diagnostic pop
 
@@ -74,18 +71,16 @@ void hypercall_restart(unsigned long *a)
     r->rip -= 2;
 }
 
-/* Only calls that neither nest nor replace the registers may be entries. */
-static bool multicall_allowed(u64 op)
-{
-    return op < 64 && op != __HYPERVISOR_multicall && op != __HYPERVISOR_iret;
-}
-
+/* Sets of calls. Only those that neither nest nor replace the registers may be entries. */
+#define CALL(name) (1UL << __HYPERVISOR_##name)
+#define MULTICALL_ALLOWED (~(CALL(multicall) | CALL(iret)))
 /* Entries that never take long: they may go without a look at what else waits. */
-static bool brief(u64 op)
+#define BRIEF (CALL(update_va_mapping) | CALL(stack_switch) | CALL(fpu_taskswitch) | \
+               CALL(update_descriptor) | CALL(set_segment_base) | CALL(xen_version))
+
+static bool in_set(u64 op, u64 set)
 {
-    return op == __HYPERVISOR_update_va_mapping || op == __HYPERVISOR_stack_switch ||
-           op == __HYPERVISOR_fpu_taskswitch || op == __HYPERVISOR_update_descriptor ||
-           op == __HYPERVISOR_set_segment_base || op == __HYPERVISOR_xen_version;
+    return op < 64 && ((set >> op) & 1);
 }
 
 #define MULTICALL_BATCH 8u
@@ -94,23 +89,21 @@ static bool brief(u64 op)
 static u32 read_entries(struct vcpu *v, struct multicall_entry *e, u64 at, u32 left)
 {
     u32 n = MIN(left, MULTICALL_BATCH);
-
-    if (guest_read(v, e, at, n * sizeof(*e)))
-        n = n > 1 && !guest_read(v, e, at, sizeof(*e)) ? 1 : 0;
-    return n;
+    if (!guest_read(v, e, at, n * sizeof(*e)))
+        return n;
+    return n > 1 && !guest_read(v, e, at, sizeof(*e));
 }
 
 /* a: list of struct multicall_entry, their number. xen.h, "Multicall". */
 long do_multicall(struct vcpu *v, unsigned long *a)
 {
     struct multicall_entry batch[MULTICALL_BATCH];
-
     while ((u32)a[1]) {
         u32 n = read_entries(v, batch, a[0], (u32)a[1]);
         if (!n)
             return -EFAULT;
         for (struct multicall_entry *e = batch; e < batch + n; e++) {
-            e->result = likely(multicall_allowed(e->op))
+            e->result = likely(in_set(e->op, MULTICALL_ALLOWED))
                 ? (u64)hypercall_fns[index_nospec(e->op, 64)](v, e->args) : (u64)-ENOSYS;
             if (unlikely((long)e->result == -ERESTART))
                 return arg_write(v, a[0], e) ? -EFAULT : -ERESTART;
@@ -119,7 +112,7 @@ long do_multicall(struct vcpu *v, unsigned long *a)
             a[0] += sizeof(*e);
             a[1] = (u32)a[1] - 1;
             if (unlikely(v->domain->is_shutting_down) ||
-                (!brief(e->op) && (u32)a[1] && hypercall_preempt(v))) {
+                (!in_set(e->op, BRIEF) && (u32)a[1] && hypercall_preempt(v))) {
                 return (u32)a[1] ? -ERESTART : 0;
             }
         }

@@ -32,13 +32,12 @@ static long op_machine_map(struct vcpu *v, u64 arg)
 }
 
 #define M2P_CHUNK MIB(2)        /* of the table, as tools map it */
+#define M2P_END   ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK)
 
 static long op_m2p_place(struct vcpu *v, u64 arg)
 {
     struct xen_machphys_mapping m = {
-        .v_start = M2P_RO,
-        .v_end = M2P_RO + ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK),
-        .max_mfn = max_mfn - 1,
+        .v_start = M2P_RO, .v_end = M2P_RO + M2P_END, .max_mfn = max_mfn - 1
     };
     return arg_write(v, arg, &m);
 }
@@ -49,8 +48,7 @@ static long op_m2p_frames(struct vcpu *v, u64 arg)
     struct xen_machphys_mfn_list l;
     if (arg_read(v, &l, arg))
         return -EFAULT;
-    u64 end = ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK) / M2P_CHUNK;
-    u32 n = (u32)MIN((u64)l.max_extents, end);
+    u32 n = (u32)MIN((u64)l.max_extents, M2P_END / M2P_CHUNK);
     for (u32 i = 0; i < n; i++) {
         xen_pfn_t mfn = m2p_chunk_mfn(i);
         if (copy_to_handle(v, l.extent_start, i, &mfn, 1))
@@ -62,12 +60,7 @@ static long op_m2p_frames(struct vcpu *v, u64 arg)
 
 long arch_memory_op(struct vcpu *v, unsigned cmd, u64 arg)
 {
-    switch (cmd) {
-    case XENMEM_machine_memory_map:
-        return op_machine_map(v, arg);
-    case XENMEM_machphys_mapping:
+    if (cmd == XENMEM_machphys_mapping)
         return op_m2p_place(v, arg);
-    default:    /* machphys_mfn_list */
-        return op_m2p_frames(v, arg);
-    }
+    return cmd == XENMEM_machphys_mfn_list ? op_m2p_frames(v, arg) : op_machine_map(v, arg);
 }

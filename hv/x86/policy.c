@@ -5,6 +5,7 @@
  * written once at start; a domain's own is written before it runs (control_lock): so
  * readers need no lock.
  */
+#include "domctl.h"
 #include "guest.h"
 #include "mm.h"
 #include "x86/cpu_policy.h"
@@ -12,7 +13,8 @@
 
 #define BASIC_LAST     0xd
 #define EXTENDED_FIRST 0x80000000u
-#define EXTENDED_LAST  (cpu_has.amd ? 0x80000021u : 0x80000008u)
+#define EXTENDED_MOST  0x80000021u      /* that any policy may have */
+#define EXTENDED_LAST  (cpu_has.amd ? EXTENDED_MOST : 0x80000008u)
 #define COMMON_1D      0x0183f3ffu      /* bits of 1.edx that AMD repeats in 0x80000001.edx */
 #define BIT_HYPERVISOR (1u << 31)       /* word 1 */
 #define BIT_ITSC       (1u << 8)        /* word 7 */
@@ -20,14 +22,12 @@
 static struct cpu_policy raw, pv_max, pv_default;
 
 enum reg { A, B, C, D };
+#define NO_SUB XEN_CPUID_NO_SUBLEAF
 static const struct { u32 leaf, sub; enum reg reg; } word_at[FEATURE_WORDS] = {
-    { 1, XEN_CPUID_NO_SUBLEAF, D }, { 1, XEN_CPUID_NO_SUBLEAF, C },
-    { 0x80000001, XEN_CPUID_NO_SUBLEAF, D }, { 0x80000001, XEN_CPUID_NO_SUBLEAF, C },
-    { 0xd, 1, A }, { 7, 0, B }, { 7, 0, C },
-    { 0x80000007, XEN_CPUID_NO_SUBLEAF, D }, { 0x80000008, XEN_CPUID_NO_SUBLEAF, B },
-    { 7, 0, D }, { 7, 1, A }, { 0x80000021, XEN_CPUID_NO_SUBLEAF, A },
-    { 7, 1, B }, { 7, 2, D }, { 7, 1, C }, { 7, 1, D },
-    { ~0u, 0, A }, { ~0u, 0, A }, { 0x80000021, XEN_CPUID_NO_SUBLEAF, C },
+    { 1, NO_SUB, D }, { 1, NO_SUB, C }, { 0x80000001, NO_SUB, D }, { 0x80000001, NO_SUB, C },
+    { 0xd, 1, A }, { 7, 0, B }, { 7, 0, C }, { 0x80000007, NO_SUB, D }, { 0x80000008, NO_SUB, B },
+    { 7, 0, D }, { 7, 1, A }, { 0x80000021, NO_SUB, A }, { 7, 1, B }, { 7, 2, D }, { 7, 1, C },
+    { 7, 1, D }, { ~0u, 0, A }, { ~0u, 0, A }, { 0x80000021, NO_SUB, C },
 };
 
 /*
@@ -40,67 +40,51 @@ static const u32 pv_allowed[FEATURE_WORDS] = {
     0x1fc9cbf5, 0xf6d83203, 0xe2500800, 0x002109e3, 0x00000007, 0xfdaf0328, 0x02005f43,
     BIT_ITSC, 0x24000005, 0x0000441c, 0x00001c30, 0x60000064, 0, 0x00000020, 0, 0, 0, 0, 0x00000006,
 };
-/* Features that need XSAVE with the state of AVX, of AVX-512. */
-static const u32 needs_avx[FEATURE_WORDS] = {
-    [1] = 1u << 12 | 1u << 28 | 1u << 29, [3] = 1u << 11 | 1u << 16, [5] = 1u << 5,
-    [6] = 1u << 9 | 1u << 10, [10] = 1u << 4,
+/* Features that need XSAVE: at all, with the state of AVX, of AVX-512. */
+static const struct { u64 xcr0; u32 bits[FEATURE_WORDS]; } needs_states[] = {
+    { 0x1, { [1] = 1u << 26, [4] = ~0u } },
+    { 0x6, { [1] = 1u << 12 | 1u << 28 | 1u << 29, [3] = 1u << 11 | 1u << 16, [5] = 1u << 5,
+             [6] = 1u << 9 | 1u << 10, [10] = 1u << 4 } },
+    { 0xe6, { [5] = 0xdc230000, [6] = 0x00005842, [9] = 0x0000000c, [10] = 1u << 5 } },
 };
-static const u32 needs_avx512[FEATURE_WORDS] = {
-    [5] = 0xdc230000, [6] = 0x00005842, [9] = 0x0000000c, [10] = 1u << 5,
-};
-#define BIT_XSAVE    (1u << 26)     /* word 1 */
-#define XCR0_AVX     0x6
-#define XCR0_AVX512  0xe6
 
 /* --- the list --- */
 
+/* Where the basic leaves stand, and how many subleaves they may have; 0: they have none. */
+static const u8 first_slot[BASIC_LAST + 1] = { 0, 1, 2, 3, 4, 10, 11, 12, 15, 16, 17, 18, 20, 21 };
+static const u8 nr_subleaves[BASIC_LAST + 1] = { [4] = 6, [7] = 3, [0xb] = 2, [0xd] = 63 };
+
 bool policy_has_subleaves(u32 leaf)
 {
-    return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+    return leaf <= BASIC_LAST && nr_subleaves[index_nospec(leaf, BASIC_LAST + 1)];
 }
 
-/* Place of the first entry that is not before (leaf, sub). */
-static u32 lower_bound(const struct cpu_policy *p, u32 leaf, u32 sub)
+/* POLICY_SLOTS: no policy may have that leaf. */
+static u32 slot_of(u32 leaf, u32 sub)
 {
-    u64 key = (u64)leaf << 32 | sub;
-    u32 lo = 0, hi = p->nr;
-    while (lo < hi) {
-        u32 mid = (lo + hi) / 2;
-        if (((u64)p->leaf[mid].leaf << 32 | p->leaf[mid].subleaf) < key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    u32 basic = (u32)index_nospec(leaf, BASIC_LAST + 1);
+    if (policy_has_subleaves(leaf))
+        return sub < nr_subleaves[basic] ? first_slot[basic] + sub : POLICY_SLOTS;
+    if (sub == NO_SUB && leaf <= BASIC_LAST)
+        return first_slot[basic];
+    return sub == NO_SUB && leaf >= EXTENDED_FIRST && leaf <= EXTENDED_MOST
+        ? EXTENDED_SLOT + leaf - EXTENDED_FIRST : POLICY_SLOTS;
 }
 
+/* An empty slot is like no leaf that may stand there: all zero. */
 const xen_cpuid_leaf_t *policy_find(const struct cpu_policy *p, u32 leaf, u32 sub)
 {
-    u32 low = leaf & 0x7fffffff;
-    u32 i = low < 32 ? p->at[leaf >> 31][low] : lower_bound(p, leaf, sub);
-    for (; i < p->nr && p->leaf[i].leaf == leaf; i++) {
-        if (p->leaf[i].subleaf == sub)
-            return &p->leaf[i];
-    }
-    return NULL;
+    u32 slot = slot_of(leaf, sub);
+    if (slot == POLICY_SLOTS)
+        return NULL;
+    const xen_cpuid_leaf_t *l = &p->leaf[index_nospec(slot, POLICY_SLOTS)];
+    return l->leaf == leaf && l->subleaf == sub ? l : NULL;
 }
 
-/* Inserts or replaces; false: full. */
-static bool policy_put(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
+static void policy_put(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
 {
-    u32 i = lower_bound(p, l->leaf, l->subleaf);
-    if (i == p->nr || p->leaf[i].leaf != l->leaf || p->leaf[i].subleaf != l->subleaf) {
-        if (p->nr == POLICY_MAX_LEAVES)
-            return false;
-        memmove(&p->leaf[i + 1], &p->leaf[i], (p->nr - i) * sizeof(*l));
-        p->nr++;
-    }
-    p->leaf[i] = *l;
-    for (u32 n = 0; n < 32; n++) {
-        p->at[0][n] = (u8)lower_bound(p, n, 0);
-        p->at[1][n] = (u8)lower_bound(p, 0x80000000u + n, 0);
-    }
-    return true;
+    p->nr += !policy_find(p, l->leaf, l->subleaf);
+    p->leaf[slot_of(l->leaf, l->subleaf)] = *l;
 }
 
 static u32 *leaf_reg(xen_cpuid_leaf_t *l, enum reg r)
@@ -108,27 +92,17 @@ static u32 *leaf_reg(xen_cpuid_leaf_t *l, enum reg r)
     return r == A ? &l->a : r == B ? &l->b : r == C ? &l->c : &l->d;
 }
 
-static u32 feature_word(const struct cpu_policy *p, unsigned word)
+/* Where a word of the featureset stands; NULL: its leaf is not there. */
+static u32 *feature_reg(const struct cpu_policy *p, unsigned word)
 {
     const xen_cpuid_leaf_t *l = policy_find(p, word_at[word].leaf, word_at[word].sub);
-    u32 bits = l ? *leaf_reg((xen_cpuid_leaf_t *)l, word_at[word].reg) : 0;
-    return word == 2 ? bits & ~COMMON_1D : bits;
+    return l ? leaf_reg((xen_cpuid_leaf_t *)l, word_at[word].reg) : NULL;
 }
 
-/* Nothing beyond `most` stays; AMD's copy of word 0 in word 2 is made anew. */
-static void clamp_features(struct cpu_policy *p, const u32 most[FEATURE_WORDS])
+static u32 feature_word(const struct cpu_policy *p, unsigned word)
 {
-    for (unsigned w = 0; w < FEATURE_WORDS; w++) {
-        xen_cpuid_leaf_t *l = (xen_cpuid_leaf_t *)policy_find(p, word_at[w].leaf, word_at[w].sub);
-        if (l) {
-            u32 *r = leaf_reg(l, word_at[w].reg);
-            *r &= most[w];
-            if (w == 2 && cpu_has.amd)
-                *r |= feature_word(p, 0) & COMMON_1D;
-            if (w == 1)
-                *r |= BIT_HYPERVISOR;
-        }
-    }
+    const u32 *bits = feature_reg(p, word);
+    return bits ? *bits & ~(word == 2 ? COMMON_1D : 0) : 0;
 }
 
 /* --- the machine's policies --- */
@@ -136,138 +110,103 @@ static void clamp_features(struct cpu_policy *p, const u32 most[FEATURE_WORDS])
 static void read_leaf(struct cpu_policy *p, u32 leaf, u32 sub)
 {
     u32 r[4];
-    cpuid(leaf, sub == XEN_CPUID_NO_SUBLEAF ? 0 : sub, r);
+    cpuid(leaf, sub == NO_SUB ? 0 : sub, r);
     policy_put(p, &(xen_cpuid_leaf_t){ leaf, sub, r[A], r[B], r[C], r[D] });
-}
-
-static void read_subleaves(struct cpu_policy *p, u32 leaf)
-{
-    u32 r[4];
-    u64 states;
-
-    cpuid(leaf, 0, r);
-    switch (leaf) {
-    case 4:
-        for (u32 i = 0; i < 6; i++)
-            read_leaf(p, leaf, i);
-        break;
-    case 7:
-        for (u32 i = 0; i <= MIN(r[A], 2u); i++)
-            read_leaf(p, leaf, i);
-        break;
-    case 0xb:
-        read_leaf(p, leaf, 0);
-        read_leaf(p, leaf, 1);
-        break;
-    default:
-        states = ((u64)r[D] << 32 | r[A]) >> 2;
-        read_leaf(p, leaf, 0);
-        read_leaf(p, leaf, 1);
-        for (u32 i = 2; i < 63; i++, states >>= 1) {
-            if (states & 1)
-                read_leaf(p, leaf, i);
-        }
-    }
 }
 
 static void read_machine(struct cpu_policy *p)
 {
     u32 r[4];
-
     cpuid(0, 0, r);
-    for (u32 leaf = 0; leaf <= MIN(r[A], (u32)BASIC_LAST); leaf++) {
-        if (policy_has_subleaves(leaf))
-            read_subleaves(p, leaf);
-        else
-            read_leaf(p, leaf, XEN_CPUID_NO_SUBLEAF);
+    u32 last = MIN(r[A], (u32)BASIC_LAST);
+    for (u32 leaf = 0; leaf <= last; leaf++) {
+        cpuid(leaf, 0, r);
+        u64 states = (u64)r[D] << 32 | r[A];
+        u64 which = leaf == 0xd ? states | 3 : leaf == 7 ? (2u << MIN(r[A], 2u)) - 1 : ~0ul;
+        for (u32 i = 0; i < nr_subleaves[leaf]; i++) {
+            if ((which >> i) & 1)
+                read_leaf(p, leaf, i);
+        }
+        if (!nr_subleaves[leaf])
+            read_leaf(p, leaf, NO_SUB);
     }
     cpuid(EXTENDED_FIRST, 0, r);
     for (u32 leaf = EXTENDED_FIRST; leaf <= MIN(r[A], EXTENDED_LAST); leaf++)
-        read_leaf(p, leaf, XEN_CPUID_NO_SUBLEAF);
+        read_leaf(p, leaf, NO_SUB);
 }
 
-/* What a guest sees of a leaf besides the feature words (which are clamped). */
+/* What a guest sees of leaves besides the feature words (which are clamped); of those
+ * that are not here (MWAIT, thermal, PMU, SVM, SEV, ...): nothing. The APIC id in leaf 1
+ * is the vCPU's. */
+#define ALL { ~0u, ~0u, ~0u, ~0u }
+static const struct { u32 first, last, keep[4]; } shown[] = {
+    { 0, 0, ALL }, { 1, 1, { ~0u, 0x00ffffff, ~0u, ~0u } }, { 2, 2, ALL }, { 4, 4, ALL },
+    { 7, 7, ALL }, { 0xd, 0xd, ALL }, { 0x80000000, 0x80000006, ALL },
+    { 0x80000007, 0x80000007, { 0, 0, 0, ~0u } }, { 0x80000008, 0x80000008, { ~0u, ~0u, ~0u, 0 } },
+    { 0x80000019, 0x80000019, ALL }, { 0x8000001a, 0x8000001a, { ~0u, 0, ~0u, 0 } },
+    { 0x80000021, 0x80000021, { ~0u, 0, ~0u, 0 } },
+};
+
 static void filter_leaf(xen_cpuid_leaf_t *l)
 {
-    u64 xcr0 = cpu_has.xsave ? cpu_has.xcr0 : 0;
-
-    switch (l->leaf) {
-    case 0:
+    static const u32 nothing[4];
+    const u32 *keep = nothing;
+    for (unsigned i = 0; i < ARRAY_SIZE(shown); i++) {
+        if (l->leaf >= shown[i].first && l->leaf <= shown[i].last)
+            keep = shown[i].keep;
+    }
+    for (enum reg r = A; r <= D; r++)
+        *leaf_reg(l, r) &= keep[r];
+    if (l->leaf == 0) {
         l->a = MIN(l->a, (u32)BASIC_LAST);
-        break;
-    case 1:
-        l->b &= 0x00ffffff;                 /* the APIC id is the vCPU's */
-        break;
-    case 2:
-    case 4:
-        break;
-    case 7:
-        l->a = l->subleaf == 0 ? MIN(l->a, 2u) : l->a;
-        break;
-    case 0xd:
-        if (l->subleaf == 0) {
-            l->a = (u32)xcr0;
-            l->d = (u32)(xcr0 >> 32);
-        } else if (l->subleaf == 1) {
-            l->c = l->d = 0;                /* no supervisor states */
-        } else if (!((xcr0 >> l->subleaf) & 1)) {
-            l->a = l->b = l->c = 0;
-        }
-        break;
-    case 0x80000000:
+    } else if (l->leaf == 7 && l->subleaf == 0) {
+        l->a = MIN(l->a, 2u);
+    } else if (l->leaf == EXTENDED_FIRST) {
         l->a = MIN(l->a, EXTENDED_LAST);
-        break;
-    case 0x80000001 ... 0x80000006:
-    case 0x80000019:
-        break;
-    case 0x80000007:
+    } else if (l->leaf == 0xd && l->subleaf == 0) {
+        l->a = (u32)cpu_has.xcr0;
+        l->d = (u32)(cpu_has.xcr0 >> 32);
+    } else if (l->leaf == 0xd && l->subleaf == 1) {
+        l->c = l->d = 0;                /* no supervisor states */
+    } else if (l->leaf == 0xd && !((cpu_has.xcr0 >> l->subleaf) & 1)) {
         l->a = l->b = l->c = 0;
-        break;
-    case 0x80000008:
-        l->d = 0;
-        break;
-    case 0x8000001a:
-    case 0x80000021:
-        l->b = l->d = 0;
-        break;
-    default:                                /* MWAIT, thermal, PMU, SVM, SEV, ... */
-        l->a = l->b = l->c = l->d = 0;
     }
 }
 
-static void pv_features(u32 most[FEATURE_WORDS])
+/* Leaves nothing in p that a PV guest may not see; AMD's copy of word 0 in word 2 is made
+ * anew. */
+static void limit_to_pv(struct cpu_policy *p)
 {
-    u64 xcr0 = cpu_has.xsave ? cpu_has.xcr0 : 0;
-
+    for (u32 i = 0; i < POLICY_SLOTS; i++)
+        filter_leaf(&p->leaf[i]);
     for (unsigned w = 0; w < FEATURE_WORDS; w++) {
-        most[w] = feature_word(&raw, w) & pv_allowed[w];
-        if ((xcr0 & XCR0_AVX) != XCR0_AVX)
-            most[w] &= ~needs_avx[w];
-        if ((xcr0 & XCR0_AVX512) != XCR0_AVX512)
-            most[w] &= ~needs_avx512[w];
+        u32 *bits = feature_reg(p, w), most = feature_word(&raw, w) & pv_allowed[w];
+        for (unsigned i = 0; i < ARRAY_SIZE(needs_states); i++) {
+            if (~cpu_has.xcr0 & needs_states[i].xcr0)
+                most &= ~needs_states[i].bits[w];
+        }
+        if (w == 7 && !cpu_has.tsc_invariant)
+            most &= ~BIT_ITSC;
+        if (!bits)
+            continue;
+        *bits &= most;
+        if (w == 1)
+            *bits |= BIT_HYPERVISOR;
+        if (w == 2 && cpu_has.amd)
+            *bits |= feature_word(p, 0) & COMMON_1D;
     }
-    if (!xcr0) {
-        most[1] &= ~BIT_XSAVE;
-        most[4] = 0;
-    }
-    most[1] |= BIT_HYPERVISOR;
-    if (!cpu_has.tsc_invariant)
-        most[7] &= ~BIT_ITSC;
 }
 
 void policy_init(void)
 {
-    u32 most[FEATURE_WORDS];
-
     read_machine(&raw);
     pv_max = raw;
-    for (u32 i = 0; i < pv_max.nr; i++)
-        filter_leaf(&pv_max.leaf[i]);
-    pv_features(most);
-    clamp_features(&pv_max, most);
+    limit_to_pv(&pv_max);
     pv_default = pv_max;
-    most[7] &= ~BIT_ITSC;       /* a guest that may move to another machine should not rely on it */
-    clamp_features(&pv_default, most);
+    /* A guest that may move to another machine should not rely on it. */
+    u32 *power = feature_reg(&pv_default, 7);
+    if (power)
+        *power &= ~BIT_ITSC;
 }
 
 /* --- a domain's --- */
@@ -277,23 +216,6 @@ const struct cpu_policy *policy_of(const struct domain *d)
     if (d->policy)
         return d->policy;
     return domain_has(d, RIGHT_HARDWARE) ? &pv_max : &pv_default;
-}
-
-void policy_domain_free(struct domain *d)
-{
-    xfree(d->policy);
-    d->policy = NULL;
-}
-
-/* May a policy have that leaf at all? */
-static bool leaf_in_range(const xen_cpuid_leaf_t *l)
-{
-    static const u32 last_sub[] = { [4] = 5, [7] = 2, [0xb] = 1, [0xd] = 62 };
-
-    if (l->leaf <= BASIC_LAST && policy_has_subleaves(l->leaf))
-        return l->subleaf <= last_sub[l->leaf];
-    return l->subleaf == XEN_CPUID_NO_SUBLEAF &&
-           (l->leaf <= BASIC_LAST || (l->leaf >= EXTENDED_FIRST && l->leaf <= 0x80000021));
 }
 
 /* Limits on the number of leaves that the machine (or Bulkhead) sets. */
@@ -313,13 +235,13 @@ static long read_leaves(struct vcpu *v, struct cpu_policy *to, struct xen_domctl
         if (l.leaf == XEN_CPUID_LEAF(0) || l.leaf == XEN_CPUID_LEAF(0x100)) {
             continue;       /* limits of the hypervisor's own leaves: they stay */
         }
-        if (!leaf_in_range(&l) || !leaf_within_max(&l)) {
+        bool in_range = slot_of(l.leaf, l.subleaf) != POLICY_SLOTS;
+        if (!in_range || !leaf_within_max(&l)) {
             p->err_leaf = l.leaf;
             p->err_subleaf = l.subleaf;
-            return leaf_in_range(&l) ? -EINVAL : -ERANGE;
+            return in_range ? -EINVAL : -ERANGE;
         }
-        if (!policy_put(to, &l))
-            return -E2BIG;
+        policy_put(to, &l);
     }
     return 0;
 }
@@ -339,175 +261,153 @@ static long check_msrs(struct vcpu *v, struct xen_domctl_cpu_policy *p)
     return 0;
 }
 
-long policy_domctl_set(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p)
+long domctl_set_cpu_policy(struct domctl *c)
 {
-    struct cpu_policy *new;
-    u32 most[FEATURE_WORDS];
-    long rc;
-
+    struct xen_domctl_cpu_policy *p = &c->op.u.cpu_policy;
+    c->copyback = true;
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
+    if (c->d == c->caller->domain)
+        return -EINVAL;
+    if (c->d->creation_finished)
+        return -EEXIST;
     if (p->nr_leaves > POLICY_MAX_LEAVES || p->nr_msrs > POLICY_MAX_MSRS)
         return -E2BIG;
-    if (d->creation_finished)
-        return -EEXIST;
-    new = xzalloc(sizeof(*new));
+    struct cpu_policy *new = xzalloc(sizeof(*new));
     if (!new)
         return -ENOMEM;
-    *new = *policy_of(d);
-    rc = read_leaves(v, new, p);
-    rc = rc ? rc : check_msrs(v, p);
-    if (rc) {
-        xfree(new);
-        return rc;
+    *new = *policy_of(c->d);
+    long rc = read_leaves(c->caller, new, p);
+    rc = rc ? rc : check_msrs(c->caller, p);
+    if (!rc) {
+        limit_to_pv(new);
+        struct cpu_policy *old = c->d->policy;
+        c->d->policy = new;
+        new = old;
     }
-    for (u32 i = 0; i < new->nr; i++)
-        filter_leaf(&new->leaf[i]);
-    pv_features(most);
-    clamp_features(new, most);
-    xfree(d->policy);
-    d->policy = new;
-    return 0;
+    xfree(new);
+    return rc;
 }
 
 /* Copies the list out; *nr is the room, then the number. */
-static long put_leaves(struct vcpu *v, const struct cpu_policy *p, xen_cpuid_leaf_t *to, u32 *nr)
+static long put_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *to, u32 *nr)
 {
     u32 room = *nr;
-
-    if (!to) {
-        *nr = POLICY_MAX_LEAVES;
-        return 0;
+    *nr = to ? p->nr : POLICY_MAX_LEAVES;
+    if (!to || room < p->nr)
+        return to ? -ENOBUFS : 0;
+    for (const xen_cpuid_leaf_t *l = p->leaf; l < p->leaf + POLICY_SLOTS; l++) {
+        bool empty = !l->leaf && !l->subleaf;
+        if (!empty && guest_write(current_vcpu(), (u64)to++, l, sizeof(*l)))
+            return -EFAULT;
     }
-    *nr = p->nr;
-    if (room < p->nr)
-        return -ENOBUFS;
-    return guest_write(v, (u64)to, p->leaf, p->nr * sizeof(p->leaf[0]));
+    return 0;
 }
 
-long policy_domctl_get(struct vcpu *v, struct domain *d, struct xen_domctl_cpu_policy *p)
+long domctl_get_cpu_policy(struct domctl *c)
 {
+    struct xen_domctl_cpu_policy *p = &c->op.u.cpu_policy;
+    c->copyback = true;
     p->nr_msrs = 0;
-    return put_leaves(v, policy_of(d), p->leaves.p, &p->nr_leaves);
+    return put_leaves(policy_of(c->d), p->leaves.p, &p->nr_leaves);
 }
 
 /* --- sysctl --- */
 
-long policy_sysctl_get(struct vcpu *v, struct xen_sysctl_cpu_policy *p)
-{
-    const struct cpu_policy *from;
+/* By the ABI's indices; NULL: HVM guests'. */
+#define NR_POLICIES 6
 
-    switch (p->index) {
-    case XEN_SYSCTL_cpu_policy_raw:
-    case XEN_SYSCTL_cpu_policy_host:
-        from = &raw;
-        break;
-    case XEN_SYSCTL_cpu_policy_pv_max:
-        from = &pv_max;
-        break;
-    case XEN_SYSCTL_cpu_policy_pv_default:
-        from = &pv_default;
-        break;
-    case XEN_SYSCTL_cpu_policy_hvm_max:
-    case XEN_SYSCTL_cpu_policy_hvm_default:
-        return -EOPNOTSUPP;
-    default:
+static long choose(const struct cpu_policy *const all[NR_POLICIES], u32 index,
+                   const struct cpu_policy **chosen)
+{
+    if (index >= NR_POLICIES)
         return -EINVAL;
-    }
-    if (p->_rsvd)
-        return -EINVAL;
-    p->nr_msrs = handle_null(p->msrs) ? POLICY_MAX_MSRS : 0;
-    return put_leaves(v, from, p->leaves.p, &p->nr_leaves);
+    *chosen = all[index_nospec(index, NR_POLICIES)];
+    return *chosen ? 0 : -EOPNOTSUPP;
 }
 
-long policy_sysctl_featureset(struct vcpu *v, struct xen_sysctl_cpu_featureset *f)
+long sysctl_get_cpu_policy(struct xen_sysctl_cpu_policy *p)
 {
+    static const struct cpu_policy *const all[NR_POLICIES] = {
+        &raw, &raw /* host */, &pv_max, NULL, &pv_default, NULL
+    };
     const struct cpu_policy *from;
-    u32 words[FEATURE_WORDS], n;
+    long rc = choose(all, p->index, &from);
+    if (rc || p->_rsvd)
+        return rc ? rc : -EINVAL;
+    p->nr_msrs = handle_null(p->msrs) ? POLICY_MAX_MSRS : 0;
+    return put_leaves(from, p->leaves.p, &p->nr_leaves);
+}
 
-    switch (f->index) {
-    case XEN_SYSCTL_cpu_featureset_raw:
-    case XEN_SYSCTL_cpu_featureset_host:
-        from = &raw;
-        break;
-    case XEN_SYSCTL_cpu_featureset_pv:
-        from = &pv_default;
-        break;
-    case XEN_SYSCTL_cpu_featureset_pv_max:
-        from = &pv_max;
-        break;
-    case XEN_SYSCTL_cpu_featureset_hvm:
-    case XEN_SYSCTL_cpu_featureset_hvm_max:
-        return -EOPNOTSUPP;
-    default:
-        return -EINVAL;
+long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f)
+{
+    static const struct cpu_policy *const all[NR_POLICIES] = {
+        &raw, &raw /* host */, &pv_default, NULL, &pv_max, NULL
+    };
+    const struct cpu_policy *from;
+    u32 words[FEATURE_WORDS], room = f->nr_features;
+    long rc = choose(all, f->index, &from);
+    if (rc)
+        return rc;
+    if (!handle_null(f->features)) {
+        for (unsigned w = 0; w < FEATURE_WORDS; w++)
+            words[w] = feature_word(from, w);
+        if (copy_to_handle(current_vcpu(), f->features, 0, words, MIN(room, (u32)FEATURE_WORDS)))
+            return -EFAULT;
+        rc = room < FEATURE_WORDS ? -ENOBUFS : 0;
     }
-    if (handle_null(f->features)) {
-        f->nr_features = FEATURE_WORDS;
-        return 0;
-    }
-    for (unsigned w = 0; w < FEATURE_WORDS; w++)
-        words[w] = feature_word(from, w);
-    n = MIN(f->nr_features, (u32)FEATURE_WORDS);
-    if (copy_to_handle(v, f->features, 0, words, n))
-        return -EFAULT;
-    bool cut = f->nr_features < FEATURE_WORDS;
     f->nr_features = FEATURE_WORDS;
-    return cut ? -ENOBUFS : 0;
+    return rc;
 }
 
 /* --- the machine's shape --- */
 
 /* How many low bits of an APIC id name the thread, and the thread and core. */
-static void topology_shifts(unsigned *thread, unsigned *package, u32 *threads, u32 *cores)
-{
-    u32 r[4], max[4], logical = 1;
+struct shape { u32 threads, cores, thread_bits, package_bits; };
 
-    *threads = 1;
-    *thread = 0;
-    cpuid(0, 0, max);
+static u32 bits_for(u32 n)
+{
+    return n > 1 ? fls64(n - 1) + 1 : 0;
+}
+
+static struct shape machine_shape(void)
+{
+    const xen_cpuid_leaf_t *smt = policy_find(&raw, 0xb, 0), *core = policy_find(&raw, 0xb, 1);
+    struct shape s = { .threads = 1 };
+    u32 r[4], logical = 1;
     if (cpu_has.amd) {
-        u32 id_bits;
         cpuid(0x80000008, 0, r);
         logical = (r[C] & 0xff) + 1;
-        id_bits = (r[C] >> 12) & 0xf;
+        s.package_bits = (r[C] >> 12) & 0xf ? (r[C] >> 12) & 0xf : bits_for(logical);
         if (feature_word(&raw, 3) & (1u << 22)) {           /* TOPOEXT */
             cpuid(0x8000001e, 0, r);
-            *threads = ((r[B] >> 8) & 0xff) + 1;
-            *thread = *threads > 1 ? fls64(*threads - 1) + 1 : 0;
+            s.threads = ((r[B] >> 8) & 0xff) + 1;
+            s.thread_bits = bits_for(s.threads);
         }
-        *package = id_bits ? id_bits : logical > 1 ? fls64(logical - 1) + 1 : 0;
-    } else {
-        *package = 0;
-        if (max[A] >= 0xb) {
-            cpuid(0xb, 0, r);
-            *threads = MAX(r[B] & 0xffff, 1u);
-            *thread = r[A] & 0x1f;
-            cpuid(0xb, 1, r);
-            *package = r[A] & 0x1f;
-            logical = MAX(r[B] & 0xffff, 1u);
-        }
+    } else if (smt && core) {
+        s.threads = MAX(smt->b & 0xffff, 1u);
+        s.thread_bits = smt->a & 0x1f;
+        s.package_bits = core->a & 0x1f;
+        logical = MAX(core->b & 0xffff, 1u);
     }
-    *cores = MAX(logical / *threads, 1u);
+    s.cores = MAX(logical / s.threads, 1u);
+    return s;
 }
 
 void policy_physinfo(struct xen_sysctl_physinfo *pi)
 {
-    unsigned thread, package;
-
-    topology_shifts(&thread, &package, &pi->threads_per_core, &pi->cores_per_socket);
+    struct shape s = machine_shape();
+    pi->threads_per_core = s.threads;
+    pi->cores_per_socket = s.cores;
     for (unsigned w = 0; w < ARRAY_SIZE(pi->hw_cap); w++)
         pi->hw_cap[w] = feature_word(&raw, w);
 }
 
 void policy_cpu_topology(unsigned cpu, struct xen_sysctl_cputopo *t)
 {
-    unsigned thread, package;
-    u32 threads, cores, id = cpus[cpu].apic_id;
-
-    topology_shifts(&thread, &package, &threads, &cores);
-    package = MAX(package, thread);
-    t->core = (id & ((1u << package) - 1)) >> thread;
-    t->socket = id >> package;
+    struct shape s = machine_shape();
+    u32 id = cpus[cpu].apic_id, package_bits = MAX(s.package_bits, s.thread_bits);
+    t->core = (id & ((1u << package_bits) - 1)) >> s.thread_bits;
+    t->socket = id >> package_bits;
     t->node = 0;
 }
 

@@ -37,7 +37,6 @@
 static u32 xstate_size(const struct cpu_policy *p, u64 xcr0, bool compacted)
 {
     u32 size = XSTATE_HEADER_END;
-
     for (u32 i = 2; i < 63; i++) {
         const xen_cpuid_leaf_t *l = (xcr0 >> i) & 1 ? policy_find(p, 0xd, i) : NULL;
         if (!l)
@@ -50,10 +49,10 @@ static u32 xstate_size(const struct cpu_policy *p, u64 xcr0, bool compacted)
     return size;
 }
 
-static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 subleaf, struct cpuid_regs *r)
+static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 subleaf,
+                        struct cpuid_regs *r)
 {
     u64 all = (u64)r->d << 32 | r->a, now_on = xv(v)->xcr0 ? xv(v)->xcr0 : 1;
-
     if (!cpu_has.xsave) {
         *r = (struct cpuid_regs){ 0 };
     } else if (subleaf == 0) {
@@ -68,160 +67,115 @@ static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 subleaf,
 static void time_leaf(struct vcpu *v, u32 subleaf, struct cpuid_regs *r)
 {
     const struct domain *d = v->domain;
-
-    switch (subleaf) {
-    case 0:
-        r->a = cpu_has.tsc_invariant ? 2 : 0;
-        r->b = d->tsc_mode;
-        r->c = d->tsc_khz ? d->tsc_khz : (u32)cpu_khz();
-        r->d = d->tsc_incarnation;
-        break;
-    case 1:     /* the offset is 0: system time counts from Bulkhead's start for all */
-        r->c = v->info->time.tsc_to_system_mul;
-        r->d = (u32)v->info->time.tsc_shift;
-        break;
-    case 2:
+    const struct vcpu_time_info *t = &v->info->time;
+    if (subleaf == 0)
+        *r = (struct cpuid_regs){ cpu_has.tsc_invariant ? 2 : 0, d->tsc_mode,
+                                  d->tsc_khz ? d->tsc_khz : (u32)cpu_khz(), d->tsc_incarnation };
+    else if (subleaf == 1)      /* no offset: system time counts from Bulkhead's start for all */
+        *r = (struct cpuid_regs){ 0, 0, t->tsc_to_system_mul, (u32)t->tsc_shift };
+    else if (subleaf == 2)
         r->a = (u32)cpu_khz();
-        break;
-    }
 }
 
 static void hypervisor_leaf(struct vcpu *v, u32 n, u32 subleaf, struct cpuid_regs *r)
 {
-    switch (n) {
-    case 0:
-        r->a = XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES);
-        r->b = XEN_CPUID_SIGNATURE_EBX;
-        r->c = XEN_CPUID_SIGNATURE_ECX;
-        r->d = XEN_CPUID_SIGNATURE_EDX;
-        break;
-    case 1:
-        r->a = 4 << 16 | 17;
-        break;
-    case 2:
-        r->a = 1;
-        r->b = 0x40000000;
-        r->c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
-        break;
-    case 3:
+    static const struct cpuid_regs constant[] = {
+        { XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES), XEN_CPUID_SIGNATURE_EBX,
+          XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX },
+        { .a = 4 << 16 | 17 },
+        { 1, 0x40000000, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0 },
+    };
+    if (n < ARRAY_SIZE(constant))
+        *r = constant[index_nospec(n, ARRAY_SIZE(constant))];
+    else if (n == 3)
         time_leaf(v, subleaf, r);
-        break;
-    case 5:
-        if (subleaf == 0)
-            r->b = fls64(MAX(max_mfn, (u64)1 << 20) - 1) + 1 + PAGE_SHIFT;
-        break;
-    }
+    else if (n == 5 && subleaf == 0)
+        r->b = fls64(MAX(max_mfn, (u64)1 << 20) - 1) + 1 + PAGE_SHIFT;
 }
 
 void guest_cpuid(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *r)
 {
     const struct cpu_policy *p = policy_of(v->domain);
-    const xen_cpuid_leaf_t *l;
-
     *r = (struct cpuid_regs){ 0 };
     if (leaf >= XEN_CPUID_FIRST_LEAF && leaf < XEN_CPUID_FIRST_LEAF + 0x10000) {
         hypervisor_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf, r);
         return;
     }
-    l = policy_find(p, leaf & 0x80000000, XEN_CPUID_NO_SUBLEAF);
-    if (!l || leaf > l->a)
+    if (leaf > p->leaf[leaf >> 31 ? EXTENDED_SLOT : 0].a)
         return;
-    l = policy_find(p, leaf, policy_has_subleaves(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF);
+    if (!policy_has_subleaves(leaf))
+        subleaf = XEN_CPUID_NO_SUBLEAF;
+    const xen_cpuid_leaf_t *l = policy_find(p, leaf, subleaf);
     if (l)
         *r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
-    switch (leaf) {
-    case 1:
+    if (leaf == 1) {
         r->b |= (v->id * 2) << 24;
-        if (r->c & (1u << 26)) {
-            r->c |= 1u << 27;       /* OSXSAVE: Bulkhead's own CR4 has it, and so has the guest */
-        }
-        break;
-    case 0xb:
+        r->c |= (r->c & 1u << 26) << 1;     /* OSXSAVE: in Bulkhead's own CR4, and so the guest's */
+    } else if (leaf == 0xb) {
         r->d = v->id * 2;
         r->c = subleaf & 0xff;
-        break;
-    case 0xd:
+    } else if (leaf == 0xd) {
         xstate_leaf(v, p, subleaf, r);
-        break;
     }
 }
 
-/* A register of the machine that guests may see through a mask; 0 if it has none. */
-static u64 host_msr(u32 msr, u64 mask)
-{
-    u64 value;
-    return rdmsr_safe(msr, &value) ? 0 : value & mask;
-}
+/* --- MSRs --- */
 
-static bool is_machine_check(u32 msr)
-{
-    return (msr >= MSR_MCG_CAP && msr <= MSR_MCG_CTL) || (msr >= MSR_MC0_CTL && msr <= MSR_MC_LAST);
-}
+enum makers { ANY, INTEL, AMD };
+enum writes { REFUSED, UNCHANGED, DROPPED };    /* UNCHANGED: no change, no harm */
 
-static bool is_k7_counter(u32 msr)
+static const struct guest_msr {
+    u32 first, last;
+    enum makers on;
+    enum writes writes;
+    u64 value, host_mask;   /* what it reads as, with these bits of the machine's register */
+} msrs[] = {
+    { MSR_EFER, MSR_EFER, ANY, UNCHANGED, EFER_SCE | EFER_LME_LMA | EFER_NXE, 0 },
+    { MSR_TSC, MSR_TSC, ANY, REFUSED, 0, 0 },
+    { MSR_APIC_BASE, MSR_APIC_BASE, ANY, UNCHANGED, 0xfee00000 | APIC_BASE_ENABLE, 0 },
+    { MSR_PAT, MSR_PAT, ANY, UNCHANGED, HV_PAT, 0 },
+    { MSR_UCODE_LEVEL, MSR_UCODE_LEVEL, ANY, DROPPED, 0, ~0ul },   /* 0 is written to ask for it */
+    { MSR_PLATFORM_ID, MSR_PLATFORM_ID, INTEL, REFUSED, 0, 0 },
+    { MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, REFUSED, 0, 0 },
+    { MSR_MISC_ENABLE, MSR_MISC_ENABLE, INTEL, DROPPED, MISC_NO_BTS_PEBS | MISC_FAST_STRING, 0 },
+    { MSR_HWCR, MSR_HWCR, AMD, DROPPED, 0, HWCR_TSC_FREQ_SEL },
+    { MSR_DE_CFG, MSR_DE_CFG, AMD, DROPPED, 0, DE_CFG_LFENCE },
+    { MSR_INT_PENDING, MSR_INT_PENDING, AMD, REFUSED, 0, 0 },
+    { MSR_MCG_CAP, MSR_MCG_CTL, ANY, DROPPED, 0, 0 },               /* no banks */
+    { MSR_MC0_CTL, MSR_MC_LAST, ANY, DROPPED, 0, 0 },
+    { MSR_K7_EVNTSEL0, MSR_K7_PERFCTR3, AMD, DROPPED, 0, 0 },       /* no counters */
+};
+
+/* NULL: guests on this machine have not got it. */
+static const struct guest_msr *find_msr(u32 msr)
 {
-    return cpu_has.amd && msr >= MSR_K7_EVNTSEL0 && msr <= MSR_K7_PERFCTR3;
+    for (const struct guest_msr *m = msrs; m < msrs + ARRAY_SIZE(msrs); m++) {
+        if (msr >= m->first && msr <= m->last)
+            return m->on == ANY || (m->on == AMD ? cpu_has.amd : cpu_has.intel) ? m : NULL;
+    }
+    return NULL;
 }
 
 int guest_rdmsr(struct vcpu *v, u32 msr, u64 *value)
 {
+    const struct guest_msr *m = find_msr(msr);
+    u64 host;
     *value = 0;
-    if (is_machine_check(msr) || is_k7_counter(msr)) {
-        return 0;                   /* no banks, no counters */
-    }
-    switch (msr) {
-    case MSR_TSC:
-        *value = rdtsc();
-        return 0;
-    case MSR_APIC_BASE:
-        *value = 0xfee00000 | APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0);
-        return 0;
-    case MSR_PAT:
-        *value = HV_PAT;
-        return 0;
-    case MSR_EFER:
-        *value = EFER_SCE | EFER_LME_LMA | EFER_NXE;
-        return 0;
-    case MSR_UCODE_LEVEL:
-        *value = host_msr(msr, ~0ul);
-        return 0;
-    case MSR_PLATFORM_ID:
-    case MSR_PLATFORM_INFO:
-        return cpu_has.intel ? 0 : -EPERM;
-    case MSR_MISC_ENABLE:
-        *value = MISC_NO_BTS_PEBS | MISC_FAST_STRING;
-        return cpu_has.intel ? 0 : -EPERM;
-    case MSR_HWCR:
-        *value = host_msr(msr, HWCR_TSC_FREQ_SEL);
-        return cpu_has.amd ? 0 : -EPERM;
-    case MSR_DE_CFG:
-        *value = host_msr(msr, DE_CFG_LFENCE);
-        return cpu_has.amd ? 0 : -EPERM;
-    case MSR_INT_PENDING:
-        return cpu_has.amd ? 0 : -EPERM;
-    default:
+    if (!m)
         return -EPERM;
-    }
+    *value = msr == MSR_TSC ? rdtsc() : m->value;
+    if (msr == MSR_APIC_BASE && v->id == 0)
+        *value |= APIC_BASE_BSP;
+    if (m->host_mask && !rdmsr_safe(msr, &host))
+        *value |= host & m->host_mask;
+    return 0;
 }
 
 int guest_wrmsr(struct vcpu *v, u32 msr, u64 value)
 {
+    const struct guest_msr *m = find_msr(msr);
     u64 old;
-
-    if (is_machine_check(msr) || is_k7_counter(msr)) {
-        return 0;                   /* dropped */
-    }
-    switch (msr) {
-    case MSR_UCODE_LEVEL:           /* writing 0 is how its level is asked for */
-    case MSR_MISC_ENABLE:
-    case MSR_HWCR:
-    case MSR_DE_CFG:
-        return guest_rdmsr(v, msr, &old);
-    case MSR_APIC_BASE:
-    case MSR_PAT:
-    case MSR_EFER:                  /* no change, no harm */
-        return guest_rdmsr(v, msr, &old) || old != value ? -EPERM : 0;
-    default:
+    if (!m || m->writes == REFUSED)
         return -EPERM;
-    }
+    return m->writes == DROPPED || (!guest_rdmsr(v, msr, &old) && old == value) ? 0 : -EPERM;
 }

@@ -3,6 +3,7 @@
 /* Domains' life, their references and the control plane's calls over a modelled machine. */
 #include "unit.h"
 #include "arch.h"
+#include "domctl.h"
 #include "evtchn.h"
 #include "grant.h"
 #include "hypercall.h"
@@ -66,15 +67,27 @@ void unshare_hv_page(struct page *pg) { page_free &= ~(1UL << (pg - frames)); li
 void share_hv_page(struct page *pg, struct domain *d) { pg->owner = d->id; }
 mfn_t virt_to_mfn(const void *p) { return (mfn_t)(((const char *)p - shared_pages[0]) / (long)PAGE_SIZE); }
 void *mfn_to_virt(mfn_t m) { return shared_pages[m]; }
-struct domain *arch_domain_alloc(void) { return take(sizeof(struct domain)); }
-void arch_domain_free(struct domain *d) { give(d); }
-int arch_domain_init(struct domain *d, const struct xen_domctl_createdomain *c) { (void)d; (void)c; return 0; }
-void arch_domain_destroy(struct domain *d) { (void)d; }
+void free_hv_page(void *va) { page_free &= ~(1UL << virt_to_mfn(va)); live--; }
+int arch_domain_init(struct domain *d) { (void)d; return 0; }
+void pirq_domain_destroy(struct domain *d) { (void)d; }
 struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id) { (void)d; (void)id; return take(sizeof(struct vcpu)); }
 void arch_vcpu_free(struct vcpu *v) { give(v); }
-void arch_domain_quiesce(struct domain *d) { (void)d; stage('d'); }
+void pirq_domain_quiesce(struct domain *d) { (void)d; stage('d'); }
 void arch_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *i) { (void)d; (void)i; }
-long arch_domctl(struct vcpu *v, struct domain *d, struct xen_domctl *op, bool *cb) { (void)v; (void)d; (void)op; (void)cb; return -ENOSYS; }
+#define ARCH_DOMCTL(name) long domctl_##name(struct domctl *c) { (void)c; return -ENOSYS; }
+ARCH_DOMCTL(hypercall_init)
+ARCH_DOMCTL(sendtrigger)
+ARCH_DOMCTL(set_address_size)
+ARCH_DOMCTL(get_address_size)
+ARCH_DOMCTL(set_ext_vcpucontext)
+ARCH_DOMCTL(get_ext_vcpucontext)
+ARCH_DOMCTL(getpageframeinfo3)
+ARCH_DOMCTL(setvcpuextstate)
+ARCH_DOMCTL(getvcpuextstate)
+ARCH_DOMCTL(get_vcpu_msrs)
+ARCH_DOMCTL(set_vcpu_msrs)
+ARCH_DOMCTL(get_cpu_policy)
+ARCH_DOMCTL(set_cpu_policy)
 const struct guest_ops *arch_guest_kind(const struct xen_domctl_createdomain *c, int *err)
 {
     *err = -EOPNOTSUPP;
@@ -107,7 +120,6 @@ int grant_release_mappings(struct domain *d) { (void)d; return stage_step('g'); 
 int evtchn_domain_close(struct domain *d) { (void)d; return stage_step('e'); }
 int relinquish_pages(struct domain *d) { (void)d; return stage_step('p'); }
 static int op_relinquish(struct domain *d) { (void)d; return stage_step('t'); }
-void policy_domain_free(struct domain *d) { (void)d; }
 void sched_vcpu_init(struct vcpu *v) { v->hard_affinity.bits = v->soft_affinity.bits = ~0UL; }
 void sched_vcpu_destroy(struct vcpu *v) { (void)v; }
 void vcpu_timers_init(struct vcpu *v) { (void)v; }

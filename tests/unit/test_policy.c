@@ -3,6 +3,7 @@
 /* CPUID and MSR policies, made from the CPU that runs the test. */
 #include "unit.h"
 #include "arch.h"
+#include "domctl.h"
 #include "mm.h"
 #include "x86/cpu_policy.h"
 #include "x86/domain.h"
@@ -26,6 +27,14 @@ static struct x86_vcpu v3 = { .v = { .domain = &dom_u, .id = 3, .info = &info },
 
 static xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES + 1];
 
+static long call(long (*handler)(struct domctl *), struct xen_domctl_cpu_policy *p)
+{
+    struct domctl c = { .caller = &v0.v, .d = &dom_u, .op.u.cpu_policy = *p };
+    long rc = handler(&c);
+    *p = c.op.u.cpu_policy;
+    return rc;
+}
+
 static void start(void)
 {
     u32 r[4];
@@ -39,8 +48,10 @@ static void start(void)
         cpuid(0xd, 0, r);
         cpu_has.xcr0 = r[0] & 7;
     }
+    test_cpu_top.curr = &v0.v;
     policy_init();
-    policy_domain_free(&dom_u);
+    xfree(dom_u.policy);
+    dom_u.policy = NULL;
     dom_u.creation_finished = false;
 }
 
@@ -48,7 +59,7 @@ static u32 get(u32 index)
 {
     struct xen_sysctl_cpu_policy p = { .index = index, .nr_leaves = POLICY_MAX_LEAVES };
     p.leaves.p = leaves;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), 0);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), 0);
     return p.nr_leaves;
 }
 
@@ -83,20 +94,20 @@ TEST(sysctl_errors)
 {
     start();
     struct xen_sysctl_cpu_policy p = { .index = 0 };
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), 0);          /* size query */
+    CHECK_EQ(sysctl_get_cpu_policy(&p), 0);          /* size query */
     CHECK_EQ(p.nr_leaves, POLICY_MAX_LEAVES);
     CHECK_EQ(p.nr_msrs, POLICY_MAX_MSRS);
     p.leaves.p = leaves;
     p.nr_leaves = 3;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -ENOBUFS);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -ENOBUFS);
     CHECK(p.nr_leaves > 3);
     p._rsvd = 1;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -EINVAL);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -EINVAL);
     p._rsvd = 0;
     p.index = XEN_SYSCTL_cpu_policy_hvm_default;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -EOPNOTSUPP);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -EOPNOTSUPP);
     p.index = 6;
-    CHECK_EQ(policy_sysctl_get(&v0.v, &p), -EINVAL);
+    CHECK_EQ(sysctl_get_cpu_policy(&p), -EINVAL);
 }
 
 TEST(featuresets)
@@ -104,23 +115,23 @@ TEST(featuresets)
     u32 words[32];
     start();
     struct xen_sysctl_cpu_featureset f = { .index = XEN_SYSCTL_cpu_featureset_host };
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), 0);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), 0);
     CHECK_EQ(f.nr_features, FEATURE_WORDS);
     f.features.p = words;
     f.nr_features = 32;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), 0);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), 0);
     CHECK_EQ(f.nr_features, FEATURE_WORDS);
     u32 r[4];
     cpuid(7, 0, r);
     CHECK_EQ(words[5], r[1]);
     f.nr_features = 2;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), -ENOBUFS);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), -ENOBUFS);
     f.index = XEN_SYSCTL_cpu_featureset_pv_max;
     f.nr_features = 32;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), 0);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), 0);
     CHECK_EQ(words[5] & (1u << 7 | 1u << 20 | 1u << 0 | 1u << 10), 0);     /* SMEP SMAP FSGSBASE INVPCID */
     f.index = XEN_SYSCTL_cpu_featureset_hvm;
-    CHECK_EQ(policy_sysctl_featureset(&v0.v, &f), -EOPNOTSUPP);
+    CHECK_EQ(sysctl_get_cpu_featureset(&f), -EOPNOTSUPP);
 }
 
 TEST(what_a_pv_guest_sees)
@@ -183,13 +194,13 @@ TEST(toolstack_sets_a_policy)
     u32 n = get(XEN_SYSCTL_cpu_policy_pv_default);
     struct xen_domctl_cpu_policy p = { .nr_leaves = n };
     p.leaves.p = leaves;
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), 0);  /* unmodified */
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), 0);  /* unmodified */
     CHECK(dom_u.policy != NULL);
 
     /* A feature less, and one more than there may be. */
     find(n, 7, 0)->b = 1u << 7 | 1u << 20;
     find(n, 1, XEN_CPUID_NO_SUBLEAF)->d &= ~(1u << 23);
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), 0);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), 0);
     guest_cpuid(&v3.v, 7, 0, &r);
     CHECK_EQ(r.b, 0);
     guest_cpuid(&v3.v, 1, 0, &r);
@@ -197,10 +208,11 @@ TEST(toolstack_sets_a_policy)
 
     struct xen_domctl_cpu_policy g = { .nr_leaves = POLICY_MAX_LEAVES };
     g.leaves.p = leaves;
-    CHECK_EQ(policy_domctl_get(&v0.v, &dom_u, &g), 0);
+    CHECK_EQ(call(domctl_get_cpu_policy, &g), 0);
     CHECK_EQ(find(g.nr_leaves, 7, 0)->b, 0);
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &g), 0);  /* as restore does */
-    policy_domain_free(&dom_u);
+    CHECK_EQ(call(domctl_set_cpu_policy, &g), 0);  /* as restore does */
+    xfree(dom_u.policy);
+    dom_u.policy = NULL;
 }
 
 TEST(toolstack_errors)
@@ -210,28 +222,28 @@ TEST(toolstack_errors)
     struct xen_domctl_cpu_policy p = { .nr_leaves = n };
     p.leaves.p = leaves;
     leaves[0].a = 0x100;
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -EINVAL);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -EINVAL);
     CHECK_EQ(p.err_leaf, 0);
     leaves[0] = (xen_cpuid_leaf_t){ .leaf = 0x1000, .subleaf = XEN_CPUID_NO_SUBLEAF };
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -ERANGE);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -ERANGE);
     CHECK_EQ(p.err_leaf, 0x1000);
     leaves[0] = (xen_cpuid_leaf_t){ .leaf = 0xd, .subleaf = 63 };
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -ERANGE);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -ERANGE);
     CHECK_EQ(p.err_subleaf, 63);
     leaves[0] = (xen_cpuid_leaf_t){ .leaf = 2, .subleaf = 0 };
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -ERANGE);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -ERANGE);
     p.nr_leaves = POLICY_MAX_LEAVES + 1;
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -E2BIG);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -E2BIG);
     p.nr_leaves = 0;
     xen_msr_entry_t m = { .idx = 0x10a, .val = 1 };
     p.msrs.p = &m;
     p.nr_msrs = 1;
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -EINVAL);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -EINVAL);
     CHECK_EQ(p.err_msr, 0x10a);
     CHECK(dom_u.policy == NULL);                        /* nothing was changed by all these */
     p.nr_msrs = 0;
     dom_u.creation_finished = true;
-    CHECK_EQ(policy_domctl_set(&v0.v, &dom_u, &p), -EEXIST);
+    CHECK_EQ(call(domctl_set_cpu_policy, &p), -EEXIST);
 }
 
 TEST(any_leaves_at_all)
@@ -253,7 +265,7 @@ TEST(any_leaves_at_all)
                 leaves[i].a = 0;
             }
         }
-        policy_domctl_set(&v0.v, &dom_u, &p);
+        call(domctl_set_cpu_policy, &p);
         for (u32 leaf = 0; leaf < 0x10; leaf++) {
             struct cpuid_regs r;
             for (u32 sub = 0; sub < 64; sub += 7) {
@@ -262,7 +274,8 @@ TEST(any_leaves_at_all)
             }
         }
     }
-    policy_domain_free(&dom_u);
+    xfree(dom_u.policy);
+    dom_u.policy = NULL;
 }
 
 TEST(msrs)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* sysctl (core/sysctl.c): OP(number, name, rights, note), NO_OP(number, name, errno, why) */
+/*
+ * sysctl: OP(number, name, rights, note), NO_OP(number, name, errno, why), and
+ * OP_AT(number, name, its part of struct xen_sysctl if that is not `name`, rights, note).
+ * sysctl_<name> serves it, in core/sysctl.c or x86/policy.c.
+ */
 OP(XEN_SYSCTL_readconsole, readconsole, RIGHT_CONTROL, "")
 OP(XEN_SYSCTL_physinfo, physinfo, RIGHT_CONTROL, "")
 OP(XEN_SYSCTL_sched_id, sched_id, RIGHT_CONTROL, "credit2's parameters are what ours takes")
@@ -12,9 +16,9 @@ OP(XEN_SYSCTL_numainfo, numainfo, RIGHT_CONTROL, "one node")
 OP(XEN_SYSCTL_pcitopoinfo, pcitopoinfo, RIGHT_CONTROL, "one node: every device is near it")
 OP(XEN_SYSCTL_cpupool_op, cpupool_op, RIGHT_CONTROL, "INFO and FREEINFO of pool 0; what would change pools: EOPNOTSUPP")
 OP(XEN_SYSCTL_scheduler_op, scheduler_op, RIGHT_CONTROL, "pool 0 only, else ESRCH")
-OP(XEN_SYSCTL_get_cpu_levelling_caps, get_cpu_levelling_caps, RIGHT_CONTROL, "none: CPUID is neither masked nor faulting")
-OP(XEN_SYSCTL_get_cpu_featureset, get_cpu_featureset, RIGHT_CONTROL, "EOPNOTSUPP for HVM")
-OP(XEN_SYSCTL_get_cpu_policy, get_cpu_policy, RIGHT_CONTROL, "EOPNOTSUPP for HVM")
+OP_AT(XEN_SYSCTL_get_cpu_levelling_caps, get_cpu_levelling_caps, cpu_levelling_caps, RIGHT_CONTROL, "none: CPUID is neither masked nor faulting")
+OP_AT(XEN_SYSCTL_get_cpu_featureset, get_cpu_featureset, cpu_featureset, RIGHT_CONTROL, "EOPNOTSUPP for HVM")
+OP_AT(XEN_SYSCTL_get_cpu_policy, get_cpu_policy, cpu_policy, RIGHT_CONTROL, "EOPNOTSUPP for HVM")
 NO_OP(XEN_SYSCTL_tbuf_op, tbuf_op, ENOSYS, "no trace buffers for tools")
 NO_OP(XEN_SYSCTL_perfc_op, perfc_op, ENOSYS, "no performance counters")
 NO_OP(XEN_SYSCTL_get_pmstat, get_pmstat, ENODEV, "no power management by Bulkhead")

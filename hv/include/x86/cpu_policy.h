@@ -6,13 +6,15 @@
 #include "policy.h"
 #include <xen/arch-x86/cpuid.h>
 
-/* CPUID as a list sorted by leaf and subleaf. Leaves without subleaves stand with
- * XEN_CPUID_NO_SUBLEAF; what depends on the vCPU (APIC id, sizes for its XCR0) is
- * filled in by guest_cpuid. No MSR differs from zero in any policy. */
+/* CPUID by leaf and subleaf: a slot for each that there may be, in their order; which ones
+ * are there stands in the slots. Leaves without subleaves have XEN_CPUID_NO_SUBLEAF; what
+ * depends on the vCPU (APIC id, sizes for its XCR0) is filled in by guest_cpuid. No MSR
+ * differs from zero in any policy. */
+#define POLICY_SLOTS  118
+#define EXTENDED_SLOT 84    /* leaf 0x80000000; leaf 0 is the first */
 struct cpu_policy {
-    u32 nr;
-    u8 at[2][32];       /* place of the first entry of leaf n, 0x80000000 + n */
-    xen_cpuid_leaf_t leaf[POLICY_MAX_LEAVES];
+    u32 nr;             /* of the slots that are not empty */
+    xen_cpuid_leaf_t leaf[POLICY_SLOTS];
 };
 
 /* Words of a featureset: arch-x86/cpufeatureset.h. 16 and 17 are an MSR that no

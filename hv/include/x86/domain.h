@@ -95,9 +95,5 @@ int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 
 /* x86/pirq.c */
 int pirq_domain_init(struct domain *d);         /* 0, -ENOMEM */
-/* Unbinds and unmaps all, gives the EOI page back: when d is dying, before its frames are
- * relinquished (arch_domain_quiesce). May be called again. */
-void pirq_domain_quiesce(struct domain *d);
-void pirq_domain_destroy(struct domain *d);     /* at the very end: frees */
 
 #endif
