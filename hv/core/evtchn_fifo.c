@@ -98,7 +98,8 @@ static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned
 }
 
 /* Links a pending port to the queue that it belongs to now. */
-static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, struct evtchn *c, event_word_t *w)
+static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, struct evtchn *c,
+                      event_word_t *w)
 {
     for (int i = 0; i < TRIES; i++) {
         u16 old = READ_ONCE(c->queue), q = QUEUE(READ_ONCE(c->vcpu), READ_ONCE(c->priority));
@@ -188,50 +189,38 @@ static void switch_to_fifo(struct domain *d, struct evtchn_fifo *f)
     }
 }
 
-/* v's control block is at offset in pg. *f: a fresh array in case that it is needed,
- * then NULL. d->evtchn->lock held. */
-static int set_control(struct domain *d, struct vcpu *v, struct page *pg, u32 offset, struct evtchn_fifo **f)
+int op_init_control(struct domain *d, void *arg)
 {
+    struct evtchn_init_control *op = arg;
     struct evtchn_domain *e = d->evtchn;
-    if (v->evtchn->control)
-        return -EINVAL;
-    if (e->closing)
-        return -EBUSY;
-    if (!e->fifo) {
-        if (!*f)
-            return -ENOMEM;
-        switch_to_fifo(d, *f);
-        *f = NULL;
-    }
-    e->fifo->control_page[v->id] = pg;
-    spin_lock(&v->evtchn->lock);
-    v->evtchn->control = (void *)((char *)page_to_virt(pg) + offset);
-    spin_unlock(&v->evtchn->lock);
-    return 0;
-}
-
-int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
-{
     struct vcpu *v = domain_vcpu(d, op->vcpu);
     if (!v)
         return -ENOENT;
-    u32 offset = op->offset;
-    if (offset % 8 || offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
+    if (op->offset % 8 || op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
         return -EINVAL;
     struct page *pg = d->ops->get_gfn(d, op->control_gfn, true);
     if (!pg)
         return -EINVAL;
-    struct evtchn_fifo *f = READ_ONCE(d->evtchn->fifo) ? NULL : xzalloc_type(struct evtchn_fifo);
-    spin_lock(&d->evtchn->lock);
-    int err = set_control(d, v, pg, offset, &f);
-    spin_unlock(&d->evtchn->lock);
-    xfree(f);
-    if (err) {
-        d->ops->put_gfn(pg, true);
-        return err;
+    struct evtchn_fifo *f = READ_ONCE(e->fifo) ? NULL : xzalloc_type(struct evtchn_fifo);
+    int err = 0;
+    with_lock (&e->lock) {
+        err = v->evtchn->control ? -EINVAL : e->closing ? -EBUSY : !e->fifo && !f ? -ENOMEM : 0;
+        if (err)
+            break;
+        if (!e->fifo) {
+            switch_to_fifo(d, f);
+            f = NULL;
+        }
+        e->fifo->control_page[v->id] = pg;
+        with_lock (&v->evtchn->lock) {
+            v->evtchn->control = (void *)((char *)page_to_virt(pg) + op->offset);
+        }
     }
+    xfree(f);
+    if (err)
+        d->ops->put_gfn(pg, true);
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
-    return 0;
+    return err;
 }
 
 /* Ports that were raised before their words existed. No lock held: each port's own
@@ -242,19 +231,20 @@ static void raise_kept(struct domain *d, u32 first)
         struct evtchn *c = evtchn_of(d->evtchn, port);
         if (!c)
             return;
-        if (READ_ONCE(c->pending)) {
-            with_lock (&c->lock) {
-                if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
-                    evtchn_raise(d, port, c);
-            }
+        if (!READ_ONCE(c->pending))
+            continue;
+        with_lock (&c->lock) {
+            if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
+                evtchn_raise(d, port, c);
         }
     }
 }
 
-int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
+int op_expand_array(struct domain *d, void *arg)
 {
+    const struct evtchn_expand_array *op = arg;
     struct evtchn_domain *e = d->evtchn;
-    struct page *pg = d->ops->get_gfn(d, gfn, true);
+    struct page *pg = d->ops->get_gfn(d, op->array_gfn, true);
     if (!pg)
         return -EINVAL;
     int err = 0;
@@ -262,56 +252,57 @@ int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
     with_lock (&e->lock) {
         struct evtchn_fifo *f = e->fifo;
         err = !f ? -EOPNOTSUPP : e->closing ? -EBUSY : f->nr_pages == FIFO_PAGES ? -ENOSPC : 0;
-        if (!err) {
-            n = f->nr_pages;
-            f->page[n] = pg;
-            f->words[n] = page_to_virt(pg);
-            __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
-        }
+        if (err)
+            break;
+        n = f->nr_pages;
+        f->page[n] = pg;
+        f->words[n] = page_to_virt(pg);
+        __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
     }
-    if (err) {
+    if (err)
         d->ops->put_gfn(pg, true);
-        return err;
-    }
-    raise_kept(d, n * WORDS_PER_PAGE);
-    return 0;
+    else
+        raise_kept(d, n * WORDS_PER_PAGE);
+    return err;
 }
 
 struct evtchn_fifo *evtchn_fifo_detach(struct domain *d)
 {
     struct evtchn_fifo *f = d->evtchn->fifo;
     struct vcpu *v;
-    if (f) {
-        for_each_vcpu (d, v) {
-            spin_lock(&v->evtchn->lock);
+    for_each_vcpu (d, v) {
+        with_lock (&v->evtchn->lock) {
             v->evtchn->control = NULL;
             memset(v->evtchn->tail, 0, sizeof(v->evtchn->tail));
-            spin_unlock(&v->evtchn->lock);
         }
-        d->evtchn->fifo = NULL;
     }
+    d->evtchn->fifo = NULL;
     return f;
 }
 
-void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
+static void put_page_of(void *d, mfn_t mfn, bool write)
 {
-    for (u32 i = 0; i < MAX_VCPUS; i++) {
-        if (f->control_page[i])
-            d->ops->put_gfn(f->control_page[i], true);
-    }
-    for (u32 i = 0; i < f->nr_pages; i++)
-        d->ops->put_gfn(f->page[i], true);
-    xfree(f);
+    ((struct domain *)d)->ops->put_gfn(mfn_to_page(mfn), write);
 }
 
-void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
+static void for_each_page(const struct evtchn_fifo *f, void (*fn)(void *, mfn_t, bool), void *arg)
 {
-    const struct evtchn_fifo *f = d->evtchn ? d->evtchn->fifo : NULL;
-
     for (u32 i = 0; f && i < f->nr_pages; i++)
         fn(arg, page_to_mfn(f->page[i]), true);
     for (u32 i = 0; f && i < MAX_VCPUS; i++) {
         if (f->control_page[i])
             fn(arg, page_to_mfn(f->control_page[i]), true);
     }
+}
+
+void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
+{
+    for_each_page(f, put_page_of, d);
+    xfree(f);
+}
+
+void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
+{
+    if (d->evtchn)
+        for_each_page(d->evtchn->fifo, fn, arg);
 }

@@ -28,6 +28,10 @@ enum evtchn_state {
     EVT_VIRQ,           /* `id`: VIRQ */
     EVT_IPI,
 };
+/* An open port's state, as EVTCHNOP_status tells it. */
+#define EVT_STATUS(state) ((state) - EVT_RESERVED)
+_Static_assert(EVT_STATUS(EVT_UNBOUND) == EVTCHNSTAT_unbound &&
+               EVT_STATUS(EVT_IPI) == EVTCHNSTAT_ipi, "in order");
 
 struct evtchn {
     spinlock_t lock;
@@ -70,47 +74,50 @@ static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
     return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
 }
 
-/* In each ABI. A channel lock is held that keeps the port open (see above).
+/* The same, locked. */
+static inline struct evtchn *evtchn_lock(struct domain *d, u32 port)
+{
+    struct evtchn *c = evtchn_of(d->evtchn, port);
+    if (likely(c))
+        spin_lock(&c->lock);
+    return c;
+}
+
+/* Only if it is open. */
+static inline struct evtchn *evtchn_lock_open(struct domain *d, u32 port)
+{
+    struct evtchn *c = evtchn_lock(d, port);
+    if (c && unlikely(c->state <= EVT_RESERVED)) {
+        spin_unlock(&c->lock);
+        return NULL;
+    }
+    return c;
+}
+
+/* evtchn_fifo.c. A channel lock is held that keeps the port open (see above).
  * raise: true if the port was not pending before. */
-static inline void evtchn_2l_select(struct domain *d, u32 port, const struct evtchn *c)
-{
-    struct vcpu *v = d->vcpu[READ_ONCE(c->vcpu)];
-    if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
-        vcpu_mark_events_pending(v);
-}
-
-static inline bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c)
-{
-    struct shared_info *s = d->shared_info;
-    ASSERT(port < EVTCHN_2L_NR_CHANNELS);
-    if (test_and_set_bit(port, s->evtchn_pending))
-        return false;
-    if (!test_bit(port, s->evtchn_mask))
-        evtchn_2l_select(d, port, c);
-    return true;
-}
-
-void evtchn_2l_unmask(struct domain *d, u32 port, const struct evtchn *c);
 bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_clear(struct domain *d, u32 port, struct evtchn *c);
 bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c);
 /* Back to the 2-level ABI. detach: d->evtchn->lock held, no port in use and none to
- * come; free: later, without locks. */
+ * come; free (NULL: nothing): later, without locks. */
 struct evtchn_fifo *evtchn_fifo_detach(struct domain *d);
 void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f);
-int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
-int evtchn_fifo_expand_array(struct domain *d, u64 gfn);
+/* EVTCHNOP_init_control, EVTCHNOP_expand_array of d's own. */
+int op_init_control(struct domain *d, void *arg);
+int op_expand_array(struct domain *d, void *arg);
 
 /* core/evtchn.c, for the operations */
 int evtchn_send(struct domain *d, u32 port);                        /* 0, -EINVAL */
+int evtchn_unmask(struct domain *d, u32 port);                      /* 0, -EINVAL */
 void evtchn_raise(struct domain *d, u32 port, struct evtchn *c);    /* channel lock as above */
-int evtchn_alloc(struct domain *d, u32 *port, struct evtchn **c);   /* EVT_RESERVED */
-void evtchn_release(struct domain *d, u32 port, struct evtchn *c);  /* from EVT_RESERVED */
+/* A new port in its first state, or -errno. EVT_RESERVED: the caller's to finish or release. */
+int evtchn_alloc(struct domain *d, enum evtchn_state state, domid_t remote, u32 vcpu);
+void evtchn_release(struct domain *d, u32 port);                    /* from EVT_RESERVED */
 /* -EINVAL: not open; -EBUSY: another CPU is changing it. */
 int evtchn_close(struct domain *d, u32 port);
 bool virq_is_global(u32 virq);
 bool virq_handled_by(u32 virq, const struct domain *d);
-int evtchn_reset_ports(struct domain *d, bool fifo);
 
 #endif

@@ -1,4 +1,4 @@
-// links: hv/core/evtchn.c hv/core/evtchn_2l.c hv/core/evtchn_fifo.c hv/core/evtchn_op.c hv/core/spinlock.c
+// links: hv/core/evtchn.c hv/core/evtchn_fifo.c hv/core/evtchn_op.c hv/core/spinlock.c
 // SPDX-License-Identifier: MIT
 #include "unit.h"
 #include "arch.h"
