@@ -45,7 +45,7 @@ void vcpu_mark_events_pending(struct vcpu *v)
  * vCPU a word that selects the words of pending bits to look at. The bits are the guest's
  * as much as ours: every change is atomic, nothing read from them is trusted. Ports below
  * EVTCHN_2L_NR_CHANNELS only (take_port sees to it). */
-static void select_2l(struct domain *d, u32 port, const struct evtchn *c)
+static inline void select_2l(struct domain *d, u32 port, const struct evtchn *c)
 {
     struct vcpu *v = d->vcpu[READ_ONCE(c->vcpu)];
     if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
@@ -53,7 +53,7 @@ static void select_2l(struct domain *d, u32 port, const struct evtchn *c)
 }
 
 /* True if the port was not pending before. */
-static bool raise_2l(struct domain *d, u32 port, const struct evtchn *c)
+static inline bool raise_2l(struct domain *d, u32 port, const struct evtchn *c)
 {
     ASSERT(port < EVTCHN_2L_NR_CHANNELS);
     if (test_and_set_bit(port, d->shared_info->evtchn_pending))
@@ -154,8 +154,8 @@ bool virq_handled_by(u32 virq, const struct domain *d)
 void virq_to_vcpu(struct vcpu *v, unsigned virq)
 {
     ASSERT(virq < NR_VIRQS);
-    u32 port = READ_ONCE(v->virq_port[virq]);
-    struct evtchn *c = port ? evtchn_lock(v->domain, port) : NULL;
+    u32 port = READ_ONCE(v->virq_port[virq]);       /* none: port 0, which is never open */
+    struct evtchn *c = evtchn_lock(v->domain, port);
     if (!c)
         return;
     if (c->state == EVT_VIRQ && c->id == virq)

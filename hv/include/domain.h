@@ -57,8 +57,8 @@ struct guest_ops {
      * reference (and type reference if writable) on the frame and keeps it for
      * the mapping's lifetime; no grant lock may be held. */
     int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
-    int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
-    int (*grant_replace)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
+    /* new_addr, if not 0: the mapping there moves to host_addr. */
+    int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
     /* Before a batch of these: ends page-table work that v has left, so that they cannot
      * meet it. 0, or -ERESTART when time is up. */
     int (*grant_begin)(struct vcpu *v);

@@ -249,7 +249,6 @@ const struct guest_ops pv_ops = {
     .physmap_remove = pv_physmap_remove,
     .grant_map = pv_grant_map,
     .grant_unmap = pv_grant_unmap,
-    .grant_replace = pv_grant_replace,
     .grant_begin = mmu_drain,
     .grant_flush = pv_grant_flush,
     .set_context = pv_set_context,
