@@ -352,20 +352,27 @@ u32 grant_max_frames(struct domain *d, u32 id)
     return status ? d->grants->max_status : d->grants->max_frames;
 }
 
+int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
+{
+    struct grant_table *t = d->grants;
+    if (id == XENMEM_resource_grant_table_id_status) {
+        if (READ_ONCE(t->version) != 2)
+            return -EINVAL;
+        n = (u32)MIN(n * STATUS_PER_FRAME / V2_PER_FRAME, (unsigned long)t->max_frames);
+    }
+    return grant_grow_to(v, d, n);
+}
+
 int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
 {
     struct grant_table *t = d->grants;
     bool status = id == XENMEM_resource_grant_table_id_status;
-    int err = 0;
-    if (idx >= grant_max_frames(d, id) || (status && READ_ONCE(t->version) != 2))
-        return -EINVAL;
-    u64 n = status ? MIN((idx + 1) * STATUS_PER_FRAME / V2_PER_FRAME, (u64)t->max_frames) : idx + 1;
     with_lock (&t->lock) {
-        err = grow(d, (u32)n);
-        if (!err)
-            *mfn = virt_to_mfn(status ? t->status[idx] : t->shared[idx]);
+        if (status ? t->version != 2 || idx >= t->nr_status : idx >= t->nr_frames)
+            return -EINVAL;
+        *mfn = virt_to_mfn(status ? t->status[idx] : t->shared[idx]);
     }
-    return err;
+    return 0;
 }
 
 /* --- the table's beginning and end --- */

@@ -2,7 +2,7 @@
 /*
  * XENMEM_acquire_resource: the frames of something that belongs to a domain and that
  * its toolstack wants to map: its grant table. (PV callers get machine frames.)
- * The grant table's own lock guards its growth; here is no state.
+ * It grows first, in preemptible steps; its own lock guards that, and here is no state.
  */
 #include "arch.h"
 #include "grant.h"
@@ -16,7 +16,7 @@ static long resource_frames(struct vcpu *v, unsigned long *a, struct domain *d,
     u32 limit = grant_max_frames(d, r->id);
     if (r->frame >= limit || r->nr_frames > limit - r->frame)
         return -EINVAL;
-    int err = 0;
+    int err = r->nr_frames ? grant_prepare_frames(v, d, r->id, (u32)r->frame + r->nr_frames) : 0;
     for (u64 i = start; !err && i < r->nr_frames; i++) {
         if (i > start && i % 16 == 0 && hypercall_preempt(v)) {
             a[0] = XENMEM_acquire_resource | i << MEMOP_BITS;

@@ -190,6 +190,7 @@ static long call(unsigned dom, unsigned cmd, void *arg, unsigned count)
 static void *shared(unsigned dom, unsigned idx)
 {
     mfn_t mfn;
+    CHECK_EQ(grant_prepare_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_shared, idx + 1), 0);
     CHECK_EQ(grant_get_frame(&doms[dom], XENMEM_resource_grant_table_id_shared, idx, &mfn), 0);
     return ram[mfn];
 }
@@ -198,6 +199,7 @@ static union grant_entry_v2 *v2(unsigned dom, u32 ref) { return (union grant_ent
 static u16 *status_word(unsigned dom, u32 ref)
 {
     mfn_t mfn;
+    CHECK_EQ(grant_prepare_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048 + 1), 0);
     CHECK_EQ(grant_get_frame(&doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048, &mfn), 0);
     return (u16 *)ram[mfn] + ref % 2048;
 }
@@ -491,6 +493,8 @@ TEST(tables_grow)
     mfn_t mfn;
     CHECK_EQ(grant_get_frame(&doms[1], 0, 8, &mfn), -EINVAL);
     CHECK_EQ(grant_get_frame(&doms[1], 1, 0, &mfn), -EINVAL);
+    CHECK_EQ(grant_prepare_frames(&vcpus[1], &doms[1], 0, 9), -EINVAL);
+    CHECK_EQ(grant_prepare_frames(&vcpus[1], &doms[1], 1, 1), -EINVAL);
     CHECK_EQ(set_version(1, 2), 0);
     uint64_t st[2];
     struct gnttab_get_status_frames s = { .nr_frames = 1, .dom = DOMID_SELF };
