@@ -233,7 +233,6 @@ static void domain_free(struct domain *d)
     for_each_vcpu (d, v) {
         vcpu_timers_destroy(v);
         sched_vcpu_destroy(v);
-        evtchn_vcpu_free(v);
         xfree(v->info_own);
         arch_vcpu_free(v);
     }
@@ -294,17 +293,12 @@ static int make_vcpu_parts(struct vcpu *v)
         v->info_own->evtchn_upcall_mask = 1;
     }
     v->info = vcpu_info_default(v);
-    int err = evtchn_vcpu_init(v);
-    if (err)
-        return err;
-    err = sched_vcpu_init(v);
+    int err = sched_vcpu_init(v);
     if (!err) {
         err = vcpu_timers_init(v);      /* on the CPU that the scheduler has chosen */
         if (err)
             sched_vcpu_destroy(v);
     }
-    if (err)
-        evtchn_vcpu_free(v);
     return err;
 }
 

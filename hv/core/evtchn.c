@@ -2,8 +2,8 @@
 /*
  * Event channels: the records of every domain's ports, how a port is taken and given
  * back, connections between domains, and everything that makes a port pending. Owns
- * d->evtchn and v->evtchn; who guards what stands in evtchn_private.h. The calls of
- * guests are in evtchn_op.c.
+ * d->evtchn; who guards what stands in evtchn_private.h. The calls of guests are in
+ * evtchn_op.c.
  *
  * What always holds:
  * - A record changes its state only under its lock. EVT_RESERVED belongs to the CPU
@@ -319,25 +319,7 @@ int evtchn_close(struct domain *d, u32 port)
 
 /* --- reset, end --- */
 
-/* Closes all ports of d, which is `closing`. 0 or -ERESTART. Several CPUs may do it
- * at once: each port is closed by one of them. */
-static int close_all(struct domain *d)
-{
-    struct evtchn_domain *e = d->evtchn;
-    for (;;) {
-        u32 port = 0;
-        with_lock (&e->lock) {
-            port = e->close_next = (u32)find_next_bit(e->used, e->nr_ports, e->close_next);
-        }
-        if (port >= e->nr_ports)
-            return 0;
-        /* A port that another CPU is working on stays in `used` until that is done. */
-        bool busy = evtchn_close(d, port) != 0;
-        if ((busy || port % 16 == 0) && hypercall_preempt(current_vcpu()))
-            return -ERESTART;
-    }
-}
-
+/* Several CPUs may do it at once: each port is closed by one of them. */
 int evtchn_domain_close(struct domain *d)
 {
     struct evtchn_domain *e = d->evtchn;
@@ -349,16 +331,28 @@ int evtchn_domain_close(struct domain *d)
     }
     if (d->is_dying)
         virq_forget_handler(d);
-    if (close_all(d))
-        return -ERESTART;
-    /* All ports are closed, unless another CPU that does the same has finished and new
-     * ones are open again. A reset by another domain leaves the FIFO ABI, as the ABI says. */
-    with_lock (&e->lock) {
-        if (e->closing && find_next_bit(e->used, e->nr_ports, 1) >= e->nr_ports) {
-            if (d->is_dying || d == current_vcpu()->domain)
-                f = evtchn_fifo_detach(d);
-            e->closing = d->is_dying;
+    for (;;) {
+        u32 port = 0;
+        with_lock (&e->lock) {
+            if (!e->closing)            /* another CPU has finished; there may be new ones */
+                return 0;
+            port = e->close_next = (u32)find_next_bit(e->used, e->nr_ports, e->close_next);
+            if (port >= e->nr_ports) {
+                port = 0;
+                /* A reset by another domain leaves the FIFO ABI, as the ABI says. */
+                if (d->is_dying || d == current_vcpu()->domain) {
+                    f = e->fifo;
+                    e->fifo = NULL;
+                }
+                e->closing = d->is_dying;
+            }
         }
+        if (!port)
+            break;
+        /* A port that another CPU is working on stays in `used` until that is done. */
+        bool busy = evtchn_close(d, port) != 0;
+        if ((busy || port % 16 == 0) && hypercall_preempt(current_vcpu()))
+            return -ERESTART;
     }
     evtchn_fifo_free(d, f);
     return 0;
@@ -392,21 +386,6 @@ void evtchn_domain_free(struct domain *d)
     xfree(e->used);
     xfree(e);
     d->evtchn = NULL;
-}
-
-int evtchn_vcpu_init(struct vcpu *v)
-{
-    v->evtchn = xzalloc_type(struct evtchn_vcpu);
-    if (!v->evtchn)
-        return -ENOMEM;
-    spin_lock_init(&v->evtchn->lock, LOCK_EVTCHN_Q);
-    return 0;
-}
-
-void evtchn_vcpu_free(struct vcpu *v)
-{
-    xfree(v->evtchn);
-    v->evtchn = NULL;
 }
 
 void evtchn_dump(struct domain *d)

@@ -6,7 +6,7 @@
  * the guest takes from its head without telling anybody: a tail whose word is no more
  * LINKED means that the guest has emptied the queue, and a new head is published.
  *
- * v->evtchn->lock guards a vCPU's queues; c->queue (where a port was linked last) is
+ * fifo_vcpu.lock guards a vCPU's queues; c->queue (where a port was linked last) is
  * guarded by that vCPU's lock. A port that was the tail of one queue and is now linked
  * to another must stop being the first one's tail: both locks are held for that.
  *
@@ -32,11 +32,16 @@
 #define QUEUE_VCPU(q)         ((q) >> 4)
 #define QUEUE_PRIORITY(q)     ((q) & 15)
 
-struct evtchn_fifo {                /* owns the pages, all got for write */
+struct fifo_vcpu {
+    spinlock_t lock;
+    struct evtchn_fifo_control_block *control;  /* NULL: none yet */
+    u32 tail[EVTCHN_FIFO_MAX_QUEUES];           /* port linked last; 0: none */
+};
+
+struct evtchn_fifo {                /* has the pages of words and control, all got for write */
     u32 nr_pages;                   /* grows only */
     event_word_t *words[FIFO_PAGES];
-    struct page *page[FIFO_PAGES];
-    struct page *control_page[MAX_VCPUS];   /* NULL: no control block yet */
+    struct fifo_vcpu vcpu[MAX_VCPUS];
 };
 
 static event_word_t *word_of(const struct evtchn_fifo *f, u32 port)
@@ -69,24 +74,20 @@ static bool claim(event_word_t *w)
 static bool append(event_word_t *w, u32 port)
 {
     u32 old = READ_ONCE(*w);
-    if (!(old & W_LINKED))
-        return false;
-    if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
-        return true;
-    old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */
-    for (int i = 0; i < TRIES; i++) {
-        if (!(old & W_LINKED))
-            break;
+    for (int i = 0; i < TRIES && (old & W_LINKED); i++) {
         if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
             return true;
+        if (i == 0)
+            old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */
     }
-    __atomic_and_fetch(w, ~W_BUSY, __ATOMIC_SEQ_CST);
+    if (old & W_BUSY)
+        __atomic_and_fetch(w, ~W_BUSY, __ATOMIC_SEQ_CST);
     return false;
 }
 
-/* Puts a claimed port at the end of queue q of v; true if that queue needs service.
- * v's queue lock held. */
-static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned q, u32 port)
+/* Puts a claimed port at the end of queue q of a vCPU; true if that queue needs service.
+ * Its lock held. */
+static bool enqueue(const struct evtchn_fifo *f, struct fifo_vcpu *e, unsigned q, u32 port)
 {
     u32 tail = e->tail[q];
     e->tail[q] = port;
@@ -98,26 +99,21 @@ static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned
 }
 
 /* Links a pending port to the queue that it belongs to now. */
-static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, struct evtchn *c,
+static void link_port(struct domain *d, struct evtchn_fifo *f, u32 port, struct evtchn *c,
                       event_word_t *w)
 {
     for (int i = 0; i < TRIES; i++) {
         u16 old = READ_ONCE(c->queue), q = QUEUE(READ_ONCE(c->vcpu), READ_ONCE(c->priority));
-        struct vcpu *v = d->vcpu[QUEUE_VCPU(q)], *ov = d->vcpu[QUEUE_VCPU(old)];
-        if (!v)
-            return;
-        struct evtchn_vcpu *e = v->evtchn, *oe = ov ? ov->evtchn : e;
+        struct fifo_vcpu *e = &f->vcpu[QUEUE_VCPU(q)], *oe = &f->vcpu[QUEUE_VCPU(old)];
         if (e == oe)
             spin_lock(&e->lock);
         else
             spin_lock_pair(&e->lock, &oe->lock);
         bool same = c->queue == old, upcall = false;
         if (same && e->control && claim(w)) {
-            if (old != q) {
-                if (oe->tail[QUEUE_PRIORITY(old)] == port)
-                    oe->tail[QUEUE_PRIORITY(old)] = 0;
-                c->queue = q;
-            }
+            if (old != q && oe->tail[QUEUE_PRIORITY(old)] == port)
+                oe->tail[QUEUE_PRIORITY(old)] = 0;
+            c->queue = q;
             upcall = enqueue(f, e, QUEUE_PRIORITY(q), port);
         }
         if (e == oe)
@@ -125,7 +121,7 @@ static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, s
         else
             spin_unlock_pair(&e->lock, &oe->lock);
         if (upcall)
-            vcpu_mark_events_pending(v);
+            vcpu_mark_events_pending(d->vcpu[QUEUE_VCPU(q)]);
         if (same)
             return;
     }
@@ -189,31 +185,38 @@ static void switch_to_fifo(struct domain *d, struct evtchn_fifo *f)
     }
 }
 
+static struct evtchn_fifo *new_fifo(void)
+{
+    struct evtchn_fifo *f = xzalloc_type(struct evtchn_fifo);
+    for (u32 i = 0; f && i < MAX_VCPUS; i++)
+        spin_lock_init(&f->vcpu[i].lock, LOCK_EVTCHN_Q);
+    return f;
+}
+
 int op_init_control(struct domain *d, void *arg)
 {
     struct evtchn_init_control *op = arg;
     struct evtchn_domain *e = d->evtchn;
-    struct vcpu *v = domain_vcpu(d, op->vcpu);
-    if (!v)
+    if (!domain_vcpu(d, op->vcpu))
         return -ENOENT;
     if (op->offset % 8 || op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
         return -EINVAL;
     struct page *pg = d->ops->get_gfn(d, op->control_gfn, true);
     if (!pg)
         return -EINVAL;
-    struct evtchn_fifo *f = READ_ONCE(e->fifo) ? NULL : xzalloc_type(struct evtchn_fifo);
+    struct evtchn_fifo *f = READ_ONCE(e->fifo) ? NULL : new_fifo();
     int err = 0;
     with_lock (&e->lock) {
-        err = v->evtchn->control ? -EINVAL : e->closing ? -EBUSY : !e->fifo && !f ? -ENOMEM : 0;
+        struct fifo_vcpu *v = e->fifo ? &e->fifo->vcpu[op->vcpu] : f ? &f->vcpu[op->vcpu] : NULL;
+        err = !v ? -ENOMEM : v->control ? -EINVAL : e->closing ? -EBUSY : 0;
         if (err)
             break;
         if (!e->fifo) {
             switch_to_fifo(d, f);
             f = NULL;
         }
-        e->fifo->control_page[v->id] = pg;
-        with_lock (&v->evtchn->lock) {
-            v->evtchn->control = (void *)((char *)page_to_virt(pg) + op->offset);
+        with_lock (&v->lock) {
+            v->control = (void *)((char *)page_to_virt(pg) + op->offset);
         }
     }
     xfree(f);
@@ -255,7 +258,6 @@ int op_expand_array(struct domain *d, void *arg)
         if (err)
             break;
         n = f->nr_pages;
-        f->page[n] = pg;
         f->words[n] = page_to_virt(pg);
         __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
     }
@@ -266,33 +268,19 @@ int op_expand_array(struct domain *d, void *arg)
     return err;
 }
 
-struct evtchn_fifo *evtchn_fifo_detach(struct domain *d)
+static void for_each_page(const struct evtchn_fifo *f, void (*fn)(void *, mfn_t, bool), void *arg)
 {
-    struct evtchn_fifo *f = d->evtchn->fifo;
-    struct vcpu *v;
-    for_each_vcpu (d, v) {
-        with_lock (&v->evtchn->lock) {
-            v->evtchn->control = NULL;
-            memset(v->evtchn->tail, 0, sizeof(v->evtchn->tail));
-        }
+    for (u32 i = 0; f && i < f->nr_pages; i++)
+        fn(arg, virt_to_mfn(f->words[i]), true);
+    for (u32 i = 0; f && i < MAX_VCPUS; i++) {
+        if (f->vcpu[i].control)
+            fn(arg, virt_to_mfn(f->vcpu[i].control), true);
     }
-    d->evtchn->fifo = NULL;
-    return f;
 }
 
 static void put_page_of(void *d, mfn_t mfn, bool write)
 {
     ((struct domain *)d)->ops->put_gfn(mfn_to_page(mfn), write);
-}
-
-static void for_each_page(const struct evtchn_fifo *f, void (*fn)(void *, mfn_t, bool), void *arg)
-{
-    for (u32 i = 0; f && i < f->nr_pages; i++)
-        fn(arg, page_to_mfn(f->page[i]), true);
-    for (u32 i = 0; f && i < MAX_VCPUS; i++) {
-        if (f->control_page[i])
-            fn(arg, page_to_mfn(f->control_page[i]), true);
-    }
 }
 
 void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)

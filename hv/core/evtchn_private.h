@@ -8,7 +8,7 @@
  *   evtchn.lock (LOCK_EVTCHN_PORT)    one channel's record. An interdomain connection is
  *                                     made and broken with both ends' locks held, so
  *                                     either one keeps it (and the peer domain) alive.
- *   evtchn_vcpu.lock (LOCK_EVTCHN_Q)  one vCPU's FIFO queues
+ *   fifo_vcpu.lock (LOCK_EVTCHN_Q)    one vCPU's FIFO queues
  *
  * A port becomes pending only while a channel lock is held that keeps it open: its own
  * or its peer's. Hence, when every port of a domain has been closed and `closing` keeps
@@ -58,12 +58,6 @@ struct evtchn_domain {
     struct evtchn_fifo *fifo;   /* NULL: 2-level ABI */
 };
 
-struct evtchn_vcpu {
-    spinlock_t lock;
-    struct evtchn_fifo_control_block *control;  /* in a page that evtchn_fifo keeps; NULL: none */
-    u32 tail[EVTCHN_FIFO_MAX_QUEUES];   /* port linked last; 0: none */
-};
-
 /* The record of a port, NULL if there is none. */
 static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 {
@@ -100,9 +94,7 @@ bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_clear(struct domain *d, u32 port, struct evtchn *c);
 bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c);
-/* Back to the 2-level ABI. detach: d->evtchn->lock held, no port in use and none to
- * come; free (NULL: nothing): later, without locks. */
-struct evtchn_fifo *evtchn_fifo_detach(struct domain *d);
+/* f (or NULL) was d's until no port was in use and none to come. No lock held. */
 void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f);
 /* EVTCHNOP_init_control, EVTCHNOP_expand_array of d's own. */
 int op_init_control(struct domain *d, void *arg);

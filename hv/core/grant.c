@@ -37,7 +37,7 @@ static u32 nr_refs(const struct grant_table *t)
     return t->nr_frames * (u32)(t->version == 1 ? V1_PER_FRAME : V2_PER_FRAME);
 }
 
-static u32 status_frames(u32 frames)        /* that go with so many shared ones */
+u32 grant_status_frames(u32 frames)
 {
     return (u32)((frames * V2_PER_FRAME + STATUS_PER_FRAME - 1) / STATUS_PER_FRAME);
 }
@@ -63,48 +63,42 @@ static void set_frame(const struct grant_table *t, u32 ref, u64 frame)
 
 /* --- saying that an entry is in use --- */
 
-static int check_header(u32 header, domid_t by, bool write, bool transitive_too)
+/* May `by` use an entry as the bits say? */
+static bool permits(u32 header, domid_t by, u16 bits, bool transitive_too)
 {
     u32 type = header & GTF_type_mask;
-    bool good = type == GTF_permit_access || (transitive_too && type == GTF_transitive);
-    bool readonly = header & GTF_readonly;
-    return good && header >> 16 == by && !(write && readonly) ? GNTST_okay : GNTST_general_error;
+    return (type == GTF_permit_access || (transitive_too && type == GTF_transitive)) &&
+           header >> 16 == by && !((bits & GTF_writing) && (header & GTF_readonly));
 }
 
-static int claim_v1(struct grant_table *t, u32 ref, domid_t by, bool write)
+static bool claim_v1(u32 *word, domid_t by, u16 bits)
 {
-    u32 *word = &entry_of(t, ref)->header, old = READ_ONCE(*word);
-    u32 bits = GTF_reading | (write ? GTF_writing : 0);
-    for (int i = 0; i < TRIES; i++) {
-        int err = check_header(old, by, write, false);
-        if (err || __atomic_compare_exchange_n(word, &old, old | bits, false, __ATOMIC_SEQ_CST,
-                                               __ATOMIC_RELAXED)) {
-            return err;
+    u32 old = READ_ONCE(*word);
+    for (int i = 0; i < TRIES && permits(old, by, bits, false); i++) {
+        if (__atomic_compare_exchange_n(word, &old, old | bits, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED)) {
+            return true;
         }
     }
-    return GNTST_general_error;
+    return false;
 }
 
-static int claim_v2(struct grant_table *t, u32 ref, domid_t by, bool write, u16 already, u32 *header)
+static bool claim_v2(const u32 *word, grant_status_t *status, domid_t by, u16 bits, u32 *header)
 {
-    const u32 *word = &entry_of(t, ref)->header;
-    grant_status_t *status = status_of(t, ref);
-    u16 bits = GTF_reading | (write ? GTF_writing : 0);
     for (int i = 0; i < TRIES; i++) {
         *header = READ_ONCE(*word);
-        int err = check_header(*header, by, write, true);
-        if (err)
-            return err;
+        if (!permits(*header, by, bits, true))
+            return false;
         __atomic_fetch_or(status, bits, __ATOMIC_SEQ_CST);
         if (READ_ONCE(*word) == *header)
-            return GNTST_okay;
-        __atomic_fetch_and(status, (u16)~(bits & ~already), __ATOMIC_SEQ_CST);
+            return true;
+        __atomic_fetch_and(status, (u16)~bits, __ATOMIC_SEQ_CST);
     }
-    return GNTST_general_error;
+    return false;
 }
 
 /* What entry ref grants, read after it was claimed. */
-static int read_entry(struct grant_table *t, u32 ref, u32 header, struct grant_use *use)
+static bool read_entry(struct grant_table *t, u32 ref, u32 header, struct grant_use *use)
 {
     const union entry *e = entry_of(t, ref);
     *use = (struct grant_use){ .length = PAGE_SIZE, .whole = true };
@@ -123,7 +117,7 @@ static int read_entry(struct grant_table *t, u32 ref, u32 header, struct grant_u
             use->length = READ_ONCE(e->v2.sub_page.length);
         }
     }
-    return use->start + use->length <= (int)PAGE_SIZE ? GNTST_okay : GNTST_general_error;
+    return use->start + use->length <= (int)PAGE_SIZE;
 }
 
 static void unclaim(struct grant_table *t, u32 ref, u16 bits)
@@ -133,28 +127,28 @@ static void unclaim(struct grant_table *t, u32 ref, u16 bits)
 }
 
 /* One more use of an entry: only what it does not yet say needs the shared entry. */
-static int claim(struct grant_table *t, u32 ref, domid_t by, bool write, struct grant_active *act)
+static bool claim(struct grant_table *t, u32 ref, domid_t by, bool write, struct grant_active *act)
 {
     bool used = act->readers | act->writers;
-    u32 header = 0;
     if (used) {
         if (act->by != by || act->readers == ~0u || act->writers == ~0u)
-            return GNTST_general_error;
+            return false;
         if (!write || act->writers)
-            return GNTST_okay;
+            return true;
     }
-    int err = t->version == 1 ? claim_v1(t, ref, by, write)
-                              : claim_v2(t, ref, by, write, used ? GTF_reading : 0, &header);
-    if (err || used)
-        return err;
-    err = read_entry(t, ref, header, &act->use);
-    if (err) {
-        unclaim(t, ref, GTF_reading | GTF_writing);
-        return err;
+    u16 bits = (used ? 0 : GTF_reading) | (write ? GTF_writing : 0);
+    u32 header = 0, *word = &entry_of(t, ref)->header;
+    bool good = t->version == 1 ? claim_v1(word, by, bits)
+                                : claim_v2(word, status_of(t, ref), by, bits, &header);
+    if (!good || used)
+        return good;
+    if (!read_entry(t, ref, header, &act->use)) {
+        unclaim(t, ref, bits);
+        return false;
     }
     act->by = by;
     t->nr_active++;
-    return GNTST_okay;
+    return true;
 }
 
 int grant_pin(struct domain *d, u32 ref, domid_t by, bool write, struct grant_use *use)
@@ -167,7 +161,7 @@ int grant_pin(struct domain *d, u32 ref, domid_t by, bool write, struct grant_us
             break;
         ref = (u32)index_nospec(ref, n);
         struct grant_active *act = active_of(t, ref);
-        err = claim(t, ref, by, write, act);
+        err = claim(t, ref, by, write, act) ? GNTST_okay : GNTST_general_error;
         if (err)
             break;
         write ? act->writers++ : act->readers++;
@@ -259,26 +253,15 @@ static void *new_shared_frame(struct domain *d)
     return va;
 }
 
-static int grow_status(struct domain *d, u32 n)
-{
-    struct grant_table *t = d->grants;
-    for (; t->nr_status < n; t->nr_status++) {
-        t->status[t->nr_status] = new_shared_frame(d);
-        if (!t->status[t->nr_status])
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-/* lock held. */
+/* Status words come along, whether or not version 2 is in force. lock held. */
 static int grow(struct domain *d, u32 n)
 {
     struct grant_table *t = d->grants;
-    if (t->version == 2 && grow_status(d, status_frames(n)))
-        return -ENOMEM;
     for (u32 i = t->nr_frames; i < n; i = ++t->nr_frames) {
+        grant_status_t **status = &t->status[i * V2_PER_FRAME / STATUS_PER_FRAME];
+        *status = *status ?: new_shared_frame(d);
         t->active[i] = t->active[i] ?: xzalloc_array(struct grant_active, V1_PER_FRAME);
-        t->shared[i] = t->active[i] ? new_shared_frame(d) : NULL;
+        t->shared[i] = *status && t->active[i] ? new_shared_frame(d) : NULL;
         if (!t->shared[i])
             return -ENOMEM;
     }
@@ -318,11 +301,9 @@ static int convert(struct domain *d, u32 version)
         keep[i].header = header & ~(GTF_reading | GTF_writing);
         keep[i].frame = frame;
     }
-    if (version == 2 && grow_status(d, status_frames(t->nr_frames)))
-        return -ENOMEM;
     for (u32 i = 0; i < t->nr_frames; i++)
         memset(t->shared[i], 0, PAGE_SIZE);
-    for (u32 i = 0; i < t->nr_status; i++)
+    for (u32 i = 0; i < grant_status_frames(t->nr_frames); i++)
         memset(t->status[i], 0, PAGE_SIZE);
     t->version = version;
     for (u32 i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
@@ -349,7 +330,7 @@ int grant_set_version(struct domain *d, u32 version)
 u32 grant_max_frames(struct domain *d, u32 id)
 {
     bool status = id == XENMEM_resource_grant_table_id_status;
-    return status ? d->grants->max_status : d->grants->max_frames;
+    return status ? grant_status_frames(d->grants->max_frames) : d->grants->max_frames;
 }
 
 int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
@@ -368,7 +349,9 @@ int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
     struct grant_table *t = d->grants;
     bool status = id == XENMEM_resource_grant_table_id_status;
     with_lock (&t->lock) {
-        if (status ? t->version != 2 || idx >= t->nr_status : idx >= t->nr_frames)
+        if (status && t->version != 2)
+            return -EINVAL;
+        if (idx >= (status ? grant_status_frames(t->nr_frames) : t->nr_frames))
             return -EINVAL;
         *mfn = virt_to_mfn(status ? t->status[idx] : t->shared[idx]);
     }
@@ -384,13 +367,14 @@ int grant_domain_init(struct domain *d)
         return -ENOMEM;
     d->grants = t;
     spin_lock_init(&t->lock, LOCK_GRANT);
+    spin_lock_init(&t->map_lock, LOCK_GRANT);
     t->version = 1;
     t->max_frames = d->max_grant_frames;
-    t->max_status = status_frames(t->max_frames);
+    t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
+    t->map_free = HANDLE_NONE;
     t->shared = xzalloc_array(void *, t->max_frames);
     t->active = xzalloc_array(struct grant_active *, t->max_frames);
-    t->status = xzalloc_array(grant_status_t *, t->max_status);
-    grant_map_init(d);
+    t->status = xzalloc_array(grant_status_t *, grant_status_frames(t->max_frames));
     int err = -ENOMEM;
     if (t->shared && t->active && t->status)
         err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
@@ -401,7 +385,8 @@ int grant_domain_init(struct domain *d)
 
 static void free_shared_frame(void *va)
 {
-    unshare_hv_page(mfn_to_page(virt_to_mfn(va)));
+    if (va)
+        unshare_hv_page(mfn_to_page(virt_to_mfn(va)));
 }
 
 /* No reference to d is left, so nobody has a grant of d mapped. */
@@ -409,12 +394,12 @@ void grant_domain_free(struct domain *d)
 {
     struct grant_table *t = d->grants;
     ASSERT(t->nr_active == 0);
-    for (u32 i = 0; i < t->nr_frames; i++)
+    for (u32 i = 0; t->shared && t->active && t->status && i < t->max_frames; i++) {
         free_shared_frame(t->shared[i]);
-    for (u32 i = 0; i < t->nr_status; i++)
-        free_shared_frame(t->status[i]);
-    for (u32 i = 0; t->active && i < t->max_frames; i++)
         xfree(t->active[i]);
+        if (i < grant_status_frames(t->max_frames))
+            free_shared_frame(t->status[i]);
+    }
     grant_map_free(d);
     xfree(t->shared);
     xfree(t->active);

@@ -70,13 +70,11 @@ static struct grant_map *handle_take(struct grant_table *t, u32 handle)
 {
     with_lock (&t->map_lock) {
         u32 n = t->nr_map_frames * (u32)MAP_PER_FRAME;
-        if (handle >= n)
-            break;
-        struct grant_map *m = map_of(t, (u32)index_nospec(handle, n));
-        if (!(m->flags & MAP_LIVE) || (m->flags & MAP_BUSY))
-            break;
-        m->flags |= MAP_BUSY;
-        return m;
+        struct grant_map *m = handle < n ? map_of(t, (u32)index_nospec(handle, n)) : NULL;
+        if (m && (m->flags & MAP_LIVE) && !(m->flags & MAP_BUSY)) {
+            m->flags |= MAP_BUSY;
+            return m;
+        }
     }
     return NULL;
 }
@@ -274,14 +272,6 @@ void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, b
         if (m->flags & MAP_LIVE)
             fn(arg, m->mfn, !(m->flags & GNTMAP_readonly));
     }
-}
-
-void grant_map_init(struct domain *d)
-{
-    struct grant_table *t = d->grants;
-    spin_lock_init(&t->map_lock, LOCK_GRANT);
-    t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
-    t->map_free = HANDLE_NONE;
 }
 
 void grant_map_free(struct domain *d)

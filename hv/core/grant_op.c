@@ -40,7 +40,7 @@ static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
 {
     const struct gnttab_get_status_frames *op = arg;
     struct grant_table *t = d->grants;
-    if (READ_ONCE(t->version) != 2 || op->nr_frames > READ_ONCE(t->nr_status))
+    if (READ_ONCE(t->version) != 2 || op->nr_frames > grant_status_frames(READ_ONCE(t->nr_frames)))
         return GNTST_general_error;
     return write_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames,
                         (u64)op->frame_list.p);
@@ -65,7 +65,16 @@ static int op_dump_table(struct vcpu *v, struct domain *d, void *arg)
     return GNTST_okay;
 }
 
-/* One of these, on the domain that its structure names; its result goes into `status`. */
+static int op_get_version(struct vcpu *v, struct domain *d, void *arg)
+{
+    struct gnttab_get_version *op = arg;
+    (void)v;
+    op->version = READ_ONCE(d->grants->version);
+    return 0;
+}
+
+/* One of these, on the domain that its structure names. Its result goes to `status`, or
+ * there is none (0) and the call itself fails. */
 static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, size_t status,
                      int (*fn)(struct vcpu *v, struct domain *d, void *op))
 {
@@ -79,17 +88,22 @@ static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, 
         return -EFAULT;
     int err = 0;
     struct domain *d = domain_get_for(v, *(domid_t *)&op.byte[dom], &err);
+    if (!d && !status)
+        return err;
     int result = err == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
     if (d) {
         result = fn(v, d, &op);
         domain_put(d);
     }
-    *(int16_t *)&op.byte[status] = (int16_t)result;
-    return result == -ERESTART ? result : guest_write(v, a[1], &op, size);
+    if (result == -ERESTART)
+        return result;
+    if (status)
+        *(int16_t *)&op.byte[status] = (int16_t)result;
+    return guest_write(v, a[1], &op, size);
 }
-#define TABLE_OP(name) \
-    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), \
-             offsetof(struct gnttab_##name, status), op_##name)
+#define TABLE_OP(name, status) \
+    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), status, op_##name)
+#define STATUS_OP(name) TABLE_OP(name, offsetof(struct gnttab_##name, status))
 
 static long op_set_version(struct vcpu *v, unsigned long *a)
 {
@@ -102,22 +116,6 @@ static long op_set_version(struct vcpu *v, unsigned long *a)
     op.version = READ_ONCE(v->domain->grants->version);
     int fault = arg_write(v, a[1], &op);
     return err ?: fault;
-}
-
-static long op_get_version(struct vcpu *v, unsigned long *a)
-{
-    struct gnttab_get_version op;
-    if ((u32)a[2] != 1)
-        return -EINVAL;
-    if (arg_read(v, &op, a[1]))
-        return -EFAULT;
-    int err = 0;
-    struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d)
-        return err;
-    op.version = READ_ONCE(d->grants->version);
-    domain_put(d);
-    return arg_write_field(v, a[1], &op, version);
 }
 
 /* --- operations with arrays --- */
@@ -186,17 +184,17 @@ static long other_op(struct vcpu *v, unsigned long *a)
 {
     switch ((u32)a[0]) {
     case GNTTABOP_setup_table:
-        return TABLE_OP(setup_table);
+        return STATUS_OP(setup_table);
     case GNTTABOP_get_status_frames:
-        return TABLE_OP(get_status_frames);
+        return STATUS_OP(get_status_frames);
     case GNTTABOP_query_size:
-        return TABLE_OP(query_size);
+        return STATUS_OP(query_size);
     case GNTTABOP_dump_table:
-        return TABLE_OP(dump_table);
+        return STATUS_OP(dump_table);
     case GNTTABOP_set_version:
         return op_set_version(v, a);
     case GNTTABOP_get_version:
-        return op_get_version(v, a);
+        return TABLE_OP(get_version, 0);
     case GNTTABOP_cache_flush:
         return -EOPNOTSUPP;
     default:

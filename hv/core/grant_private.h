@@ -62,10 +62,9 @@ struct grant_table {
     spinlock_t lock;
     u32 version;
     u32 nr_frames, max_frames;      /* grows only */
-    u32 nr_status, max_status;      /* frames of status words; kept when version 1 returns */
     u32 nr_active;                  /* entries in use */
     void **shared;                  /* frames that the guest sees */
-    grant_status_t **status;
+    grant_status_t **status;        /* frames of status words: grant_status_frames(nr_frames) */
     struct grant_active **active;   /* V1_PER_FRAME per frame */
 
     spinlock_t map_lock;
@@ -80,6 +79,7 @@ struct grant_table {
 int grant_pin(struct domain *d, u32 ref, domid_t by, bool write, struct grant_use *use);
 void grant_unpin(struct domain *d, u32 ref, bool write);
 
+u32 grant_status_frames(u32 frames);    /* that go with so many shared ones */
 /* At least n frames, 16 at a time: 0, -EINVAL (over the limit), -ENOMEM, -ERESTART. */
 int grant_grow_to(struct vcpu *v, struct domain *d, u32 n);
 int grant_set_version(struct domain *d, u32 version);       /* 0, -errno */
@@ -88,7 +88,6 @@ int grant_swap(struct domain *d, u32 a, u32 b);             /* GNTST_* */
 int grant_transfer_begin(struct domain *d, u32 ref, domid_t by);
 void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done);
 
-void grant_map_init(struct domain *d);
 void grant_map_free(struct domain *d);
 
 /* Domain id with a reference that stands in *peer, for the operations of a batch: looked

@@ -23,7 +23,6 @@ struct domain;
 struct vcpu;
 struct page;
 struct evtchn_domain;
-struct evtchn_vcpu;
 struct grant_table;
 
 /* What a domain may do beyond its own affairs: data, checked by the dispatcher
@@ -126,7 +125,6 @@ struct vcpu {
     bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
 
     u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */
-    struct evtchn_vcpu *evtchn; /* FIFO control block etc.; core/evtchn*.c */
 };
 
 struct domain {

@@ -8,12 +8,10 @@
 #include "domain.h"
 
 int evtchn_domain_init(struct domain *d);               /* 0, -ENOMEM */
-int evtchn_vcpu_init(struct vcpu *v);
 /* Closes every port (at d's end, or for a reset); peers' ports stay theirs, unbound and
  * waiting for the same domain id. Restartable: 0 or -ERESTART. */
 int evtchn_domain_close(struct domain *d);
 void evtchn_domain_free(struct domain *d);              /* at the very end */
-void evtchn_vcpu_free(struct vcpu *v);
 
 /* Hypervisor-side notifications. VIRQ numbers of xen.h. Locks below LOCK_EVTCHN_PORT
  * may be held. */
