@@ -80,7 +80,7 @@ int evtchn_send(struct domain *d, u32 port)
     if (!c)
         return -EINVAL;
     int err = 0;
-    if (likely(c->state == EVT_INTERDOMAIN)) {
+    if (c->state == EVT_INTERDOMAIN) {
         struct domain *rd = domain_owner(c->remote_dom);
         evtchn_raise(rd, c->id, evtchn_of(rd->evtchn, c->id));
     } else if (c->state == EVT_IPI) {
@@ -212,8 +212,7 @@ static int take_port(struct evtchn_domain *e, struct evtchn **spare)
 {
     int port = 0;
     with_lock (&e->lock) {
-        u32 most = e->fifo ? (u32)EVTCHN_FIFO_NR_CHANNELS : (u32)EVTCHN_2L_NR_CHANNELS;
-        u32 limit = MIN(e->max_port + 1, most);
+        u32 all = e->max_port + 1, limit = e->fifo ? all : MIN(all, (u32)EVTCHN_2L_NR_CHANNELS);
         port = (int)find_next_zero_bit(e->used, limit, 1);
         if (e->closing)
             return -EBUSY;
@@ -296,7 +295,7 @@ int evtchn_close(struct domain *d, u32 port)
 {
     struct evtchn *c, was;
     do {                        /* again only if the peer has changed it meanwhile */
-        c = port ? evtchn_lock(d, port) : NULL;
+        c = evtchn_lock(d, port);
         if (!c)
             return -EINVAL;
         was = *c;
@@ -306,13 +305,10 @@ int evtchn_close(struct domain *d, u32 port)
         if (was.state <= EVT_RESERVED)
             return was.state == EVT_FREE ? -EINVAL : -EBUSY;
     } while (was.state == EVT_INTERDOMAIN && !disconnect(d, c, &was));
-    if (was.state == EVT_VIRQ) {
-        with_lock (&d->evtchn->lock) {
-            WRITE_ONCE(d->vcpu[virq_is_global(was.id) ? 0 : was.vcpu]->virq_port[was.id], 0);
-        }
-    } else if (was.state == EVT_PIRQ) {
+    if (was.state == EVT_VIRQ)
+        WRITE_ONCE(d->vcpu[virq_is_global(was.id) ? 0 : was.vcpu]->virq_port[was.id], 0);
+    else if (was.state == EVT_PIRQ)
         pirq_guest_unbind(d, was.id);
-    }
     evtchn_release(d, port);
     return 0;
 }
@@ -368,13 +364,10 @@ int evtchn_domain_init(struct domain *d)
     e->used = xzalloc_array(unsigned long, ROUND_UP(e->max_port + 1, EVTCHN_PER_BUCKET) / 64);
     e->bucket = xzalloc_array(struct evtchn *, e->max_port / EVTCHN_PER_BUCKET + 1);
     d->evtchn = e;
-    if (!e->used || !e->bucket || !(e->bucket[0] = new_bucket())) {
-        evtchn_domain_free(d);
-        return -ENOMEM;
-    }
-    e->nr_ports = EVTCHN_PER_BUCKET;
-    e->bucket[0][0].state = EVT_RESERVED;   /* port 0 is never valid */
-    return 0;
+    if (e->used && e->bucket)
+        return 0;
+    evtchn_domain_free(d);
+    return -ENOMEM;
 }
 
 void evtchn_domain_free(struct domain *d)

@@ -231,15 +231,12 @@ int op_init_control(struct domain *d, void *arg)
 static void raise_kept(struct domain *d, u32 first)
 {
     for (u32 port = first; port < first + WORDS_PER_PAGE; port++) {
-        struct evtchn *c = evtchn_of(d->evtchn, port);
+        struct evtchn *c = evtchn_lock(d, port);
         if (!c)
             return;
-        if (!READ_ONCE(c->pending))
-            continue;
-        with_lock (&c->lock) {
-            if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
-                evtchn_raise(d, port, c);
-        }
+        if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
+            evtchn_raise(d, port, c);
+        spin_unlock(&c->lock);
     }
 }
 

@@ -83,15 +83,13 @@ static int op_bind_virq(struct domain *d, void *arg)
         return -ENOENT;
     if (!may_bind_virq(d, virq))
         return -EPERM;
-    int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, on->id), err = 0;
+    int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, on->id);
     if (port < 0)
         return port;
-    with_lock (&d->evtchn->lock) {
-        err = on->virq_port[virq] ? -EEXIST : 0;
-        if (!err)
-            WRITE_ONCE(on->virq_port[virq], (u32)port);
-    }
-    return finish_port(d, port, EVT_VIRQ, virq, err);
+    u32 none = 0;
+    bool first = __atomic_compare_exchange_n(&on->virq_port[virq], &none, (u32)port, false,
+                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    return finish_port(d, port, EVT_VIRQ, virq, first ? 0 : -EEXIST);
 }
 
 static int op_bind_ipi(struct domain *d, void *arg)
@@ -203,10 +201,8 @@ static long table_op(struct vcpu *v, u32 cmd, u64 arg)
         struct evtchn_status status;
         struct evtchn_init_control init_control;
     } op;
-    if (cmd >= ARRAY_SIZE(calls))
-        return -ENOSYS;
     const struct call *c = &calls[index_nospec(cmd, ARRAY_SIZE(calls))];
-    if (!c->fn)
+    if (cmd >= ARRAY_SIZE(calls) || !c->fn)
         return -ENOSYS;
     if (guest_read(v, &op, arg, c->size))
         return -EFAULT;
@@ -228,9 +224,9 @@ static long table_op(struct vcpu *v, u32 cmd, u64 arg)
 long do_event_channel_op(struct vcpu *v, unsigned long *a)
 {
     evtchn_port_t port;
-    if (likely((u32)a[0] == EVTCHNOP_send))     /* nearly always */
-        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_send(v->domain, port);
     switch ((u32)a[0]) {
+    case EVTCHNOP_send:
+        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_send(v->domain, port);
     case EVTCHNOP_unmask:
         return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_unmask(v->domain, port);
     case EVTCHNOP_close:

@@ -4,7 +4,7 @@
  *
  * Locks, in this order:
  *   evtchn_domain.lock (LOCK_EVTCHN)  which ports are in use, `closing`, which ABI, the
- *                                     FIFO array's growth, vcpu->virq_port[]
+ *                                     FIFO array's growth
  *   evtchn.lock (LOCK_EVTCHN_PORT)    one channel's record. An interdomain connection is
  *                                     made and broken with both ends' locks held, so
  *                                     either one keeps it (and the peer domain) alive.
@@ -20,8 +20,8 @@
 #include "evtchn.h"
 
 enum evtchn_state {
-    EVT_FREE,
-    EVT_RESERVED,       /* port 0; or on its way to or from another state, by one CPU */
+    EVT_FREE,           /* port 0 always */
+    EVT_RESERVED,       /* on its way to or from another state, by one CPU */
     EVT_UNBOUND,        /* waits for a connection by remote_dom */
     EVT_INTERDOMAIN,    /* connected to port `id` of remote_dom, which is connected to this */
     EVT_PIRQ,           /* `id`: PIRQ */

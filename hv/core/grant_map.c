@@ -113,15 +113,6 @@ static void let_go(const struct grant_map *m)
     domain_put(rd);
 }
 
-/* No CPU shows d what its page-table entries no longer do. */
-static void flush(struct domain *d)
-{
-    if (d->ops->grant_flush)
-        d->ops->grant_flush(d);
-    else
-        tlb_flush_all();
-}
-
 /* Pins entry op->ref of rd and takes its frame for m. GNTST_*. */
 static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_map_grant_ref *op,
                       struct grant_map *m)
@@ -170,7 +161,7 @@ static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct domai
             /* The entry has references of its own: should it have changed already,
              * nothing of ours depends on it. */
             d->ops->grant_unmap(v, op->host_addr, m.mfn, 0, op->flags);
-            flush(d);
+            d->ops->grant_flush(d);
         }
     }
     let_go(&m);
@@ -231,7 +222,7 @@ static void unmap_batch(struct vcpu *v, struct gnttab_unmap_grant_ref *op, u32 n
         unmapped |= (before ^ m[i]->flags) & GNTMAP_host_map;
     }
     if (unmapped)
-        flush(d);
+        d->ops->grant_flush(d);
     for (u32 i = 0; i < n; i++) {
         if (!m[i])
             continue;

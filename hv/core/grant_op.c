@@ -209,13 +209,10 @@ long do_grant_table_op(struct vcpu *v, unsigned long *a)
     u32 cmd = (u32)a[0], count = (u32)a[2];
     if ((int32_t)count < 0)
         return -EINVAL;
-    if (cmd >= ARRAY_SIZE(arrays))
-        return other_op(v, a);
     const struct array_call *c = &arrays[index_nospec(cmd, ARRAY_SIZE(arrays))];
-    if (!c->fn)
+    if (cmd >= ARRAY_SIZE(arrays) || !c->fn)
         return other_op(v, a);
-    const struct guest_ops *ops = v->domain->ops;
-    if (c->begin && ops->grant_begin && ops->grant_begin(v))
+    if (c->begin && v->domain->ops->grant_begin(v))
         return -ERESTART;
     while (count) {
         u32 n = MIN(count, (u32)GRANT_BATCH);

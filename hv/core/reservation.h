@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the files of memory_op: memory.c (dispatch, what is asked and set),
- * reservation.c (a domain's memory grows and shrinks), exchange.c, resource.c.
+ * reservation.c (a domain's memory grows and shrinks), exchange.c.
  */
 #ifndef BH_RESERVATION_H
 #define BH_RESERVATION_H
@@ -43,7 +43,6 @@ static inline long memop_restart(struct memop *m, u64 i)
 
 /* increase, decrease, populate: extents done in all, or -errno. */
 long memory_reservation(struct memop *m);
-long memory_acquire(struct memop *m);
 long memory_exchange(struct vcpu *v, u64 arg);
 /* XENMEMF_* as the allocator's flags. */
 static inline u32 extent_memf(u32 mem_flags)

@@ -61,8 +61,8 @@ struct guest_ops {
     /* Before a batch of these: ends page-table work that v has left, so that they cannot
      * meet it. 0, or -ERESTART when time is up. */
     int (*grant_begin)(struct vcpu *v);
-    /* After a batch of the two: no CPU keeps a translation that they took away. NULL:
-     * everybody flushes. No lock held. */
+    /* After a batch of unmaps: no CPU keeps a translation that they took away. No lock
+     * held. */
     void (*grant_flush)(struct domain *d);
     /* DOMCTL/VCPUOP contexts. c is hypervisor memory. 0 or -errno. */
     int (*set_context)(struct vcpu *v, const struct vcpu_guest_context *c);
@@ -124,7 +124,7 @@ struct vcpu {
     bool polling;               /* waits in SCHEDOP_poll; its bit in domain->poll_mask is set too */
     bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
 
-    u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */
+    u32 virq_port[NR_VIRQS];    /* 0: unbound; atomic, reset by who closes it */
 };
 
 struct domain {

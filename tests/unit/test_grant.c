@@ -62,7 +62,8 @@ void *alloc_hv_page(void)
 }
 void share_hv_page(struct page *pg, struct domain *d) { pg->owner = d->id; }
 void unshare_hv_page(struct page *pg) { hv_used[pg - frames] = false; }
-void tlb_flush_all(void) { flushes++; }
+static int grant_begin(struct vcpu *v) { (void)v; return 0; }
+static void grant_flush(struct domain *d) { (void)d; flushes++; }
 int steal_page(struct domain *d, struct page *pg)
 {
     if (pg->owner != d->id || pg->refs || pg - frames >= NDOM * PER_DOM) {
@@ -136,7 +137,8 @@ static void physmap_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
     (void)d; (void)gfn; (void)mfn; (void)order;
 }
 static const struct guest_ops ops = { .copy_from = copy_from, .copy_to = copy_to, .get_gfn = get_gfn, .put_gfn = put_gfn,
-    .grant_map = op_map, .grant_unmap = op_unmap, .physmap_remove = physmap_remove };
+    .grant_map = op_map, .grant_unmap = op_unmap, .grant_begin = grant_begin,
+    .grant_flush = grant_flush, .physmap_remove = physmap_remove };
 
 static void setup(void)
 {

@@ -1,4 +1,4 @@
-// links: hv/core/memory.c hv/core/reservation.c hv/core/exchange.c hv/core/resource.c hv/core/spinlock.c
+// links: hv/core/memory.c hv/core/reservation.c hv/core/exchange.c hv/core/spinlock.c
 // SPDX-License-Identifier: MIT
 /* memory_op over a modelled frame table: owners and counts must come out right. */
 #include "unit.h"
