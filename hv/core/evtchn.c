@@ -383,8 +383,8 @@ void evtchn_domain_free(struct domain *d)
 
 void evtchn_dump(struct domain *d)
 {
-    static const char *const names[] = { "free", "reserved", "unbound", "interdomain", "pirq", "virq",
-                                         "ipi" };
+    static const char *const names[] = { "free", "reserved", "unbound", "interdomain", "pirq",
+                                         "virq", "ipi" };
     struct evtchn_domain *e = d->evtchn;
     if (!e)
         return;

@@ -99,7 +99,8 @@ static bool inside(const struct side *s, u32 offset, u32 len)
     return offset >= s->use.start && offset + len <= (u32)s->use.start + s->use.length;
 }
 
-static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *from, struct side *to)
+static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *from,
+                    struct side *to)
 {
     u32 so = op->source.offset, to_off = op->dest.offset, len = op->len;
     if (so + len > PAGE_SIZE || to_off + len > PAGE_SIZE)

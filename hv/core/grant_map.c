@@ -181,11 +181,10 @@ void grant_map_batch(struct vcpu *v, void *ops, u32 n)
 /* --- unmap --- */
 
 /* The two structures differ in the second field only: dev_bus_addr or new_addr. */
-#define SAME_PLACE(field) \
-    (offsetof(struct gnttab_unmap_grant_ref, field) == offsetof(struct gnttab_unmap_and_replace, field))
-_Static_assert(SAME_PLACE(host_addr) && SAME_PLACE(handle) && SAME_PLACE(status) &&
-               sizeof(struct gnttab_unmap_grant_ref) == sizeof(struct gnttab_unmap_and_replace),
-               "one layout");
+#define UNMAP_AT(op, field) offsetof(struct gnttab_unmap_##op, field)
+_Static_assert(UNMAP_AT(grant_ref, dev_bus_addr) == UNMAP_AT(and_replace, new_addr) &&
+               UNMAP_AT(grant_ref, handle) == UNMAP_AT(and_replace, handle) &&
+               UNMAP_AT(grant_ref, status) == UNMAP_AT(and_replace, status), "one layout");
 
 /* Takes the entries of m away, which is the caller's: its flags say what remains. GNTST_*. */
 static int unmap_one(struct vcpu *v, const struct gnttab_unmap_grant_ref *op, bool replace,
@@ -255,7 +254,7 @@ int grant_release_mappings(struct domain *d)
     return 0;
 }
 
-void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
+void grant_for_each_mapping(struct domain *d, void (*fn)(void *, mfn_t, bool), void *arg)
 {
     struct grant_table *t = d->grants;
     for (u32 i = 0; t && i < t->nr_map_frames * MAP_PER_FRAME; i++) {

@@ -102,7 +102,8 @@ static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, 
     return guest_write(v, a[1], &op, size);
 }
 #define TABLE_OP(name, status) \
-    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), status, op_##name)
+    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), status, \
+             op_##name)
 #define STATUS_OP(name) TABLE_OP(name, offsetof(struct gnttab_##name, status))
 
 static long op_set_version(struct vcpu *v, unsigned long *a)
@@ -167,17 +168,18 @@ static void transfer_batch(struct vcpu *v, void *ops, u32 n)
         op[i].status = (int16_t)transfer(v->domain, &op[i]);
 }
 
+#define ARRAY_OP(name, fn, begin) [GNTTABOP_##name] = { fn, sizeof(struct gnttab_##name), begin }
 static const struct array_call {
     grant_batch_fn *fn;
     u32 size;
     bool begin;                 /* ops->grant_begin comes first */
 } arrays[] = {
-    [GNTTABOP_map_grant_ref] = { grant_map_batch, sizeof(struct gnttab_map_grant_ref), true },
-    [GNTTABOP_unmap_grant_ref] = { grant_unmap_batch, sizeof(struct gnttab_unmap_grant_ref), true },
-    [GNTTABOP_unmap_and_replace] = { grant_replace_batch, sizeof(struct gnttab_unmap_and_replace), true },
-    [GNTTABOP_copy] = { grant_copy_batch, sizeof(struct gnttab_copy), false },
-    [GNTTABOP_transfer] = { transfer_batch, sizeof(struct gnttab_transfer), false },
-    [GNTTABOP_swap_grant_ref] = { swap_batch, sizeof(struct gnttab_swap_grant_ref), false },
+    ARRAY_OP(map_grant_ref, grant_map_batch, true),
+    ARRAY_OP(unmap_grant_ref, grant_unmap_batch, true),
+    ARRAY_OP(unmap_and_replace, grant_replace_batch, true),
+    ARRAY_OP(copy, grant_copy_batch, false),
+    ARRAY_OP(transfer, transfer_batch, false),
+    ARRAY_OP(swap_grant_ref, swap_batch, false),
 };
 
 static long other_op(struct vcpu *v, unsigned long *a)
@@ -222,7 +224,8 @@ long do_grant_table_op(struct vcpu *v, unsigned long *a)
         if (guest_write(v, a[1], op, n * c->size))
             return -EFAULT;             /* what was mapped ends with the domain */
         a[1] += n * c->size;
-        a[2] = count -= n;
+        count -= n;
+        a[2] = count;
         if (count && hypercall_preempt(v))
             return -ERESTART;
     }
