@@ -225,7 +225,6 @@ static void domain_free(struct domain *d)
     for_each_vcpu (d, v) {
         vcpu_timers_destroy(v);
         sched_vcpu_destroy(v);
-        evtchn_vcpu_free(v);
         xfree(v->info_own);
         arch_vcpu_free(v);
     }
@@ -286,8 +285,7 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
     v->id = id;
     v->pause_flags = VPF_DOWN;
     v->info_own = own ? xzalloc_type(struct vcpu_info) : NULL;
-    if ((own && !v->info_own) || evtchn_vcpu_init(v)) {
-        xfree(v->info_own);
+    if (own && !v->info_own) {
         arch_vcpu_free(v);
         return NULL;
     }

@@ -6,7 +6,7 @@
  * the guest takes from its head without telling anybody: a tail whose word is no more
  * LINKED means that the guest has emptied the queue, and a new head is published.
  *
- * v->evtchn->lock guards a vCPU's queues; c->queue (where a port was linked last) is
+ * fifo_vcpu.lock guards a vCPU's queues; c->queue (where a port was linked last) is
  * guarded by that vCPU's lock. A port that was the tail of one queue and is now linked
  * to another must stop being the first one's tail: both locks are held for that.
  *
@@ -32,11 +32,16 @@
 #define QUEUE_VCPU(q)         ((q) >> 4)
 #define QUEUE_PRIORITY(q)     ((q) & 15)
 
-struct evtchn_fifo {                /* owns the pages, all got for write */
+struct fifo_vcpu {
+    spinlock_t lock;
+    struct evtchn_fifo_control_block *control;  /* NULL: none yet */
+    u32 tail[EVTCHN_FIFO_MAX_QUEUES];           /* port linked last; 0: none */
+};
+
+struct evtchn_fifo {                /* has the pages of words and control, all got for write */
     u32 nr_pages;                   /* grows only */
     event_word_t *words[FIFO_PAGES];
-    struct page *page[FIFO_PAGES];
-    struct page *control_page[MAX_VCPUS];   /* NULL: no control block yet */
+    struct fifo_vcpu vcpu[MAX_VCPUS];
 };
 
 static event_word_t *word_of(const struct evtchn_fifo *f, u32 port)
@@ -69,24 +74,20 @@ static bool claim(event_word_t *w)
 static bool append(event_word_t *w, u32 port)
 {
     u32 old = READ_ONCE(*w);
-    if (!(old & W_LINKED))
-        return false;
-    if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
-        return true;
-    old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */
-    for (int i = 0; i < TRIES; i++) {
-        if (!(old & W_LINKED))
-            break;
+    for (int i = 0; i < TRIES && (old & W_LINKED); i++) {
         if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
             return true;
+        if (i == 0)
+            old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */
     }
-    __atomic_and_fetch(w, ~W_BUSY, __ATOMIC_SEQ_CST);
+    if (old & W_BUSY)
+        __atomic_and_fetch(w, ~W_BUSY, __ATOMIC_SEQ_CST);
     return false;
 }
 
-/* Puts a claimed port at the end of queue q of v; true if that queue needs service.
- * v's queue lock held. */
-static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned q, u32 port)
+/* Puts a claimed port at the end of queue q of a vCPU; true if that queue needs service.
+ * Its lock held. */
+static bool enqueue(const struct evtchn_fifo *f, struct fifo_vcpu *e, unsigned q, u32 port)
 {
     u32 tail = e->tail[q];
     e->tail[q] = port;
@@ -98,25 +99,21 @@ static bool enqueue(const struct evtchn_fifo *f, struct evtchn_vcpu *e, unsigned
 }
 
 /* Links a pending port to the queue that it belongs to now. */
-static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, struct evtchn *c, event_word_t *w)
+static void link_port(struct domain *d, struct evtchn_fifo *f, u32 port, struct evtchn *c,
+                      event_word_t *w)
 {
     for (int i = 0; i < TRIES; i++) {
         u16 old = READ_ONCE(c->queue), q = QUEUE(READ_ONCE(c->vcpu), READ_ONCE(c->priority));
-        struct vcpu *v = d->vcpu[QUEUE_VCPU(q)], *ov = d->vcpu[QUEUE_VCPU(old)];
-        if (!v)
-            return;
-        struct evtchn_vcpu *e = v->evtchn, *oe = ov ? ov->evtchn : e;
+        struct fifo_vcpu *e = &f->vcpu[QUEUE_VCPU(q)], *oe = &f->vcpu[QUEUE_VCPU(old)];
         if (e == oe)
             spin_lock(&e->lock);
         else
             spin_lock_pair(&e->lock, &oe->lock);
         bool same = c->queue == old, upcall = false;
         if (same && e->control && claim(w)) {
-            if (old != q) {
-                if (oe->tail[QUEUE_PRIORITY(old)] == port)
-                    oe->tail[QUEUE_PRIORITY(old)] = 0;
-                c->queue = q;
-            }
+            if (old != q && oe->tail[QUEUE_PRIORITY(old)] == port)
+                oe->tail[QUEUE_PRIORITY(old)] = 0;
+            c->queue = q;
             upcall = enqueue(f, e, QUEUE_PRIORITY(q), port);
         }
         if (e == oe)
@@ -124,7 +121,7 @@ static void link_port(struct domain *d, const struct evtchn_fifo *f, u32 port, s
         else
             spin_unlock_pair(&e->lock, &oe->lock);
         if (upcall)
-            vcpu_mark_events_pending(v);
+            vcpu_mark_events_pending(d->vcpu[QUEUE_VCPU(q)]);
         if (same)
             return;
     }
@@ -188,50 +185,45 @@ static void switch_to_fifo(struct domain *d, struct evtchn_fifo *f)
     }
 }
 
-/* v's control block is at offset in pg. *f: a fresh array in case that it is needed,
- * then NULL. d->evtchn->lock held. */
-static int set_control(struct domain *d, struct vcpu *v, struct page *pg, u32 offset, struct evtchn_fifo **f)
+static struct evtchn_fifo *new_fifo(void)
 {
-    struct evtchn_domain *e = d->evtchn;
-    if (v->evtchn->control)
-        return -EINVAL;
-    if (e->closing)
-        return -EBUSY;
-    if (!e->fifo) {
-        if (!*f)
-            return -ENOMEM;
-        switch_to_fifo(d, *f);
-        *f = NULL;
-    }
-    e->fifo->control_page[v->id] = pg;
-    spin_lock(&v->evtchn->lock);
-    v->evtchn->control = (void *)((char *)page_to_virt(pg) + offset);
-    spin_unlock(&v->evtchn->lock);
-    return 0;
+    struct evtchn_fifo *f = xzalloc_type(struct evtchn_fifo);
+    for (u32 i = 0; f && i < MAX_VCPUS; i++)
+        spin_lock_init(&f->vcpu[i].lock, LOCK_EVTCHN_Q);
+    return f;
 }
 
-int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
+int op_init_control(struct domain *d, void *arg)
 {
-    struct vcpu *v = domain_vcpu(d, op->vcpu);
-    if (!v)
+    struct evtchn_init_control *op = arg;
+    struct evtchn_domain *e = d->evtchn;
+    if (!domain_vcpu(d, op->vcpu))
         return -ENOENT;
-    u32 offset = op->offset;
-    if (offset % 8 || offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
+    if (op->offset % 8 || op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
         return -EINVAL;
     struct page *pg = d->ops->get_gfn(d, op->control_gfn, true);
     if (!pg)
         return -EINVAL;
-    struct evtchn_fifo *f = READ_ONCE(d->evtchn->fifo) ? NULL : xzalloc_type(struct evtchn_fifo);
-    spin_lock(&d->evtchn->lock);
-    int err = set_control(d, v, pg, offset, &f);
-    spin_unlock(&d->evtchn->lock);
-    xfree(f);
-    if (err) {
-        d->ops->put_gfn(pg, true);
-        return err;
+    struct evtchn_fifo *f = READ_ONCE(e->fifo) ? NULL : new_fifo();
+    int err = 0;
+    with_lock (&e->lock) {
+        struct fifo_vcpu *v = e->fifo ? &e->fifo->vcpu[op->vcpu] : f ? &f->vcpu[op->vcpu] : NULL;
+        err = !v ? -ENOMEM : v->control ? -EINVAL : e->closing ? -EBUSY : 0;
+        if (err)
+            break;
+        if (!e->fifo) {
+            switch_to_fifo(d, f);
+            f = NULL;
+        }
+        with_lock (&v->lock) {
+            v->control = (void *)((char *)page_to_virt(pg) + op->offset);
+        }
     }
+    xfree(f);
+    if (err)
+        d->ops->put_gfn(pg, true);
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
-    return 0;
+    return err;
 }
 
 /* Ports that were raised before their words existed. No lock held: each port's own
@@ -239,22 +231,20 @@ int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
 static void raise_kept(struct domain *d, u32 first)
 {
     for (u32 port = first; port < first + WORDS_PER_PAGE; port++) {
-        struct evtchn *c = evtchn_of(d->evtchn, port);
+        struct evtchn *c = evtchn_lock(d, port);
         if (!c)
             return;
-        if (READ_ONCE(c->pending)) {
-            with_lock (&c->lock) {
-                if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
-                    evtchn_raise(d, port, c);
-            }
-        }
+        if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
+            evtchn_raise(d, port, c);
+        spin_unlock(&c->lock);
     }
 }
 
-int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
+int op_expand_array(struct domain *d, void *arg)
 {
+    const struct evtchn_expand_array *op = arg;
     struct evtchn_domain *e = d->evtchn;
-    struct page *pg = d->ops->get_gfn(d, gfn, true);
+    struct page *pg = d->ops->get_gfn(d, op->array_gfn, true);
     if (!pg)
         return -EINVAL;
     int err = 0;
@@ -262,56 +252,42 @@ int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
     with_lock (&e->lock) {
         struct evtchn_fifo *f = e->fifo;
         err = !f ? -EOPNOTSUPP : e->closing ? -EBUSY : f->nr_pages == FIFO_PAGES ? -ENOSPC : 0;
-        if (!err) {
-            n = f->nr_pages;
-            f->page[n] = pg;
-            f->words[n] = page_to_virt(pg);
-            __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
-        }
+        if (err)
+            break;
+        n = f->nr_pages;
+        f->words[n] = page_to_virt(pg);
+        __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
     }
-    if (err) {
+    if (err)
         d->ops->put_gfn(pg, true);
-        return err;
-    }
-    raise_kept(d, n * WORDS_PER_PAGE);
-    return 0;
+    else
+        raise_kept(d, n * WORDS_PER_PAGE);
+    return err;
 }
 
-struct evtchn_fifo *evtchn_fifo_detach(struct domain *d)
+static void for_each_page(const struct evtchn_fifo *f, void (*fn)(void *, mfn_t, bool), void *arg)
 {
-    struct evtchn_fifo *f = d->evtchn->fifo;
-    struct vcpu *v;
-    if (f) {
-        for_each_vcpu (d, v) {
-            spin_lock(&v->evtchn->lock);
-            v->evtchn->control = NULL;
-            memset(v->evtchn->tail, 0, sizeof(v->evtchn->tail));
-            spin_unlock(&v->evtchn->lock);
-        }
-        d->evtchn->fifo = NULL;
+    for (u32 i = 0; f && i < f->nr_pages; i++)
+        fn(arg, virt_to_mfn(f->words[i]), true);
+    for (u32 i = 0; f && i < MAX_VCPUS; i++) {
+        if (f->vcpu[i].control)
+            fn(arg, virt_to_mfn(f->vcpu[i].control), true);
     }
-    return f;
+}
+
+static void put_page_of(void *d, mfn_t mfn, bool write)
+{
+    ((struct domain *)d)->ops->put_gfn(mfn_to_page(mfn), write);
 }
 
 void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
 {
-    for (u32 i = 0; i < MAX_VCPUS; i++) {
-        if (f->control_page[i])
-            d->ops->put_gfn(f->control_page[i], true);
-    }
-    for (u32 i = 0; i < f->nr_pages; i++)
-        d->ops->put_gfn(f->page[i], true);
+    for_each_page(f, put_page_of, d);
     xfree(f);
 }
 
 void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
 {
-    const struct evtchn_fifo *f = d->evtchn ? d->evtchn->fifo : NULL;
-
-    for (u32 i = 0; f && i < f->nr_pages; i++)
-        fn(arg, page_to_mfn(f->page[i]), true);
-    for (u32 i = 0; f && i < MAX_VCPUS; i++) {
-        if (f->control_page[i])
-            fn(arg, page_to_mfn(f->control_page[i]), true);
-    }
+    if (d->evtchn)
+        for_each_page(d->evtchn->fifo, fn, arg);
 }

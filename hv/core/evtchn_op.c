@@ -1,95 +1,69 @@
 // SPDX-License-Identifier: MIT
 /*
- * event_channel_op: what guests ask of event channels. Each operation reads its
- * structure once, checks, changes the channel (core/evtchn.c), and writes the answer;
- * a port whose number cannot be told to the guest is closed again.
+ * event_channel_op: what guests ask of event channels. The dispatcher reads an
+ * operation's structure once, finds the domain that it is about, and writes the answer;
+ * a port whose number cannot be told to the guest is closed again. The operations check
+ * and change the channel (core/evtchn.c); they return a new port, 0, or -errno.
  */
+#include "cpu.h"
 #include "evtchn_private.h"
 #include "guest.h"
 #include "hypercall.h"
 
-/* A reserved port gets its state. */
-static void set_state(struct evtchn *c, enum evtchn_state state, u32 id, u32 vcpu)
+/* A reserved port gets its state, or goes back if there was an error. */
+static int finish_port(struct domain *d, int port, enum evtchn_state state, u32 id, int err)
 {
-    spin_lock(&c->lock);
-    c->id = id;
-    c->vcpu = (u16)vcpu;
-    c->state = state;
-    spin_unlock(&c->lock);
-}
-
-/* Tells the guest its new port. */
-static long give_port(struct vcpu *v, struct domain *d, u64 addr, u32 port)
-{
-    int err = arg_write(v, addr, &port);
-    if (err)
-        evtchn_close(d, port);
-    return err;
-}
-
-static long op_alloc_unbound(struct vcpu *v, u64 arg)
-{
-    struct evtchn_alloc_unbound op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    int err = 0;
-    struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d)
+    if (err) {
+        evtchn_release(d, (u32)port);
         return err;
-    struct evtchn *c;
-    u32 port;
-    err = evtchn_alloc(d, &port, &c);
-    if (!err) {
-        c->remote_dom = op.remote_dom == DOMID_SELF ? v->domain->id : op.remote_dom;
-        set_state(c, EVT_UNBOUND, 0, 0);
-        err = (int)give_port(v, d, arg + offsetof(struct evtchn_alloc_unbound, port), port);
     }
-    domain_put(d);
-    return err;
+    struct evtchn *c = evtchn_lock(d, (u32)port);
+    c->id = id;
+    c->state = state;
+    if (__atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
+        evtchn_raise(d, (u32)port, c);  /* a PIRQ that came while it was being bound */
+    spin_unlock(&c->lock);
+    return port;
+}
+
+static int op_alloc_unbound(struct domain *d, void *arg)
+{
+    const struct evtchn_alloc_unbound *op = arg;
+    domid_t remote = op->remote_dom == DOMID_SELF ? current_vcpu()->domain->id : op->remote_dom;
+    return evtchn_alloc(d, EVT_UNBOUND, remote, 0);
 }
 
 /* Connects the reserved port of d with rport of rd, if that one waits for d. */
-static int connect(struct domain *d, u32 port, struct evtchn *c, struct domain *rd, u32 rport)
+static int connect(struct domain *d, u32 port, struct domain *rd, u32 rport)
 {
-    struct evtchn *rc = evtchn_of(rd->evtchn, rport);
+    struct evtchn *c = evtchn_of(d->evtchn, port), *rc = evtchn_of(rd->evtchn, rport);
     if (!rc)
         return -EINVAL;
     spin_lock_pair(&c->lock, &rc->lock);
-    int err = rc->state == EVT_UNBOUND && rc->remote_dom == d->id ? 0 : -EINVAL;
-    if (!err) {
+    bool waits = rc->state == EVT_UNBOUND && rc->remote_dom == d->id;
+    if (waits) {
         rc->id = port;
-        rc->state = EVT_INTERDOMAIN;
-        c->remote_dom = rd->id;
         c->id = rport;
-        c->state = EVT_INTERDOMAIN;
+        rc->state = c->state = EVT_INTERDOMAIN;
         /* The peer may have sent before there was anybody: look once. */
         evtchn_raise(d, port, c);
     }
     spin_unlock_pair(&c->lock, &rc->lock);
-    return err;
+    return waits ? 0 : -EINVAL;
 }
 
-static long op_bind_interdomain(struct vcpu *v, u64 arg)
+static int op_bind_interdomain(struct domain *d, void *arg)
 {
-    struct evtchn_bind_interdomain op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct domain *d = v->domain;
-    struct domain *rd = domain_get(op.remote_dom == DOMID_SELF ? d->id : op.remote_dom);
+    const struct evtchn_bind_interdomain *op = arg;
+    struct domain *rd = domain_get(op->remote_dom == DOMID_SELF ? d->id : op->remote_dom);
     if (!rd)
         return -ESRCH;
-    struct evtchn *c;
-    u32 port;
-    int err = evtchn_alloc(d, &port, &c);
-    if (!err) {
-        err = connect(d, port, c, rd, op.remote_port);
-        if (err)
-            evtchn_release(d, port, c);
-        else
-            err = (int)give_port(v, d, arg + offsetof(struct evtchn_bind_interdomain, local_port), port);
-    }
+    int port = evtchn_alloc(d, EVT_RESERVED, rd->id, 0);
+    int err = port < 0 ? port : connect(d, (u32)port, rd, op->remote_port);
+    if (port > 0 && err)
+        evtchn_release(d, (u32)port);
     domain_put(rd);
-    return err;
+    return err ?: port;
 }
 
 static bool may_bind_virq(const struct domain *d, u32 virq)
@@ -98,239 +72,166 @@ static bool may_bind_virq(const struct domain *d, u32 virq)
     return !virq_is_global(virq) || domain_has(d, right) || virq_handled_by(virq, d);
 }
 
-static long op_bind_virq(struct vcpu *v, u64 arg)
+static int op_bind_virq(struct domain *d, void *arg)
 {
-    struct evtchn_bind_virq op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct domain *d = v->domain;
-    if (op.virq >= NR_VIRQS || (virq_is_global(op.virq) && op.vcpu != 0))
+    const struct evtchn_bind_virq *op = arg;
+    if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
-    u32 virq = (u32)index_nospec(op.virq, NR_VIRQS);
-    struct vcpu *on = domain_vcpu(d, op.vcpu);
+    u32 virq = (u32)index_nospec(op->virq, NR_VIRQS);
+    struct vcpu *on = domain_vcpu(d, op->vcpu);
     if (!on)
         return -ENOENT;
     if (!may_bind_virq(d, virq))
         return -EPERM;
-    struct evtchn *c;
-    u32 port;
-    int err = evtchn_alloc(d, &port, &c);
-    if (err)
-        return err;
-    with_lock (&d->evtchn->lock) {
-        err = on->virq_port[virq] ? -EEXIST : 0;
-        if (!err)
-            WRITE_ONCE(on->virq_port[virq], port);
-    }
-    if (err) {
-        evtchn_release(d, port, c);
-        return err;
-    }
-    set_state(c, EVT_VIRQ, virq, on->id);
-    return give_port(v, d, arg + offsetof(struct evtchn_bind_virq, port), port);
+    int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, on->id);
+    if (port < 0)
+        return port;
+    u32 none = 0;
+    bool first = __atomic_compare_exchange_n(&on->virq_port[virq], &none, (u32)port, false,
+                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    return finish_port(d, port, EVT_VIRQ, virq, first ? 0 : -EEXIST);
 }
 
-static long op_bind_ipi(struct vcpu *v, u64 arg)
+static int op_bind_ipi(struct domain *d, void *arg)
 {
-    struct evtchn_bind_ipi op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct domain *d = v->domain;
-    struct vcpu *on = domain_vcpu(d, op.vcpu);
-    if (!on)
-        return -ENOENT;
-    struct evtchn *c;
-    u32 port;
-    int err = evtchn_alloc(d, &port, &c);
-    if (err)
-        return err;
-    set_state(c, EVT_IPI, 0, on->id);
-    return give_port(v, d, arg + offsetof(struct evtchn_bind_ipi, port), port);
+    const struct evtchn_bind_ipi *op = arg;
+    return domain_vcpu(d, op->vcpu) ? evtchn_alloc(d, EVT_IPI, DOMID_INVALID, op->vcpu) : -ENOENT;
 }
 
-static long op_bind_pirq(struct vcpu *v, u64 arg)
+static int op_bind_pirq(struct domain *d, void *arg)
 {
-    struct evtchn_bind_pirq op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct domain *d = v->domain;
-    if (op.pirq >= pirq_limit(d))
+    const struct evtchn_bind_pirq *op = arg;
+    if (op->pirq >= pirq_limit(d))
         return -EINVAL;
-    struct evtchn *c;
-    u32 port;
-    int err = evtchn_alloc(d, &port, &c);
-    if (err)
-        return err;
+    int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, 0);
+    if (port < 0)
+        return port;
     /* Reserved while it is bound, so that nobody closes it half-way. */
-    err = pirq_guest_bind(v, op.pirq, port, op.flags & BIND_PIRQ__WILL_SHARE);
-    if (err) {
-        evtchn_release(d, port, c);
-        return err;
-    }
-    set_state(c, EVT_PIRQ, op.pirq, 0);
-    spin_lock(&c->lock);
-    if (c->state == EVT_PIRQ && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST)) {
-        evtchn_raise(d, port, c);       /* it came while it was being bound */
-    }
-    spin_unlock(&c->lock);
-    return give_port(v, d, arg + offsetof(struct evtchn_bind_pirq, port), port);
+    bool share = op->flags & BIND_PIRQ__WILL_SHARE;
+    int err = pirq_guest_bind(current_vcpu(), op->pirq, (u32)port, share);
+    return finish_port(d, port, EVT_PIRQ, op->pirq, err);
 }
 
-static long op_status(struct vcpu *v, u64 arg)
+static int op_status(struct domain *d, void *arg)
 {
-    struct evtchn_status op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    int err = 0;
-    struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d)
-        return err;
-    struct evtchn *c = evtchn_of(d->evtchn, op.port);
-    if (c) {
-        spin_lock(&c->lock);
-        op.vcpu = c->vcpu;
-        switch (c->state) {
-        case EVT_UNBOUND:
-            op.status = EVTCHNSTAT_unbound;
-            op.u.unbound.dom = c->remote_dom;
-            break;
-        case EVT_INTERDOMAIN:
-            op.status = EVTCHNSTAT_interdomain;
-            op.u.interdomain.dom = c->remote_dom;
-            op.u.interdomain.port = c->id;
-            break;
-        case EVT_PIRQ:
-            op.status = EVTCHNSTAT_pirq;
-            op.u.pirq = c->id;
-            break;
-        case EVT_VIRQ:
-            op.status = EVTCHNSTAT_virq;
-            op.u.virq = c->id;
-            break;
-        case EVT_IPI:
-            op.status = EVTCHNSTAT_ipi;
-            break;
-        default:
-            op.status = EVTCHNSTAT_closed;
-            op.vcpu = 0;
-        }
-        spin_unlock(&c->lock);
-    }
-    domain_put(d);
-    return c ? arg_write(v, arg, &op) : -EINVAL;
-}
-
-static long op_bind_vcpu(struct vcpu *v, u64 arg)
-{
-    struct evtchn_bind_vcpu op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct vcpu *to = domain_vcpu(v->domain, op.vcpu);
-    if (!to)
-        return -ENOENT;
-    struct evtchn *c = evtchn_of(v->domain->evtchn, op.port);
+    struct evtchn_status *op = arg;
+    struct evtchn *c = evtchn_lock(d, op->port);
     if (!c)
         return -EINVAL;
-    long err = -EINVAL;
-    spin_lock(&c->lock);
-    if (c->state == EVT_UNBOUND || c->state == EVT_INTERDOMAIN || c->state == EVT_PIRQ ||
-        (c->state == EVT_VIRQ && virq_is_global(c->id))) {
-        WRITE_ONCE(c->vcpu, (u16)to->id);
-        err = 0;
+    bool open = c->state > EVT_RESERVED;
+    op->status = open ? EVT_STATUS(c->state) : EVTCHNSTAT_closed;
+    op->vcpu = open ? c->vcpu : 0;
+    if (c->state == EVT_UNBOUND || c->state == EVT_INTERDOMAIN) {
+        op->u.interdomain.dom = c->remote_dom;  /* where u.unbound.dom is too */
+        op->u.interdomain.port = c->id;
+    } else if (open) {
+        op->u.virq = c->id;                     /* where u.pirq is too */
     }
-    bool pirq = !err && c->state == EVT_PIRQ;
+    spin_unlock(&c->lock);
+    return 0;
+}
+
+static int op_bind_vcpu(struct domain *d, void *arg)
+{
+    const struct evtchn_bind_vcpu *op = arg;
+    struct vcpu *to = domain_vcpu(d, op->vcpu);
+    if (!to)
+        return -ENOENT;
+    struct evtchn *c = evtchn_lock_open(d, op->port);
+    if (!c)
+        return -EINVAL;
+    bool moves = c->state != EVT_IPI && (c->state != EVT_VIRQ || virq_is_global(c->id));
+    bool pirq = c->state == EVT_PIRQ;
     u32 id = c->id;
+    if (moves)
+        WRITE_ONCE(c->vcpu, (u16)to->id);
     spin_unlock(&c->lock);
     if (pirq)
-        pirq_set_cpu(v->domain, id, READ_ONCE(to->cpu));
-    return err;
+        pirq_set_cpu(d, id, READ_ONCE(to->cpu));
+    return moves ? 0 : -EINVAL;
 }
 
-static long op_set_priority(struct vcpu *v, u64 arg)
+static int op_set_priority(struct domain *d, void *arg)
 {
-    struct evtchn_set_priority op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct evtchn_domain *e = v->domain->evtchn;
-    struct evtchn *c = evtchn_of(e, op.port);
-    if (!c || op.priority > EVTCHN_FIFO_PRIORITY_MIN)
+    const struct evtchn_set_priority *op = arg;
+    struct evtchn *c = NULL;
+    if (op->priority <= EVTCHN_FIFO_PRIORITY_MIN)
+        c = evtchn_lock_open(d, op->port);
+    if (!c)
         return -EINVAL;
-    long err = -EINVAL;
-    spin_lock(&c->lock);
-    if (c->state > EVT_RESERVED) {
-        err = READ_ONCE(e->fifo) ? 0 : -ENOSYS;
-        if (!err)
-            WRITE_ONCE(c->priority, (u8)op.priority);
-    }
+    bool fifo = READ_ONCE(d->evtchn->fifo);
+    if (fifo)
+        WRITE_ONCE(c->priority, (u8)op->priority);
     spin_unlock(&c->lock);
-    return err;
+    return fifo ? 0 : -ENOSYS;
 }
 
-static long op_reset(struct vcpu *v, u64 arg)
+static int op_reset(struct domain *d, void *arg)
 {
-    struct evtchn_reset op;
-    if (arg_read(v, &op, arg))
+    (void)arg;
+    return evtchn_domain_close(d);
+}
+
+/* dom: the operation names it, as the first in its structure. answers: the structure is
+ * written back. port: the offset in it of a new port. */
+#define CALL(name, dom, answers, port) \
+    [EVTCHNOP_##name] = { op_##name, sizeof(struct evtchn_##name), port, dom, answers }
+#define BIND(name, dom, field) CALL(name, dom, true, offsetof(struct evtchn_##name, field))
+static const struct call {
+    int (*fn)(struct domain *d, void *arg);
+    u8 size, port;
+    bool dom, answers;
+} calls[] = {
+    BIND(alloc_unbound, true, port),
+    BIND(bind_interdomain, false, local_port),
+    BIND(bind_virq, false, port),
+    BIND(bind_pirq, false, port),
+    BIND(bind_ipi, false, port),
+    CALL(status, true, true, 0),
+    CALL(bind_vcpu, false, false, 0),
+    CALL(set_priority, false, false, 0),
+    CALL(reset, true, false, 0),
+    CALL(init_control, false, true, 0),
+    CALL(expand_array, false, false, 0),
+};
+
+static long table_op(struct vcpu *v, u32 cmd, u64 arg)
+{
+    union {                             /* the largest two */
+        struct evtchn_status status;
+        struct evtchn_init_control init_control;
+    } op;
+    const struct call *c = &calls[index_nospec(cmd, ARRAY_SIZE(calls))];
+    if (cmd >= ARRAY_SIZE(calls) || !c->fn)
+        return -ENOSYS;
+    if (guest_read(v, &op, arg, c->size))
         return -EFAULT;
     int err = 0;
-    struct domain *d = domain_get_for(v, op.dom, &err);
-    if (d) {
-        /* Only a domain's own reset ends its FIFO ABI, as the ABI says. */
-        err = evtchn_reset_ports(d, d == v->domain);
-        domain_put(d);
+    struct domain *d = domain_get_for(v, c->dom ? op.status.dom : DOMID_SELF, &err);
+    if (!d)
+        return err;
+    int port = c->fn(d, &op);
+    if (port > 0)
+        *(evtchn_port_t *)((char *)&op + c->port) = (u32)port;
+    if (port >= 0 && c->answers && guest_write(v, arg, &op, c->size)) {
+        evtchn_close(d, (u32)port);     /* 0 is none */
+        port = -EFAULT;
     }
-    return err;
-}
-
-static long op_init_control(struct vcpu *v, u64 arg)
-{
-    struct evtchn_init_control op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    int err = evtchn_fifo_init_control(v->domain, &op);
-    return err ? err : arg_write_field(v, arg, &op, link_bits);
-}
-
-static long op_expand_array(struct vcpu *v, u64 arg)
-{
-    struct evtchn_expand_array op;
-    return arg_read(v, &op, arg) ? -EFAULT : evtchn_fifo_expand_array(v->domain, op.array_gfn);
+    domain_put(d);
+    return MIN(port, 0);
 }
 
 long do_event_channel_op(struct vcpu *v, unsigned long *a)
 {
-    u64 arg = a[1];
     evtchn_port_t port;
-    if (likely((u32)a[0] == EVTCHNOP_send)) {   /* nearly always */
-        return arg_read(v, &port, arg) ? -EFAULT : evtchn_send(v->domain, port);
-    }
     switch ((u32)a[0]) {
+    case EVTCHNOP_send:
+        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_send(v->domain, port);
     case EVTCHNOP_unmask:
-        return arg_read(v, &port, arg) ? -EFAULT : evtchn_unmask(v->domain, port);
+        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_unmask(v->domain, port);
     case EVTCHNOP_close:
-        return arg_read(v, &port, arg) ? -EFAULT : evtchn_close(v->domain, port);
-    case EVTCHNOP_alloc_unbound:
-        return op_alloc_unbound(v, arg);
-    case EVTCHNOP_bind_interdomain:
-        return op_bind_interdomain(v, arg);
-    case EVTCHNOP_bind_virq:
-        return op_bind_virq(v, arg);
-    case EVTCHNOP_bind_pirq:
-        return op_bind_pirq(v, arg);
-    case EVTCHNOP_bind_ipi:
-        return op_bind_ipi(v, arg);
-    case EVTCHNOP_status:
-        return op_status(v, arg);
-    case EVTCHNOP_bind_vcpu:
-        return op_bind_vcpu(v, arg);
-    case EVTCHNOP_reset:
-        return op_reset(v, arg);
-    case EVTCHNOP_init_control:
-        return op_init_control(v, arg);
-    case EVTCHNOP_expand_array:
-        return op_expand_array(v, arg);
-    case EVTCHNOP_set_priority:
-        return op_set_priority(v, arg);
+        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_close(v->domain, port);
     default:
-        return -ENOSYS;
+        return table_op(v, (u32)a[0], a[1]);
     }
 }

@@ -4,11 +4,11 @@
  *
  * Locks, in this order:
  *   evtchn_domain.lock (LOCK_EVTCHN)  which ports are in use, `closing`, which ABI, the
- *                                     FIFO array's growth, vcpu->virq_port[]
+ *                                     FIFO array's growth
  *   evtchn.lock (LOCK_EVTCHN_PORT)    one channel's record. An interdomain connection is
  *                                     made and broken with both ends' locks held, so
  *                                     either one keeps it (and the peer domain) alive.
- *   evtchn_vcpu.lock (LOCK_EVTCHN_Q)  one vCPU's FIFO queues
+ *   fifo_vcpu.lock (LOCK_EVTCHN_Q)    one vCPU's FIFO queues
  *
  * A port becomes pending only while a channel lock is held that keeps it open: its own
  * or its peer's. Hence, when every port of a domain has been closed and `closing` keeps
@@ -20,14 +20,18 @@
 #include "evtchn.h"
 
 enum evtchn_state {
-    EVT_FREE,
-    EVT_RESERVED,       /* port 0; or on its way to or from another state, by one CPU */
+    EVT_FREE,           /* port 0 always */
+    EVT_RESERVED,       /* on its way to or from another state, by one CPU */
     EVT_UNBOUND,        /* waits for a connection by remote_dom */
     EVT_INTERDOMAIN,    /* connected to port `id` of remote_dom, which is connected to this */
     EVT_PIRQ,           /* `id`: PIRQ */
     EVT_VIRQ,           /* `id`: VIRQ */
     EVT_IPI,
 };
+/* An open port's state, as EVTCHNOP_status tells it. */
+#define EVT_STATUS(state) ((state) - EVT_RESERVED)
+_Static_assert(EVT_STATUS(EVT_UNBOUND) == EVTCHNSTAT_unbound &&
+               EVT_STATUS(EVT_IPI) == EVTCHNSTAT_ipi, "in order");
 
 struct evtchn {
     spinlock_t lock;
@@ -54,12 +58,6 @@ struct evtchn_domain {
     struct evtchn_fifo *fifo;   /* NULL: 2-level ABI */
 };
 
-struct evtchn_vcpu {
-    spinlock_t lock;
-    struct evtchn_fifo_control_block *control;  /* in a page that evtchn_fifo keeps; NULL: none */
-    u32 tail[EVTCHN_FIFO_MAX_QUEUES];   /* port linked last; 0: none */
-};
-
 /* The record of a port, NULL if there is none. */
 static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 {
@@ -70,47 +68,48 @@ static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
     return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
 }
 
-/* In each ABI. A channel lock is held that keeps the port open (see above).
+/* The same, locked. */
+static inline struct evtchn *evtchn_lock(struct domain *d, u32 port)
+{
+    struct evtchn *c = evtchn_of(d->evtchn, port);
+    if (likely(c))
+        spin_lock(&c->lock);
+    return c;
+}
+
+/* Only if it is open. */
+static inline struct evtchn *evtchn_lock_open(struct domain *d, u32 port)
+{
+    struct evtchn *c = evtchn_lock(d, port);
+    if (c && unlikely(c->state <= EVT_RESERVED)) {
+        spin_unlock(&c->lock);
+        return NULL;
+    }
+    return c;
+}
+
+/* evtchn_fifo.c. A channel lock is held that keeps the port open (see above).
  * raise: true if the port was not pending before. */
-static inline void evtchn_2l_select(struct domain *d, u32 port, const struct evtchn *c)
-{
-    struct vcpu *v = d->vcpu[READ_ONCE(c->vcpu)];
-    if (v && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
-        vcpu_mark_events_pending(v);
-}
-
-static inline bool evtchn_2l_raise(struct domain *d, u32 port, const struct evtchn *c)
-{
-    struct shared_info *s = d->shared_info;
-    ASSERT(port < EVTCHN_2L_NR_CHANNELS);
-    if (test_and_set_bit(port, s->evtchn_pending))
-        return false;
-    if (!test_bit(port, s->evtchn_mask))
-        evtchn_2l_select(d, port, c);
-    return true;
-}
-
-void evtchn_2l_unmask(struct domain *d, u32 port, const struct evtchn *c);
 bool evtchn_fifo_raise(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_unmask(struct domain *d, u32 port, struct evtchn *c);
 void evtchn_fifo_clear(struct domain *d, u32 port, struct evtchn *c);
 bool evtchn_fifo_is_pending(struct domain *d, u32 port, const struct evtchn *c);
-/* Back to the 2-level ABI. detach: d->evtchn->lock held, no port in use and none to
- * come; free: later, without locks. */
-struct evtchn_fifo *evtchn_fifo_detach(struct domain *d);
+/* f (or NULL) was d's until no port was in use and none to come. No lock held. */
 void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f);
-int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
-int evtchn_fifo_expand_array(struct domain *d, u64 gfn);
+/* EVTCHNOP_init_control, EVTCHNOP_expand_array of d's own. */
+int op_init_control(struct domain *d, void *arg);
+int op_expand_array(struct domain *d, void *arg);
 
 /* core/evtchn.c, for the operations */
 int evtchn_send(struct domain *d, u32 port);                        /* 0, -EINVAL */
+int evtchn_unmask(struct domain *d, u32 port);                      /* 0, -EINVAL */
 void evtchn_raise(struct domain *d, u32 port, struct evtchn *c);    /* channel lock as above */
-int evtchn_alloc(struct domain *d, u32 *port, struct evtchn **c);   /* EVT_RESERVED */
-void evtchn_release(struct domain *d, u32 port, struct evtchn *c);  /* from EVT_RESERVED */
+/* A new port in its first state, or -errno. EVT_RESERVED: the caller's to finish or release. */
+int evtchn_alloc(struct domain *d, enum evtchn_state state, domid_t remote, u32 vcpu);
+void evtchn_release(struct domain *d, u32 port);                    /* from EVT_RESERVED */
 /* -EINVAL: not open; -EBUSY: another CPU is changing it. */
 int evtchn_close(struct domain *d, u32 port);
 bool virq_is_global(u32 virq);
 bool virq_handled_by(u32 virq, const struct domain *d);
-int evtchn_reset_ports(struct domain *d, bool fifo);
 
 #endif

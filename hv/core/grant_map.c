@@ -15,7 +15,6 @@
  */
 #include "arch.h"
 #include "grant_private.h"
-#include "guest.h"
 #include "hypercall.h"
 #include "mm.h"
 
@@ -65,33 +64,29 @@ static u32 handle_new(struct grant_table *t, const struct grant_map *m)
     return handle;
 }
 
-/* Takes a live mapping for the caller alone. */
-static bool handle_take(struct grant_table *t, u32 handle, struct grant_map *m)
+/* Takes a live mapping for the caller alone: its record, which nobody else changes until
+ * handle_put. NULL: there is none, or it is taken. */
+static struct grant_map *handle_take(struct grant_table *t, u32 handle)
 {
-    bool good = false;
     with_lock (&t->map_lock) {
         u32 n = t->nr_map_frames * (u32)MAP_PER_FRAME;
-        if (handle >= n)
-            break;
-        struct grant_map *slot = map_of(t, (u32)index_nospec(handle, n));
-        good = (slot->flags & MAP_LIVE) && !(slot->flags & MAP_BUSY);
-        if (good) {
-            *m = *slot;
-            slot->flags |= MAP_BUSY;
+        struct grant_map *m = handle < n ? map_of(t, (u32)index_nospec(handle, n)) : NULL;
+        if (m && (m->flags & MAP_LIVE) && !(m->flags & MAP_BUSY)) {
+            m->flags |= MAP_BUSY;
+            return m;
         }
     }
-    return good;
+    return NULL;
 }
 
 /* Ends what handle_take began: with live flags it stays, without it is free. */
-static void handle_put(struct grant_table *t, u32 handle, u16 flags)
+static void handle_put(struct grant_table *t, u32 handle, struct grant_map *m)
 {
     with_lock (&t->map_lock) {
-        struct grant_map *slot = map_of(t, handle);
-        slot->flags = flags;
-        if (!(flags & MAP_LIVE)) {
-            slot->flags = 0;
-            slot->ref = t->map_free;
+        m->flags &= ~MAP_BUSY;
+        if (!(m->flags & MAP_LIVE)) {
+            m->flags = 0;
+            m->ref = t->map_free;
             t->map_free = handle;
         }
     }
@@ -99,13 +94,14 @@ static void handle_put(struct grant_table *t, u32 handle, u16 flags)
 
 /* --- what a mapping holds --- */
 
-struct domain *grant_peer_get(struct grant_peer *p, domid_t id)
+struct domain *grant_peer_get(struct domain **peer, domid_t id)
 {
-    if (!p->d || p->d->id != id) {
-        grant_peer_put(p);
-        p->d = domain_get(id);
+    if (!*peer || (*peer)->id != id) {
+        if (*peer)
+            domain_put(*peer);
+        *peer = domain_get(id);
     }
-    return p->d && !READ_ONCE(p->d->is_dying) ? p->d : NULL;
+    return *peer && !READ_ONCE((*peer)->is_dying) ? *peer : NULL;
 }
 
 static void let_go(const struct grant_map *m)
@@ -117,17 +113,9 @@ static void let_go(const struct grant_map *m)
     domain_put(rd);
 }
 
-/* No CPU shows d what its page-table entries no longer do. */
-static void flush(struct domain *d)
-{
-    if (d->ops->grant_flush)
-        d->ops->grant_flush(d);
-    else
-        tlb_flush_mask(cpus_online);
-}
-
 /* Pins entry op->ref of rd and takes its frame for m. GNTST_*. */
-static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_map_grant_ref *op, struct grant_map *m)
+static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_map_grant_ref *op,
+                      struct grant_map *m)
 {
     bool write = !(op->flags & GNTMAP_readonly);
     struct grant_use use;
@@ -147,7 +135,7 @@ static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_m
 
 /* --- map --- */
 
-static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct grant_peer *peer)
+static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct domain **peer)
 {
     struct domain *d = v->domain;
     if (!(op->flags & MAP_LIVE))
@@ -159,144 +147,92 @@ static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct grant
     int err = take_frame(d, rd, op, &m);
     if (err)
         return err;
-    if (op->flags & GNTMAP_host_map)
+    bool host = op->flags & GNTMAP_host_map;
+    if (host)
         err = d->ops->grant_map(v, op->host_addr, m.mfn, op->flags);
     if (!err) {
-        u32 handle = handle_new(d->grants, &m);
-        if (handle != HANDLE_NONE) {
-            op->handle = handle;
+        op->handle = handle_new(d->grants, &m);
+        if (op->handle != HANDLE_NONE) {
             op->dev_bus_addr = (u64)m.mfn << PAGE_SHIFT;
             return GNTST_okay;
         }
         err = GNTST_no_space;
-        if (op->flags & GNTMAP_host_map) {
+        if (host) {
             /* The entry has references of its own: should it have changed already,
              * nothing of ours depends on it. */
-            d->ops->grant_unmap(v, op->host_addr, m.mfn, op->flags);
-            flush(d);
+            d->ops->grant_unmap(v, op->host_addr, m.mfn, 0, op->flags);
+            d->ops->grant_flush(d);
         }
     }
     let_go(&m);
     return err;
 }
 
-long grant_op_map(struct vcpu *v, unsigned long *a)
+void grant_map_batch(struct vcpu *v, void *ops, u32 n)
 {
-    struct gnttab_map_grant_ref op[GRANT_BATCH];
-    struct grant_peer peer = { NULL };
-    long ret = 0;
-    while ((u32)a[2]) {
-        u32 n = MIN((u32)a[2], (u32)GRANT_BATCH);
-        if (guest_read(v, op, a[1], n * sizeof(op[0]))) {
-            ret = -EFAULT;
-            break;
-        }
-        for (u32 i = 0; i < n; i++)
-            op[i].status = (int16_t)map_one(v, &op[i], &peer);
-        if (guest_write(v, a[1], op, n * sizeof(op[0]))) {
-            ret = -EFAULT;              /* its mappings end with the domain */
-            break;
-        }
-        a[1] += n * sizeof(op[0]);
-        a[2] = (u32)a[2] - n;
-        if (a[2] && hypercall_preempt(v)) {
-            ret = -ERESTART;
-            break;
-        }
-    }
-    grant_peer_put(&peer);
-    return ret;
+    struct gnttab_map_grant_ref *op = ops;
+    struct domain *peer = NULL;
+    for (u32 i = 0; i < n; i++)
+        op[i].status = (int16_t)map_one(v, &op[i], &peer);
+    if (peer)
+        domain_put(peer);
 }
 
 /* --- unmap --- */
 
-struct undo {
-    struct grant_map m;         /* as taken */
-    u32 handle;
-    u16 left;                   /* flags that remain */
-    bool taken;
-};
+/* The two structures differ in the second field only: dev_bus_addr or new_addr. */
+#define UNMAP_AT(op, field) offsetof(struct gnttab_unmap_##op, field)
+_Static_assert(UNMAP_AT(grant_ref, dev_bus_addr) == UNMAP_AT(and_replace, new_addr) &&
+               UNMAP_AT(grant_ref, handle) == UNMAP_AT(and_replace, handle) &&
+               UNMAP_AT(grant_ref, status) == UNMAP_AT(and_replace, status), "one layout");
 
-/* Takes the mapping's entries away. GNTST_*; what follows is finish(). */
-static int unmap_one(struct vcpu *v, u32 handle, u64 host_addr, u64 dev_bus_addr, const u64 *new_addr, struct undo *u)
+/* Takes the entries of m away, which is the caller's: its flags say what remains. GNTST_*. */
+static int unmap_one(struct vcpu *v, const struct gnttab_unmap_grant_ref *op, bool replace,
+                     struct grant_map *m)
 {
-    struct domain *d = v->domain;
-    u->taken = handle_take(d->grants, handle, &u->m);
-    if (!u->taken)
-        return GNTST_bad_handle;
-    u->handle = handle;
-    u->left = u->m.flags;
-    if (dev_bus_addr) {
-        if (!(u->left & GNTMAP_device_map) || dev_bus_addr != (u64)u->m.mfn << PAGE_SHIFT)
-            return GNTST_bad_dev_addr;
-    }
-    if (host_addr || new_addr) {
-        int err = !(u->left & GNTMAP_host_map) ? GNTST_bad_virt_addr
-                  : new_addr ? d->ops->grant_replace(v, host_addr, u->m.mfn, *new_addr, u->m.flags)
-                             : d->ops->grant_unmap(v, host_addr, u->m.mfn, u->m.flags);
+    u64 dev = replace ? 0 : op->dev_bus_addr, new_addr = replace ? op->dev_bus_addr : 0;
+    if (dev && (!(m->flags & GNTMAP_device_map) || dev != (u64)m->mfn << PAGE_SHIFT))
+        return GNTST_bad_dev_addr;
+    if (op->host_addr || replace) {
+        if (!(m->flags & GNTMAP_host_map))
+            return GNTST_bad_virt_addr;
+        int err = v->domain->ops->grant_unmap(v, op->host_addr, m->mfn, new_addr, m->flags);
         if (err)
             return err;
-        u->left &= ~GNTMAP_host_map;
+        m->flags &= ~GNTMAP_host_map;
     }
-    if (dev_bus_addr)
-        u->left &= ~GNTMAP_device_map;
+    if (dev)
+        m->flags &= ~GNTMAP_device_map;
     return GNTST_okay;
 }
 
-static void finish(struct domain *d, struct undo *u, u32 n)
+static void unmap_batch(struct vcpu *v, struct gnttab_unmap_grant_ref *op, u32 n, bool replace)
 {
+    struct domain *d = v->domain;
+    struct grant_map *m[GRANT_BATCH];
     bool unmapped = false;
-    for (u32 i = 0; i < n; i++)
-        unmapped |= u[i].taken && ((u[i].left ^ u[i].m.flags) & GNTMAP_host_map);
-    if (unmapped)
-        flush(d);
     for (u32 i = 0; i < n; i++) {
-        if (u[i].taken) {
-            if (!(u[i].left & MAP_LIVE))
-                let_go(&u[i].m);
-            handle_put(d->grants, u[i].handle, u[i].left);
-        }
+        m[i] = handle_take(d->grants, op[i].handle);
+        op[i].status = GNTST_bad_handle;
+        if (!m[i])
+            continue;
+        u16 before = m[i]->flags;
+        op[i].status = (int16_t)unmap_one(v, &op[i], replace, m[i]);
+        unmapped |= (before ^ m[i]->flags) & GNTMAP_host_map;
+    }
+    if (unmapped)
+        d->ops->grant_flush(d);
+    for (u32 i = 0; i < n; i++) {
+        if (!m[i])
+            continue;
+        if (!(m[i]->flags & MAP_LIVE))
+            let_go(m[i]);
+        handle_put(d->grants, op[i].handle, m[i]);
     }
 }
 
-/* Both have one size, so arrays of either are arrays of this. */
-union unmap_op {
-    struct gnttab_unmap_grant_ref un;
-    struct gnttab_unmap_and_replace re;
-};
-_Static_assert(sizeof(union unmap_op) == sizeof(struct gnttab_unmap_grant_ref) &&
-               sizeof(union unmap_op) == sizeof(struct gnttab_unmap_and_replace), "one size");
-
-static long unmap_batches(struct vcpu *v, unsigned long *a, bool replace)
-{
-    union unmap_op op[GRANT_BATCH];
-    struct undo undo[GRANT_BATCH];
-    while ((u32)a[2]) {
-        u32 n = MIN((u32)a[2], (u32)GRANT_BATCH);
-        if (guest_read(v, op, a[1], n * sizeof(op[0])))
-            return -EFAULT;
-        for (u32 i = 0; i < n; i++) {
-            if (replace) {
-                struct gnttab_unmap_and_replace *re = &op[i].re;
-                re->status = (int16_t)unmap_one(v, re->handle, re->host_addr, 0, &re->new_addr, &undo[i]);
-            } else {
-                struct gnttab_unmap_grant_ref *un = &op[i].un;
-                un->status = (int16_t)unmap_one(v, un->handle, un->host_addr, un->dev_bus_addr, NULL, &undo[i]);
-            }
-        }
-        finish(v->domain, undo, n);
-        if (guest_write(v, a[1], op, n * sizeof(op[0])))
-            return -EFAULT;
-        a[1] += n * sizeof(op[0]);
-        a[2] = (u32)a[2] - n;
-        if (a[2] && hypercall_preempt(v))
-            return -ERESTART;
-    }
-    return 0;
-}
-
-long grant_op_unmap(struct vcpu *v, unsigned long *a)   { return unmap_batches(v, a, false); }
-long grant_op_replace(struct vcpu *v, unsigned long *a) { return unmap_batches(v, a, true); }
+void grant_unmap_batch(struct vcpu *v, void *ops, u32 n)   { unmap_batch(v, ops, n, false); }
+void grant_replace_batch(struct vcpu *v, void *ops, u32 n) { unmap_batch(v, ops, n, true); }
 
 /* --- the end of a domain; the audit --- */
 
@@ -306,10 +242,11 @@ int grant_release_mappings(struct domain *d)
     struct grant_table *t = d->grants;
     while (t->release_next < t->nr_map_frames * MAP_PER_FRAME) {
         u32 handle = t->release_next++;
-        struct grant_map m;
-        if (handle_take(t, handle, &m)) {
-            let_go(&m);
-            handle_put(t, handle, 0);
+        struct grant_map *m = handle_take(t, handle);
+        if (m) {
+            let_go(m);
+            m->flags &= ~MAP_LIVE;
+            handle_put(t, handle, m);
         }
         if (handle % 64 == 63 && hypercall_preempt(current_vcpu()))
             return -ERESTART;
@@ -317,7 +254,7 @@ int grant_release_mappings(struct domain *d)
     return 0;
 }
 
-void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
+void grant_for_each_mapping(struct domain *d, void (*fn)(void *, mfn_t, bool), void *arg)
 {
     struct grant_table *t = d->grants;
     for (u32 i = 0; t && i < t->nr_map_frames * MAP_PER_FRAME; i++) {
@@ -325,15 +262,6 @@ void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, b
         if (m->flags & MAP_LIVE)
             fn(arg, m->mfn, !(m->flags & GNTMAP_readonly));
     }
-}
-
-int grant_map_init(struct domain *d)
-{
-    struct grant_table *t = d->grants;
-    spin_lock_init(&t->map_lock, LOCK_GRANT);
-    t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
-    t->map_free = HANDLE_NONE;
-    return 0;
 }
 
 void grant_map_free(struct domain *d)

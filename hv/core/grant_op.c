@@ -10,167 +10,122 @@
 #include "hypercall.h"
 #include "mm.h"
 
-/* The domain that an operation names, with a reference; or its status. */
-static struct domain *subject(struct vcpu *v, domid_t id, int16_t *status)
-{
-    int err = 0;
-    struct domain *d = domain_get_for(v, id, &err);
-    *status = d ? GNTST_okay : err == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
-    return d;
-}
+/* --- operations about a table --- */
 
 /* Writes the machine frames [0, n) of the table (or of its status words) as 8-byte
  * numbers to the guest. */
-static int write_frames(struct vcpu *v, struct grant_table *t, bool status, u32 n, u64 list)
+static int write_frames(struct vcpu *v, struct domain *d, u32 id, u32 n, u64 list)
 {
-    u64 mfn[32];
-    for (u32 first = 0; first < n; first += ARRAY_SIZE(mfn)) {
-        u32 k = MIN(n - first, (u32)ARRAY_SIZE(mfn));
-        with_lock (&t->lock) {
-            for (u32 i = 0; i < k; i++)
-                mfn[i] = virt_to_mfn(status ? (void *)t->status[first + i] : t->shared[first + i]);
-        }
-        if (guest_write(v, list + first * sizeof(u64), mfn, k * sizeof(u64)))
+    for (u32 i = 0; i < n; i++) {
+        u64 mfn;
+        if (grant_get_frame(d, id, i, &mfn))
+            return GNTST_general_error;
+        if (guest_write(v, list + i * sizeof(mfn), &mfn, sizeof(mfn)))
             return GNTST_bad_virt_addr;
     }
     return GNTST_okay;
 }
 
-/* At least n frames, a few at a time. -ERESTART: not all yet. */
-static int grow(struct vcpu *v, struct domain *d, u32 n, int16_t *status)
+static int op_setup_table(struct vcpu *v, struct domain *d, void *arg)
 {
+    const struct gnttab_setup_table *op = arg;
+    int err = grant_grow_to(v, d, op->nr_frames);
+    if (err)
+        return err == -ERESTART ? err : GNTST_general_error;
+    return write_frames(v, d, XENMEM_resource_grant_table_id_shared, op->nr_frames,
+                        (u64)op->frame_list.p);
+}
+
+static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
+{
+    const struct gnttab_get_status_frames *op = arg;
     struct grant_table *t = d->grants;
-    bool done = false;
-    *status = GNTST_okay;
-    if (n > t->max_frames) {
-        *status = GNTST_general_error;
-        return 0;
-    }
-    for (;;) {
-        with_lock (&t->lock) {
-            if (grant_grow(d, MIN(n, t->nr_frames + 16)))
-                *status = GNTST_general_error;
-            done = *status != GNTST_okay || t->nr_frames >= n;
-        }
-        if (done)
-            return 0;
-        if (hypercall_preempt(v))
-            return -ERESTART;
-    }
+    if (READ_ONCE(t->version) != 2 || op->nr_frames > grant_status_frames(READ_ONCE(t->nr_frames)))
+        return GNTST_general_error;
+    return write_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames,
+                        (u64)op->frame_list.p);
 }
 
-static long op_setup_table(struct vcpu *v, u64 arg, u32 count)
+static int op_query_size(struct vcpu *v, struct domain *d, void *arg)
 {
-    struct gnttab_setup_table op;
-    if (count != 1)
+    struct gnttab_query_size *op = arg;
+    (void)v;
+    op->nr_frames = READ_ONCE(d->grants->nr_frames);
+    op->max_nr_frames = d->grants->max_frames;
+    return GNTST_okay;
+}
+
+/* Who fills the log, fills it for everybody: not for any guest. */
+static int op_dump_table(struct vcpu *v, struct domain *d, void *arg)
+{
+    (void)arg;
+    if (!domain_has(v->domain, RIGHT_CONTROL))
+        return GNTST_permission_denied;
+    grant_dump(d);
+    return GNTST_okay;
+}
+
+static int op_get_version(struct vcpu *v, struct domain *d, void *arg)
+{
+    struct gnttab_get_version *op = arg;
+    (void)v;
+    op->version = READ_ONCE(d->grants->version);
+    return 0;
+}
+
+/* One of these, on the domain that its structure names. Its result goes to `status`, or
+ * there is none (0) and the call itself fails. */
+static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, size_t status,
+                     int (*fn)(struct vcpu *v, struct domain *d, void *op))
+{
+    union {
+        struct gnttab_setup_table largest;
+        u8 byte[sizeof(struct gnttab_setup_table)];
+    } op;
+    if ((u32)a[2] != 1)
         return -EINVAL;
-    if (arg_read(v, &op, arg))
+    if (guest_read(v, &op, a[1], size))
         return -EFAULT;
-    struct domain *d = subject(v, op.dom, &op.status);
+    int err = 0;
+    struct domain *d = domain_get_for(v, *(domid_t *)&op.byte[dom], &err);
+    if (!d && !status)
+        return err;
+    int result = err == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
     if (d) {
-        if (grow(v, d, op.nr_frames, &op.status)) {
-            domain_put(d);
-            return -ERESTART;
-        }
-        if (op.status == GNTST_okay)
-            op.status = (int16_t)write_frames(v, d->grants, false, op.nr_frames, (u64)op.frame_list.p);
+        result = fn(v, d, &op);
         domain_put(d);
     }
-    return arg_write_field(v, arg, &op, status);
+    if (result == -ERESTART)
+        return result;
+    if (status)
+        *(int16_t *)&op.byte[status] = (int16_t)result;
+    return guest_write(v, a[1], &op, size);
 }
+#define TABLE_OP(name, status) \
+    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), status, \
+             op_##name)
+#define STATUS_OP(name) TABLE_OP(name, offsetof(struct gnttab_##name, status))
 
-static long op_get_status_frames(struct vcpu *v, u64 arg, u32 count)
-{
-    struct gnttab_get_status_frames op;
-    if (count != 1)
-        return -EINVAL;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct domain *d = subject(v, op.dom, &op.status);
-    if (d) {
-        struct grant_table *t = d->grants;
-        with_lock (&t->lock) {
-            op.status = t->version == 2 && op.nr_frames <= grant_status_frames(t->nr_frames) ? GNTST_okay
-                                                                                           : GNTST_general_error;
-        }
-        if (op.status == GNTST_okay)
-            op.status = (int16_t)write_frames(v, t, true, op.nr_frames, (u64)op.frame_list.p);
-        domain_put(d);
-    }
-    return arg_write_field(v, arg, &op, status);
-}
-
-static long op_query_size(struct vcpu *v, u64 arg, u32 count)
-{
-    struct gnttab_query_size op;
-    if (count != 1)
-        return -EINVAL;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    struct domain *d = subject(v, op.dom, &op.status);
-    if (d) {
-        op.nr_frames = READ_ONCE(d->grants->nr_frames);
-        op.max_nr_frames = d->grants->max_frames;
-        domain_put(d);
-    }
-    return arg_write(v, arg, &op);
-}
-
-static long op_set_version(struct vcpu *v, u64 arg, u32 count)
+static long op_set_version(struct vcpu *v, unsigned long *a)
 {
     struct gnttab_set_version op;
-    if (count != 1)
+    if ((u32)a[2] != 1)
         return -EINVAL;
-    if (arg_read(v, &op, arg))
+    if (arg_read(v, &op, a[1]))
         return -EFAULT;
     int err = grant_set_version(v->domain, op.version);
     op.version = READ_ONCE(v->domain->grants->version);
-    int fault = arg_write(v, arg, &op);
-    return err ? err : fault;
+    int fault = arg_write(v, a[1], &op);
+    return err ?: fault;
 }
 
-static long op_get_version(struct vcpu *v, u64 arg, u32 count)
-{
-    struct gnttab_get_version op;
-    if (count != 1)
-        return -EINVAL;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    int err = 0;
-    struct domain *d = domain_get_for(v, op.dom, &err);
-    if (!d)
-        return err;
-    op.version = READ_ONCE(d->grants->version);
-    domain_put(d);
-    return arg_write_field(v, arg, &op, version);
-}
+/* --- operations with arrays --- */
 
-static long op_dump_table(struct vcpu *v, u64 arg, u32 count)
+static void swap_batch(struct vcpu *v, void *ops, u32 n)
 {
-    struct gnttab_dump_table op;
-    if (count != 1)
-        return -EINVAL;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    /* Who fills the log, fills it for everybody: not for any guest. */
-    struct domain *d = NULL;
-    op.status = GNTST_permission_denied;
-    if (domain_has(v->domain, RIGHT_CONTROL))
-        d = subject(v, op.dom, &op.status);
-    if (d) {
-        grant_dump(d);
-        domain_put(d);
-    }
-    return arg_write_field(v, arg, &op, status);
-}
-
-static int swap_one(struct vcpu *v, u64 arg)
-{
-    struct gnttab_swap_grant_ref op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    op.status = (int16_t)grant_swap(v->domain, op.ref_a, op.ref_b);
-    return arg_write_field(v, arg, &op, status);
+    struct gnttab_swap_grant_ref *op = ops;
+    for (u32 i = 0; i < n; i++)
+        op[i].status = (int16_t)grant_swap(v->domain, op[i].ref_a, op[i].ref_b);
 }
 
 /* A frame of d without an owner from now on, or NULL. */
@@ -206,68 +161,73 @@ static int transfer(struct domain *d, const struct gnttab_transfer *op)
     return err;
 }
 
-static int transfer_one(struct vcpu *v, u64 arg)
+static void transfer_batch(struct vcpu *v, void *ops, u32 n)
 {
-    struct gnttab_transfer op;
-    if (arg_read(v, &op, arg))
-        return -EFAULT;
-    op.status = (int16_t)transfer(v->domain, &op);
-    return arg_write_field(v, arg, &op, status);
+    struct gnttab_transfer *op = ops;
+    for (u32 i = 0; i < n; i++)
+        op[i].status = (int16_t)transfer(v->domain, &op[i]);
 }
 
-/* An array of rare operations, one by one. */
-static long each(struct vcpu *v, unsigned long *a, size_t size, int (*one)(struct vcpu *v, u64 arg))
-{
-    while ((u32)a[2]) {
-        int err = one(v, a[1]);
-        if (err)
-            return err;
-        a[1] += size;
-        a[2] = (u32)a[2] - 1;
-        if (a[2] && hypercall_preempt(v))
-            return -ERESTART;
-    }
-    return 0;
-}
+#define ARRAY_OP(name, fn, begin) [GNTTABOP_##name] = { fn, sizeof(struct gnttab_##name), begin }
+static const struct array_call {
+    grant_batch_fn *fn;
+    u32 size;
+    bool begin;                 /* ops->grant_begin comes first */
+} arrays[] = {
+    ARRAY_OP(map_grant_ref, grant_map_batch, true),
+    ARRAY_OP(unmap_grant_ref, grant_unmap_batch, true),
+    ARRAY_OP(unmap_and_replace, grant_replace_batch, true),
+    ARRAY_OP(copy, grant_copy_batch, false),
+    ARRAY_OP(transfer, transfer_batch, false),
+    ARRAY_OP(swap_grant_ref, swap_batch, false),
+};
 
-long do_grant_table_op(struct vcpu *v, unsigned long *a)
+static long other_op(struct vcpu *v, unsigned long *a)
 {
-    u32 count = (u32)a[2];
-    if ((int32_t)count < 0)
-        return -EINVAL;
-    if ((u32)a[0] <= GNTTABOP_unmap_grant_ref || (u32)a[0] == GNTTABOP_unmap_and_replace) {
-        const struct guest_ops *ops = v->domain->ops;
-        if (ops->grant_begin && ops->grant_begin(v))
-            return -ERESTART;
-    }
     switch ((u32)a[0]) {
-    case GNTTABOP_map_grant_ref:
-        return grant_op_map(v, a);
-    case GNTTABOP_unmap_grant_ref:
-        return grant_op_unmap(v, a);
-    case GNTTABOP_unmap_and_replace:
-        return grant_op_replace(v, a);
-    case GNTTABOP_copy:
-        return grant_op_copy(v, a);
-    case GNTTABOP_transfer:
-        return each(v, a, sizeof(struct gnttab_transfer), transfer_one);
-    case GNTTABOP_swap_grant_ref:
-        return each(v, a, sizeof(struct gnttab_swap_grant_ref), swap_one);
     case GNTTABOP_setup_table:
-        return op_setup_table(v, a[1], count);
+        return STATUS_OP(setup_table);
     case GNTTABOP_get_status_frames:
-        return op_get_status_frames(v, a[1], count);
+        return STATUS_OP(get_status_frames);
     case GNTTABOP_query_size:
-        return op_query_size(v, a[1], count);
-    case GNTTABOP_set_version:
-        return op_set_version(v, a[1], count);
-    case GNTTABOP_get_version:
-        return op_get_version(v, a[1], count);
+        return STATUS_OP(query_size);
     case GNTTABOP_dump_table:
-        return op_dump_table(v, a[1], count);
+        return STATUS_OP(dump_table);
+    case GNTTABOP_set_version:
+        return op_set_version(v, a);
+    case GNTTABOP_get_version:
+        return TABLE_OP(get_version, 0);
     case GNTTABOP_cache_flush:
         return -EOPNOTSUPP;
     default:
         return -ENOSYS;
     }
+}
+
+/* Arrays are done in batches: a[1] and a[2] (count) move on. */
+long do_grant_table_op(struct vcpu *v, unsigned long *a)
+{
+    struct gnttab_copy op[GRANT_BATCH];     /* the largest */
+    u32 cmd = (u32)a[0], count = (u32)a[2];
+    if ((int32_t)count < 0)
+        return -EINVAL;
+    const struct array_call *c = &arrays[index_nospec(cmd, ARRAY_SIZE(arrays))];
+    if (cmd >= ARRAY_SIZE(arrays) || !c->fn)
+        return other_op(v, a);
+    if (c->begin && v->domain->ops->grant_begin(v))
+        return -ERESTART;
+    while (count) {
+        u32 n = MIN(count, (u32)GRANT_BATCH);
+        if (guest_read(v, op, a[1], n * c->size))
+            return -EFAULT;
+        c->fn(v, op, n);
+        if (guest_write(v, a[1], op, n * c->size))
+            return -EFAULT;             /* what was mapped ends with the domain */
+        a[1] += n * c->size;
+        count -= n;
+        a[2] = count;
+        if (count && hypercall_preempt(v))
+            return -ERESTART;
+    }
+    return 0;
 }

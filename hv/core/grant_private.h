@@ -28,13 +28,18 @@
 #define V2_PER_FRAME     (PAGE_SIZE / sizeof(union grant_entry_v2))
 #define STATUS_PER_FRAME (PAGE_SIZE / sizeof(grant_status_t))
 
-struct grant_active {
+/* What an entry grants. */
+struct grant_use {
     u64 gfn;                /* transitive: the reference in domain tdom */
-    u32 readers, writers;   /* uses; both 0: the rest means nothing */
-    domid_t by;             /* who uses it */
     domid_t tdom;
     u16 start, length;      /* bytes of the frame that may be used */
     bool whole, transitive; /* whole: may be mapped */
+};
+
+struct grant_active {
+    struct grant_use use;
+    u32 readers, writers;   /* uses; both 0: the rest means nothing */
+    domid_t by;             /* who uses it */
 };
 
 /* One mapping. Free when flags has neither MAP_LIVE bit, then `ref` is the next free
@@ -57,10 +62,9 @@ struct grant_table {
     spinlock_t lock;
     u32 version;
     u32 nr_frames, max_frames;      /* grows only */
-    u32 nr_status, max_status;      /* frames of status words; kept when version 1 returns */
     u32 nr_active;                  /* entries in use */
     void **shared;                  /* frames that the guest sees */
-    grant_status_t **status;
+    grant_status_t **status;        /* frames of status words: grant_status_frames(nr_frames) */
     struct grant_active **active;   /* V1_PER_FRAME per frame */
 
     spinlock_t map_lock;
@@ -70,49 +74,29 @@ struct grant_table {
     struct grant_map **map_dir[MAP_DIRS];
 };
 
-/* What a pinned entry grants. */
-struct grant_use {
-    u64 gfn;
-    u16 start, length;
-    bool whole, transitive;
-    domid_t tdom;
-};
-
 /* Entry `ref` of d is in use by domain `by` until grant_unpin with the same ref and
  * write: GNTST_okay or an error. */
 int grant_pin(struct domain *d, u32 ref, domid_t by, bool write, struct grant_use *use);
 void grant_unpin(struct domain *d, u32 ref, bool write);
 
-u32 grant_nr_refs(const struct grant_table *t);
-u32 grant_status_frames(u32 frames);        /* that go with so many shared ones */
-/* At least n frames. 0, -EINVAL (over the limit), -ENOMEM. t->lock held. */
-int grant_grow(struct domain *d, u32 n);
+u32 grant_status_frames(u32 frames);    /* that go with so many shared ones */
+/* At least n frames, 16 at a time: 0, -EINVAL (over the limit), -ENOMEM, -ERESTART. */
+int grant_grow_to(struct vcpu *v, struct domain *d, u32 n);
 int grant_set_version(struct domain *d, u32 version);       /* 0, -errno */
 int grant_swap(struct domain *d, u32 a, u32 b);             /* GNTST_* */
 /* Entry ref of d accepts a frame from domain `by`: committed until _end. GNTST_*. */
 int grant_transfer_begin(struct domain *d, u32 ref, domid_t by);
 void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done);
 
-int grant_map_init(struct domain *d);
 void grant_map_free(struct domain *d);
 
-/* A peer of a batch of operations, looked up once while the id stays the same. */
-struct grant_peer { struct domain *d; };
-struct domain *grant_peer_get(struct grant_peer *p, domid_t id);
-static inline void grant_peer_put(struct grant_peer *p)
-{
-    if (p->d) {
-        domain_put(p->d);
-        p->d = NULL;
-    }
-}
-
-/* The operations with arrays: a[1] and a[2] (count) move on as they go. */
-long grant_op_map(struct vcpu *v, unsigned long *a);
-long grant_op_unmap(struct vcpu *v, unsigned long *a);
-long grant_op_replace(struct vcpu *v, unsigned long *a);
-long grant_op_copy(struct vcpu *v, unsigned long *a);
+/* Domain id with a reference that stands in *peer, for the operations of a batch: looked
+ * up once while the id stays the same. NULL: none, or dying. */
+struct domain *grant_peer_get(struct domain **peer, domid_t id);
 
 #define GRANT_BATCH 16      /* operations read and written back at once */
+/* n operations of an array, at most GRANT_BATCH: each gets its status. */
+typedef void grant_batch_fn(struct vcpu *v, void *ops, u32 n);
+grant_batch_fn grant_map_batch, grant_unmap_batch, grant_replace_batch, grant_copy_batch;
 
 #endif

@@ -4,6 +4,7 @@
  * memory map for its kernel (d->e820) is guarded by d->lock, its limits by page_lock.
  */
 #include "arch.h"
+#include "grant.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "reservation.h"
@@ -17,24 +18,96 @@ static long clamp(u64 n)
 }
 
 /* What is asked of a domain by struct xen_memory_domain. */
-static long op_ask(struct vcpu *v, unsigned cmd, u64 arg)
+static long op_ask(struct memop *m)
 {
-    struct xen_memory_domain m;
-    int err = 0;
-    if (arg_read(v, &m, arg))
-        return -EFAULT;
-    struct domain *d = domain_get_for(v, m.domid, &err);
-    if (!d)
-        return err;
-    u64 n = READ_ONCE(d->tot_pages);
-    if (cmd == XENMEM_maximum_reservation) {
-        n = READ_ONCE(d->max_pages);
-    } else if (cmd == XENMEM_maximum_gpfn) {
-        n = READ_ONCE(d->shared_info->arch.max_pfn);
-        n -= n != 0;
+    if (m->cmd == XENMEM_current_reservation)
+        return clamp(READ_ONCE(m->d->tot_pages));
+    if (m->cmd == XENMEM_maximum_reservation)
+        return clamp(READ_ONCE(m->d->max_pages));
+    u64 n = READ_ONCE(m->d->shared_info->arch.max_pfn);     /* XENMEM_maximum_gpfn */
+    return clamp(n - (n != 0));
+}
+
+static long op_set_memory_map(struct memop *m)
+{
+    if (m->map.map.nr_entries > E820_ENTRIES_MAX)
+        return -EINVAL;
+    size_t size = m->map.map.nr_entries * E820_ENTRY_SIZE;
+    void *map = size ? xzalloc(size) : NULL;
+    if (size && !map)
+        return -ENOMEM;
+    int err = size ? copy_from_void(m->v, map, m->map.map.buffer, 0, size) : 0;
+    if (!err) {
+        with_lock (&m->d->lock) {
+            void *old = m->d->e820;
+            m->d->e820 = map;
+            m->d->e820_nr = m->map.map.nr_entries;
+            map = old;
+        }
     }
-    domain_put(d);
-    return clamp(n);
+    xfree(map);
+    return err;
+}
+
+/* Nothing is populated on demand, so any target is met by what there is. */
+static long op_pod_target(struct memop *m)
+{
+    m->pod.tot_pages = READ_ONCE(m->d->tot_pages);
+    m->pod.pod_cache_pages = m->pod.pod_entries = 0;
+    return arg_write(m->v, m->a[1], &m->pod);
+}
+
+/* A claim is granted when the pages are there; they are not held back. */
+static long op_claim(struct memop *m)
+{
+    const struct xen_memory_reservation *r = &m->res;
+    if (!handle_null(r->extent_start) || r->extent_order || r->mem_flags ||
+        r->nr_extents > READ_ONCE(m->d->max_pages)) {
+        return -EINVAL;
+    }
+    u64 have = READ_ONCE(m->d->tot_pages);
+    return r->nr_extents > have && r->nr_extents - have > free_page_count() ? -ENOMEM : 0;
+}
+
+/* XENMEM_acquire_resource: the frames of something that belongs to a domain and that its
+ * toolstack wants to map, which is its grant table. (PV callers get machine frames.) It
+ * grows first, in preemptible steps, under its own lock. */
+static long acquire_frames(struct memop *m)
+{
+    const struct xen_mem_acquire_resource *r = &m->resource;
+    u32 limit = grant_max_frames(m->d, r->id);
+    if (r->frame >= limit || r->nr_frames > limit - r->frame)
+        return -EINVAL;
+    int err = 0;
+    if (r->nr_frames)
+        err = grant_prepare_frames(m->v, m->d, r->id, (u32)r->frame + r->nr_frames);
+    for (u64 i = m->start; !err && i < r->nr_frames; i++) {
+        if (i > m->start && i % 16 == 0 && hypercall_preempt(m->v))
+            return memop_restart(m, i);
+        xen_pfn_t frame;
+        err = grant_get_frame(m->d, r->id, (u32)(r->frame + i), &frame);
+        err = err ?: copy_to_handle(m->v, r->frame_list, i, &frame, 1);
+    }
+    return err;
+}
+
+static long op_acquire(struct memop *m)
+{
+    struct xen_mem_acquire_resource *r = &m->resource;
+    if (r->pad || (handle_null(r->frame_list) && r->nr_frames))
+        return -EINVAL;
+    if (r->type != XENMEM_resource_grant_table)
+        return -EOPNOTSUPP;
+    if (r->id != XENMEM_resource_grant_table_id_shared &&
+        r->id != XENMEM_resource_grant_table_id_status) {
+        return -EINVAL;
+    }
+    if (m->d == m->v->domain)
+        return -EPERM;
+    if (!handle_null(r->frame_list))
+        return acquire_frames(m);
+    r->nr_frames = grant_max_frames(m->d, r->id);       /* the size is asked */
+    return arg_write_field(m->v, m->a[1], r, nr_frames);
 }
 
 static long op_memory_map(struct vcpu *v, u64 arg)
@@ -51,73 +124,6 @@ static long op_memory_map(struct vcpu *v, u64 arg)
             return -EFAULT;
     }
     return arg_write_field(v, arg, &m, nr_entries);
-}
-
-static long op_set_memory_map(struct vcpu *v, u64 arg)
-{
-    struct xen_foreign_memory_map m;
-    void *map = NULL;
-    int err = 0;
-    if (arg_read(v, &m, arg))
-        return -EFAULT;
-    if (m.map.nr_entries > E820_ENTRIES_MAX)
-        return -EINVAL;
-    struct domain *d = domain_get_for(v, m.domid, &err);
-    if (!d)
-        return err;
-    size_t size = m.map.nr_entries * E820_ENTRY_SIZE;
-    if (size) {
-        map = xzalloc(size);
-        err = !map ? -ENOMEM : copy_from_void(v, map, m.map.buffer, 0, size);
-    }
-    if (!err) {
-        with_lock (&d->lock) {
-            void *old = d->e820;
-            d->e820 = map;
-            d->e820_nr = m.map.nr_entries;
-            map = old;
-        }
-    }
-    xfree(map);
-    domain_put(d);
-    return err;
-}
-
-/* Nothing is populated on demand, so any target is met by what there is. */
-static long op_pod_target(struct vcpu *v, u64 arg)
-{
-    struct xen_pod_target t;
-    int err = 0;
-    if (arg_read(v, &t, arg))
-        return -EFAULT;
-    struct domain *d = domain_get_for(v, t.domid, &err);
-    if (!d)
-        return err;
-    t.tot_pages = READ_ONCE(d->tot_pages);
-    t.pod_cache_pages = t.pod_entries = 0;
-    domain_put(d);
-    return arg_write(v, arg, &t);
-}
-
-/* A claim is granted when the pages are there; they are not held back. */
-static long op_claim(struct vcpu *v, u64 arg)
-{
-    struct xen_memory_reservation r;
-    int err = 0;
-    if (arg_read(v, &r, arg))
-        return -EFAULT;
-    if (!handle_null(r.extent_start) || r.extent_order || r.mem_flags)
-        return -EINVAL;
-    struct domain *d = domain_get_for(v, r.domid, &err);
-    if (!d)
-        return err;
-    u64 have = READ_ONCE(d->tot_pages);
-    if (r.nr_extents > READ_ONCE(d->max_pages))
-        err = -EINVAL;
-    else if (r.nr_extents > have && r.nr_extents - have > free_page_count())
-        err = -ENOMEM;
-    domain_put(d);
-    return err;
 }
 
 /* Which regions of memory devices need at their own addresses: none. */
@@ -143,43 +149,65 @@ static long admit(struct domain *self, unsigned cmd)
     }
 }
 
+/* Operations whose structure names a domain. */
+#define ON_DOMAIN(nr, type, fn) [nr] = { fn, sizeof(struct type), offsetof(struct type, domid) }
+static const struct domain_op {
+    long (*fn)(struct memop *m);
+    u8 size, domid;
+} domain_ops[] = {
+    ON_DOMAIN(XENMEM_increase_reservation, xen_memory_reservation, memory_reservation),
+    ON_DOMAIN(XENMEM_decrease_reservation, xen_memory_reservation, memory_reservation),
+    ON_DOMAIN(XENMEM_populate_physmap, xen_memory_reservation, memory_reservation),
+    ON_DOMAIN(XENMEM_current_reservation, xen_memory_domain, op_ask),
+    ON_DOMAIN(XENMEM_maximum_reservation, xen_memory_domain, op_ask),
+    ON_DOMAIN(XENMEM_maximum_gpfn, xen_memory_domain, op_ask),
+    ON_DOMAIN(XENMEM_set_memory_map, xen_foreign_memory_map, op_set_memory_map),
+    ON_DOMAIN(XENMEM_set_pod_target, xen_pod_target, op_pod_target),
+    ON_DOMAIN(XENMEM_get_pod_target, xen_pod_target, op_pod_target),
+    ON_DOMAIN(XENMEM_claim_pages, xen_memory_reservation, op_claim),
+    ON_DOMAIN(XENMEM_acquire_resource, xen_mem_acquire_resource, op_acquire),
+};
+
+static long domain_op(struct vcpu *v, unsigned long *a, unsigned cmd, const struct domain_op *o)
+{
+    struct memop m;
+    int err = 0;
+    if (guest_read(v, &m.domain, a[1], o->size))
+        return -EFAULT;
+    m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + o->domid), &err);
+    if (!m.d)
+        return err;
+    m.v = v;
+    m.a = a;
+    m.cmd = cmd;
+    m.start = a[0] >> MEMOP_BITS;
+    long rc = o->fn(&m);
+    domain_put(m.d);
+    return rc;
+}
+
 /* a: command (and, of a call that goes on, how far it is), its structure. */
 long do_memory_op(struct vcpu *v, unsigned long *a)
 {
     unsigned cmd = a[0] & ((1u << MEMOP_BITS) - 1);
-    u64 start = a[0] >> MEMOP_BITS;
     long rc = admit(v->domain, cmd);
     if (rc)
         return rc;
+    const struct domain_op *o = &domain_ops[index_nospec(cmd, ARRAY_SIZE(domain_ops))];
+    if (cmd < ARRAY_SIZE(domain_ops) && o->fn)
+        return domain_op(v, a, cmd, o);
     switch (cmd) {
-    case XENMEM_increase_reservation:
-    case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap:
-        return memory_reservation(v, a, cmd, start);
     case XENMEM_exchange:
         return memory_exchange(v, a[1]);
     case XENMEM_maximum_ram_page:
         return clamp(max_mfn);
-    case XENMEM_current_reservation:
-    case XENMEM_maximum_reservation:
-    case XENMEM_maximum_gpfn:
-        return op_ask(v, cmd, a[1]);
     case XENMEM_memory_map:
         return op_memory_map(v, a[1]);
-    case XENMEM_set_memory_map:
-        return op_set_memory_map(v, a[1]);
-    case XENMEM_set_pod_target:
-    case XENMEM_get_pod_target:
-        return op_pod_target(v, a[1]);
     case XENMEM_get_sharing_freed_pages:
     case XENMEM_get_sharing_shared_pages:
         return 0;
-    case XENMEM_claim_pages:
-        return op_claim(v, a[1]);
     case XENMEM_reserved_device_memory_map:
         return op_reserved_memory(v, a[1]);
-    case XENMEM_acquire_resource:
-        return memory_acquire(v, a, start);
     default:
         return arch_memory_op(v, cmd, a[1]);
     }

@@ -10,104 +10,70 @@
 #include "hypercall.h"
 #include "reservation.h"
 
-struct walk {
-    struct vcpu *v;
-    struct domain *d;           /* whose memory it is */
-    struct xen_memory_reservation r;
-};
+/* A frame that the caller has a reference on is given up at once; it is free when its
+ * last mapping has gone. */
+static bool give_up(struct domain *d, u64 gfn, struct page *pg)
+{
+    if (!domain_free_page(d, pg))
+        return false;
+    d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
+    return true;
+}
 
-void extent_free(struct domain *d, u64 gfn, struct page *pg, unsigned order)
+/* Undoes alloc_domain_pages and physmap_add. */
+static void free_extent(struct domain *d, u64 gfn, struct page *pg, unsigned order)
 {
     for (u64 k = 0; k < 1UL << order; k++) {
         if (get_page(pg + k, d)) {      /* another vCPU may have given it up already */
-            if (domain_free_page(d, pg + k))
-                d->ops->physmap_remove(d, gfn + k, page_to_mfn(pg + k), 0);
+            give_up(d, gfn + k, pg + k);
             put_page(pg + k);
         }
     }
 }
 
-static int increase(struct walk *w, u64 i)
+/* populate names where the extent goes. The machine frame is told if there is a list. */
+static bool add_extent(struct memop *m, u64 i)
 {
-    struct page *pg = alloc_domain_pages(w->d, w->r.extent_order, extent_memf(w->r.mem_flags));
+    const struct xen_memory_reservation *r = &m->res;
+    bool populate = m->cmd == XENMEM_populate_physmap;
+    xen_pfn_t gfn = INVALID_M2P;
+    if (populate && copy_from_handle(m->v, &gfn, r->extent_start, i, 1))
+        return false;
+    struct page *pg = alloc_domain_pages(m->d, r->extent_order, extent_memf(r->mem_flags));
     if (!pg)
-        return -ENOMEM;
+        return false;
     xen_pfn_t mfn = page_to_mfn(pg);
-    if (!handle_null(w->r.extent_start) && copy_to_handle(w->v, w->r.extent_start, i, &mfn, 1)) {
-        extent_free(w->d, INVALID_M2P, pg, w->r.extent_order);
-        return -EFAULT;
-    }
-    return 0;
-}
-
-static int populate(struct walk *w, u64 i)
-{
-    xen_pfn_t gfn, mfn;
-    if (copy_from_handle(w->v, &gfn, w->r.extent_start, i, 1))
-        return -EFAULT;
-    struct page *pg = alloc_domain_pages(w->d, w->r.extent_order, extent_memf(w->r.mem_flags));
-    if (!pg)
-        return -ENOMEM;
-    mfn = page_to_mfn(pg);
-    int err = w->d->ops->physmap_add(w->d, gfn, mfn, w->r.extent_order);
-    if (!err)
-        err = copy_to_handle(w->v, w->r.extent_start, i, &mfn, 1);
+    int err = populate ? m->d->ops->physmap_add(m->d, gfn, mfn, r->extent_order) : 0;
+    if (!err && !handle_null(r->extent_start))
+        err = copy_to_handle(m->v, r->extent_start, i, &mfn, 1);
     if (err)
-        extent_free(w->d, gfn, pg, w->r.extent_order);
-    return err;
+        free_extent(m->d, gfn, pg, r->extent_order);
+    return !err;
 }
 
-/* The frame is given up at once and free when its last mapping has gone. */
-static int remove_frame(struct domain *d, u64 gfn)
-{
-    struct page *pg = d->ops->get_gfn(d, gfn, false);
-    if (!pg)
-        return -EINVAL;
-    bool given_up = domain_free_page(d, pg);
-    if (given_up)
-        d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
-    d->ops->put_gfn(pg, false);
-    return given_up ? 0 : -EINVAL;
-}
-
-static int decrease(struct walk *w, u64 i)
+static bool remove_extent(struct memop *m, u64 i)
 {
     xen_pfn_t gfn;
-    if (copy_from_handle(w->v, &gfn, w->r.extent_start, i, 1))
-        return -EFAULT;
-    for (u64 k = 0; k < 1UL << w->r.extent_order; k++) {
-        int err = remove_frame(w->d, gfn + k);
-        if (err)
-            return err;
+    bool good = !copy_from_handle(m->v, &gfn, m->res.extent_start, i, 1);
+    for (u64 k = 0; good && k < 1UL << m->res.extent_order; k++) {
+        struct page *pg = m->d->ops->get_gfn(m->d, gfn + k, false);
+        good = pg && give_up(m->d, gfn + k, pg);
+        if (pg)
+            m->d->ops->put_gfn(pg, false);
     }
-    return 0;
+    return good;
 }
 
-long memory_reservation(struct vcpu *v, unsigned long *a, unsigned cmd, u64 start)
+long memory_reservation(struct memop *m)
 {
-    int (*one)(struct walk *, u64) = cmd == XENMEM_populate_physmap ? populate
-                                   : cmd == XENMEM_increase_reservation ? increase : decrease;
-    struct walk w = { .v = v };
-    int err = 0;
-    if (arg_read(v, &w.r, a[1]))
-        return -EFAULT;
-    if (w.r.nr_extents > MEMOP_MAX_ELEMENTS || w.r.extent_order > EXTENT_ORDER_MAX ||
-        start >= w.r.nr_extents) {
-        return (long)start;     /* nothing more is done: the caller sees a short count */
-    }
-    w.d = domain_get_for(v, w.r.domid, &err);
-    if (!w.d)
-        return err;
-    u64 step = w.r.extent_order > 4 ? 1 : 16, i;
-    for (i = start; i < w.r.nr_extents; i++) {
-        if (i > start && i % step == 0 && hypercall_preempt(v)) {
-            a[0] = cmd | i << MEMOP_BITS;
-            err = -ERESTART;
-            break;
-        }
-        if (one(&w, i))
+    u64 nr = m->res.nr_extents, i = m->start, step = m->res.extent_order > 4 ? 1 : 16;
+    if (nr > MEMOP_MAX_ELEMENTS || m->res.extent_order > EXTENT_ORDER_MAX)
+        return (long)i;         /* nothing more is done: the caller sees a short count */
+    for (; i < nr; i++) {
+        if (i > m->start && i % step == 0 && hypercall_preempt(m->v))
+            return memop_restart(m, i);
+        if (!(m->cmd == XENMEM_decrease_reservation ? remove_extent(m, i) : add_extent(m, i)))
             break;
     }
-    domain_put(w.d);
-    return err ? err : (long)i;
+    return (long)i;
 }

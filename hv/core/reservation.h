@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the files of memory_op: memory.c (dispatch, what is asked and set),
- * reservation.c (a domain's memory grows and shrinks), exchange.c, resource.c.
+ * reservation.c (a domain's memory grows and shrinks), exchange.c.
  */
 #ifndef BH_RESERVATION_H
 #define BH_RESERVATION_H
@@ -18,12 +18,32 @@
 /* 2 MiB: what is allocated and cleared in one piece. */
 #define EXTENT_ORDER_MAX 9
 
-/* increase, decrease, populate: extents done in all, or -errno. a, start: as above. */
-long memory_reservation(struct vcpu *v, unsigned long *a, unsigned cmd, u64 start);
+/* A call about the domain that its structure names, when both have been looked up. */
+struct memop {
+    struct vcpu *v;
+    struct domain *d;
+    unsigned long *a;           /* the hypercall's arguments */
+    unsigned cmd;
+    u64 start;                  /* how far it is, as above */
+    union {
+        struct xen_memory_domain domain;
+        struct xen_memory_reservation res;
+        struct xen_foreign_memory_map map;
+        struct xen_pod_target pod;
+        struct xen_mem_acquire_resource resource;
+    };
+};
+
+/* Ends a call for now, when i elements are done: -ERESTART. */
+static inline long memop_restart(struct memop *m, u64 i)
+{
+    m->a[0] = m->cmd | i << MEMOP_BITS;
+    return -ERESTART;
+}
+
+/* increase, decrease, populate: extents done in all, or -errno. */
+long memory_reservation(struct memop *m);
 long memory_exchange(struct vcpu *v, u64 arg);
-long memory_acquire(struct vcpu *v, unsigned long *a, u64 start);
-/* Undoes alloc_domain_pages and physmap_add. */
-void extent_free(struct domain *d, u64 gfn, struct page *pg, unsigned order);
 /* XENMEMF_* as the allocator's flags. */
 static inline u32 extent_memf(u32 mem_flags)
 {

@@ -23,7 +23,6 @@ struct domain;
 struct vcpu;
 struct page;
 struct evtchn_domain;
-struct evtchn_vcpu;
 struct grant_table;
 
 /* What a domain may do beyond its own affairs: data, checked by the dispatcher
@@ -57,13 +56,13 @@ struct guest_ops {
      * reference (and type reference if writable) on the frame and keeps it for
      * the mapping's lifetime; no grant lock may be held. */
     int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
-    int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
-    int (*grant_replace)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
+    /* new_addr, if not 0: the mapping there moves to host_addr. */
+    int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
     /* Before a batch of these: ends page-table work that v has left, so that they cannot
      * meet it. 0, or -ERESTART when time is up. */
     int (*grant_begin)(struct vcpu *v);
-    /* After a batch of the two: no CPU keeps a translation that they took away. NULL:
-     * everybody flushes. No lock held. */
+    /* After a batch of unmaps: no CPU keeps a translation that they took away. No lock
+     * held. */
     void (*grant_flush)(struct domain *d);
     /* DOMCTL/VCPUOP contexts. c is hypervisor memory. 0 or -errno. */
     int (*set_context)(struct vcpu *v, const struct vcpu_guest_context *c);
@@ -117,8 +116,7 @@ struct vcpu {
     u32 poll_port;              /* SCHEDOP_poll: the single port it waits for, or 0: several */
     bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
 
-    u32 virq_port[NR_VIRQS];    /* 0: unbound; guarded by the evtchn lock */
-    struct evtchn_vcpu *evtchn; /* FIFO control block etc.; core/evtchn*.c */
+    u32 virq_port[NR_VIRQS];    /* 0: unbound; atomic, reset by who closes it */
 };
 
 struct domain {

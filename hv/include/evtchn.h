@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels (core/evtchn.c, evtchn_op.c, evtchn_fifo.c, evtchn_2l.c).
+ * Event channels (core/evtchn.c, evtchn_op.c, evtchn_fifo.c).
  */
 #ifndef BH_EVTCHN_H
 #define BH_EVTCHN_H
@@ -8,19 +8,14 @@
 #include "domain.h"
 
 int evtchn_domain_init(struct domain *d);               /* 0, -ENOMEM */
-int evtchn_vcpu_init(struct vcpu *v);
-/* Closes every port; peers' ports stay theirs, unbound and waiting for the same
- * domain id. Restartable: 0 or -ERESTART. */
+/* Closes every port (at d's end, or for a reset); peers' ports stay theirs, unbound and
+ * waiting for the same domain id. Restartable: 0 or -ERESTART. */
 int evtchn_domain_close(struct domain *d);
 void evtchn_domain_free(struct domain *d);              /* at the very end */
-void evtchn_vcpu_free(struct vcpu *v);
 
-/* EVTCHNOP_unmask; 0 or -EINVAL. */
-int evtchn_unmask(struct domain *d, u32 port);
 /* Hypervisor-side notifications. VIRQ numbers of xen.h. Locks below LOCK_EVTCHN_PORT
  * may be held. */
 void virq_to_vcpu(struct vcpu *v, unsigned virq);       /* per-vCPU VIRQs */
-void virq_to_domain(struct domain *d, unsigned virq);   /* per-domain VIRQs on its port */
 void virq_global(unsigned virq);                        /* to whoever handles it: dom0 or set_virq_handler */
 int virq_set_handler(struct domain *d, unsigned virq);  /* XEN_DOMCTL_set_virq_handler */
 /* A PIRQ bound to `port` of d has fired. Callable from interrupt handlers. */

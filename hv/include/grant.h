@@ -13,11 +13,12 @@ int grant_release_mappings(struct domain *d);
 /* At the very end, when no reference to d is left: others' mappings of its frames hold
  * one each. */
 void grant_domain_free(struct domain *d);
-/* XENMEM_acquire_resource: frame idx of d's grant table (or of its status frames),
- * grown when needed; *mfn is set. id: XENMEM_resource_grant_table_id_*. 0 or -errno. */
-int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn);
-/* Number of frames a caller may acquire: for a size query. */
+/* XENMEM_acquire_resource of d's grant table or of its status frames; id is either of
+ * XENMEM_resource_grant_table_id_*. How many frames there may be. */
 u32 grant_max_frames(struct domain *d, u32 id);
+/* The table grows so that frames 0..n-1 exist: 0, -EINVAL, -ENOMEM, -ERESTART. */
+int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n);
+int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn);     /* 0, -EINVAL */
 void grant_dump(struct domain *d);          /* debug key 'g' */
 /* For the audit: how many references and writable type references do grant
  * mappings and grant-table frames of all domains hold on frame mfn's counts.

@@ -102,8 +102,6 @@ u64 cpu_khz(void) { return 2000000; }
 void wallclock_to_guest(struct domain *d) { (void)d; }
 int evtchn_domain_init(struct domain *d) { d->evtchn = take(8); return d->evtchn ? 0 : -ENOMEM; }
 void evtchn_domain_free(struct domain *d) { give(d->evtchn); }
-int evtchn_vcpu_init(struct vcpu *v) { v->evtchn = take(8); return v->evtchn ? 0 : -ENOMEM; }
-void evtchn_vcpu_free(struct vcpu *v) { give(v->evtchn); }
 void evtchn_vcpu_info_moved(struct vcpu *v) { v->info->evtchn_pending_sel = ~0UL; }
 int grant_domain_init(struct domain *d) { d->grants = take(8); return d->grants ? 0 : -ENOMEM; }
 void grant_domain_free(struct domain *d) { give(d->grants); }

@@ -62,7 +62,8 @@ void *alloc_hv_page(void)
 }
 void share_hv_page(struct page *pg, struct domain *d) { pg->owner = d->id; }
 void unshare_hv_page(struct page *pg) { hv_used[pg - frames] = false; }
-void tlb_flush_mask(cpumask_t mask) { (void)mask; flushes++; }
+static int grant_begin(struct vcpu *v) { (void)v; return 0; }
+static void grant_flush(struct domain *d) { (void)d; flushes++; }
 int steal_page(struct domain *d, struct page *pg)
 {
     if (pg->owner != d->id || pg->refs || pg - frames >= NDOM * PER_DOM) {
@@ -122,26 +123,22 @@ static int op_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     mapped++;
     return 0;
 }
-static int op_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
+static int op_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags)
 {
-    (void)v; (void)mfn; (void)flags;
+    (void)v; (void)mfn; (void)new_addr; (void)flags;
     if (addr == 0xbad) {
         return GNTST_general_error;
     }
     mapped--;
     return 0;
 }
-static int op_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 with, u32 flags)
-{
-    (void)with;
-    return op_unmap(v, addr, mfn, flags);
-}
 static void physmap_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
 {
     (void)d; (void)gfn; (void)mfn; (void)order;
 }
 static const struct guest_ops ops = { .copy_from = copy_from, .copy_to = copy_to, .get_gfn = get_gfn, .put_gfn = put_gfn,
-    .grant_map = op_map, .grant_unmap = op_unmap, .grant_replace = op_replace, .physmap_remove = physmap_remove };
+    .grant_map = op_map, .grant_unmap = op_unmap, .grant_begin = grant_begin,
+    .grant_flush = grant_flush, .physmap_remove = physmap_remove };
 
 static void setup(void)
 {
@@ -195,6 +192,7 @@ static long call(unsigned dom, unsigned cmd, void *arg, unsigned count)
 static void *shared(unsigned dom, unsigned idx)
 {
     mfn_t mfn;
+    CHECK_EQ(grant_prepare_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_shared, idx + 1), 0);
     CHECK_EQ(grant_get_frame(&doms[dom], XENMEM_resource_grant_table_id_shared, idx, &mfn), 0);
     return ram[mfn];
 }
@@ -203,6 +201,7 @@ static union grant_entry_v2 *v2(unsigned dom, u32 ref) { return (union grant_ent
 static u16 *status_word(unsigned dom, u32 ref)
 {
     mfn_t mfn;
+    CHECK_EQ(grant_prepare_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048 + 1), 0);
     CHECK_EQ(grant_get_frame(&doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048, &mfn), 0);
     return (u16 *)ram[mfn] + ref % 2048;
 }
@@ -496,7 +495,8 @@ TEST(tables_grow)
     mfn_t mfn;
     CHECK_EQ(grant_get_frame(&doms[1], 0, 8, &mfn), -EINVAL);
     CHECK_EQ(grant_get_frame(&doms[1], 1, 0, &mfn), -EINVAL);
-    CHECK_EQ(grant_get_frame(&doms[1], 2, 0, &mfn), -EINVAL);
+    CHECK_EQ(grant_prepare_frames(&vcpus[1], &doms[1], 0, 9), -EINVAL);
+    CHECK_EQ(grant_prepare_frames(&vcpus[1], &doms[1], 1, 1), -EINVAL);
     CHECK_EQ(set_version(1, 2), 0);
     uint64_t st[2];
     struct gnttab_get_status_frames s = { .nr_frames = 1, .dom = DOMID_SELF };

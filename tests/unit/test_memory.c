@@ -1,4 +1,4 @@
-// links: hv/core/memory.c hv/core/reservation.c hv/core/exchange.c hv/core/resource.c hv/core/spinlock.c
+// links: hv/core/memory.c hv/core/reservation.c hv/core/exchange.c hv/core/spinlock.c
 // SPDX-License-Identifier: MIT
 /* memory_op over a modelled frame table: owners and counts must come out right. */
 #include "unit.h"
@@ -119,7 +119,23 @@ void arch_spin_poll(void) { }
 long arch_memory_op(struct vcpu *v, unsigned cmd, u64 arg) { (void)v; (void)cmd; (void)arg; return 77; }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return preempt_every && ++preempt_count % preempt_every == 0; }
 u32 grant_max_frames(struct domain *d, u32 id) { (void)d; return id ? 0 : 64; }
-int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn) { (void)d; (void)id; *mfn = 1000 + idx; return 0; }
+static u32 grant_frames;
+int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
+{
+    (void)d; (void)id;
+    for (; grant_frames < n; grant_frames += 16) {
+        if (hypercall_preempt(v)) {
+            return -ERESTART;
+        }
+    }
+    return 0;
+}
+int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
+{
+    (void)d; (void)id;
+    *mfn = 1000 + idx;
+    return idx < grant_frames ? 0 : -EINVAL;
+}
 static int domain_refs;
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
 {
@@ -201,7 +217,7 @@ static void start(void)
         release(&frames[m]);
         m2p[m] = INVALID_M2P;
     }
-    preempt_every = preempt_count = 0;
+    preempt_every = preempt_count = grant_frames = 0;
     domain_refs = 0;
 }
 

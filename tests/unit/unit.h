@@ -4,7 +4,7 @@
  *
  * 1. Write tests/unit/test_<subject>.c. Its first line names the hv/ sources that it
  *    links (none when it includes the .c itself to reach static functions):
- *        // links: hv/core/evtchn.c hv/core/evtchn_2l.c
+ *        // links: hv/core/evtchn.c
  * 2. #include "unit.h" FIRST (before any libc header: Bulkhead's errno names are an
  *    enum and clash with <errno.h>), then Bulkhead's headers.
  * 3. Write TEST (name) { ... CHECK (cond); CHECK_EQ (a, b); ... } as often as you like.

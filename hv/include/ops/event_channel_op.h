@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * EVTCHNOP_* (xen/event_channel.h); the switch is in core/evtchn_op.c.
+ * EVTCHNOP_* (xen/event_channel.h); the table is in core/evtchn_op.c.
  * OP(number, name, rights, note), NO_OP(number, name, error, why)
  */
 OP(EVTCHNOP_bind_interdomain, bind_interdomain, RIGHT_NONE, "the remote port must wait for the caller")

@@ -21,11 +21,8 @@ static pte_t *find_slot(struct mmu *m, u64 addr, u32 flags)
 
 static pte_t grant_pte(mfn_t mfn, u32 flags)
 {
-    pte_t e = pte_make(mfn, PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX);
-
-    if (!(flags & GNTMAP_readonly))
-        e |= PTE_RW;
-    return e | (pte_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
+    pte_t bits = PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX | (flags & GNTMAP_readonly ? 0 : PTE_RW);
+    return pte_make(mfn, bits) | (pte_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
 }
 
 int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
@@ -33,64 +30,32 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
     /* The frame's owner is whoever it is: the grant has established the right. */
     struct domain *owner = mfn_valid(mfn) ? page_owner(mfn_to_page(mfn)) : NULL;
     struct mmu m;
-    pte_t *slot;
-    int rc;
-
     if (!owner)
         return GNTST_general_error;
-    if (mmu_begin(&m, v, v->domain, owner)) {
+    if (mmu_begin(&m, v, v->domain, owner))
         return GNTST_eagain;    /* page-table work of its own that it left has to end first */
-    }
-    slot = find_slot(&m, addr, flags);
-    rc = slot && !mmu_write_entry(&m, slot, 1, grant_pte(mfn, flags), false)
-             ? GNTST_okay : GNTST_general_error;
+    pte_t *slot = find_slot(&m, addr, flags);
+    bool good = slot && !mmu_write_entry(&m, slot, 1, grant_pte(mfn, flags), false);
     mmu_end(&m);
-    return rc;
+    return good ? GNTST_okay : GNTST_general_error;
 }
 
-/* Replaces the entry when it maps mfn with at most the rights of the grant. */
-static int replace(struct mmu *m, u64 addr, mfn_t mfn, u32 flags, pte_t with)
-{
-    pte_t *slot = find_slot(m, addr, flags);
-
-    if (!slot || !(*slot & PTE_P) || pte_mfn(*slot) != mfn ||
-        ((*slot & PTE_RW) && (flags & GNTMAP_readonly))) {
-        return GNTST_general_error;
-    }
-    return mmu_write_entry(m, slot, 1, with, false) ? GNTST_general_error : GNTST_okay;
-}
-
-int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
+/* The entry goes when it maps mfn with at most the rights of the grant. The one at new_addr
+ * (virtual; 0: none) moves to its place and is cleared where it was. */
+int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags)
 {
     struct mmu m;
-    int rc;
-
-    if (mmu_begin(&m, v, v->domain, v->domain))
-        return GNTST_eagain;
-    rc = replace(&m, addr, mfn, flags, 0);
-    mmu_end(&m);
-    return rc;
-}
-
-/* The entry at new_addr (virtual) moves to addr's place and is cleared where it was. */
-int pv_grant_replace(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags)
-{
-    struct mmu m;
-    pte_t *from = NULL, e;
-    int rc = GNTST_general_error;
-
-    if ((flags & GNTMAP_contains_pte) && new_addr)
+    if (new_addr && (flags & GNTMAP_contains_pte))
         return GNTST_general_error;
     if (mmu_begin(&m, v, v->domain, v->domain))
         return GNTST_eagain;
-    if (!new_addr) {
-        rc = replace(&m, addr, mfn, flags, 0);
-    } else if ((from = mmu_walk(v, new_addr))) {
-        e = READ_ONCE(*from);
-        rc = replace(&m, addr, mfn, flags, e);
-        if (rc == GNTST_okay)
-            (void)mmu_write_entry(&m, from, 1, 0, false);
-    }
+    pte_t *slot = find_slot(&m, addr, flags);
+    pte_t *from = new_addr ? mmu_walk(v, new_addr) : NULL;
+    bool good = slot && (from || !new_addr) && (*slot & PTE_P) && pte_mfn(*slot) == mfn &&
+                !((*slot & PTE_RW) && (flags & GNTMAP_readonly)) &&
+                !mmu_write_entry(&m, slot, 1, from ? READ_ONCE(*from) : 0, false);
+    if (good && from)
+        (void)mmu_write_entry(&m, from, 1, 0, false);
     mmu_end(&m);
-    return rc;
+    return good ? GNTST_okay : GNTST_general_error;
 }

@@ -218,7 +218,7 @@ const struct guest_ops pv_ops = {
     .copy_from = pv_copy_from, .copy_to = pv_copy_to,
     .get_gfn = pv_get_gfn, .put_gfn = pv_put_gfn,
     .physmap_add = pv_physmap_add, .physmap_remove = pv_physmap_remove,
-    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap, .grant_replace = pv_grant_replace,
+    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap,
     .grant_begin = mmu_drain, .grant_flush = pv_grant_flush,
     .set_context = pv_set_context, .get_context = pv_get_context,
     .vcpu_reset = pv_drop_descriptors, .relinquish = pv_relinquish,
