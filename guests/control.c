@@ -2,6 +2,7 @@
 /* The control plane as dom0 sees it: domctl, sysctl, platform_op, physdev_op, console_io. */
 #include "tiny.h"
 #include <xen/domctl.h>
+#include <xen/hypfs.h>
 #include <xen/platform.h>
 #include <xen/sysctl.h>
 
@@ -322,6 +323,55 @@ TEST(console)
     set_xen_guest_handle(sc.u.readconsole.buffer, buf);
     CHECK_EQ(HC(sysctl, &sc), 0);
     CHECK(sc.u.readconsole.count > 0 && sc.u.readconsole.count <= sizeof(buf));
+}
+
+static long hypfs(unsigned cmd, const char *path, void *buf, unsigned long n)
+{
+    return HC(hypfs_op, cmd, path, strlen(path) + 1, buf, n);
+}
+
+TEST(hypfs)
+{
+    struct { struct xen_hypfs_direntry e; char data[2048]; } a;
+    struct xen_hypfs_dirlistentry *l = (void *)a.data;
+    static char level[] = "info/debug", old[64];
+    CHECK_EQ(HC(hypfs_op, XEN_HYPFS_OP_get_version, 0, 0, 0, 0), 1);
+    CHECK_EQ(HC(hypfs_op, XEN_HYPFS_OP_get_version, 1, 0, 0, 0), -EINVAL);
+    CHECK(HC(hypfs_op, 99, 0, 0, 0, 0) < 0);
+    /* Directories: every entry lies within, the last one says so. */
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/params", &a, sizeof(a)), 0);
+    CHECK(a.e.type == XEN_HYPFS_TYPE_DIR && a.e.content_len <= sizeof(a.data));
+    bool found = false;
+    for (;; l = (void *)((char *)l + l->off_next)) {
+        found |= !strcmp(l->name, "loglvl") && l->e.type == XEN_HYPFS_TYPE_STRING && l->e.max_write_len;
+        if (!l->off_next || (char *)l + l->off_next >= a.data + a.e.content_len)
+            break;
+    }
+    CHECK(found && !l->off_next);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/", &a, sizeof(a)), 0);
+    CHECK_EQ(a.e.type, XEN_HYPFS_TYPE_DIR);
+    /* A setting: read, too little room, written, put back. */
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/params/loglvl", &a, sizeof(a.e)), -ENOBUFS);
+    CHECK(a.e.content_len > 1 && a.e.content_len <= sizeof(old));
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/params/loglvl", &a, sizeof(a)), 0);
+    strlcpy(old, a.data, sizeof(old));
+    CHECK_EQ(strlen(old) + 1, a.e.content_len);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_write_contents, "/params/loglvl", level, sizeof(level)), 0);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/params/loglvl", &a, sizeof(a)), 0);
+    CHECK(strncmp(a.data, level, 4) == 0);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_write_contents, "/params/loglvl", old, strlen(old) + 1), 0);
+    /* Bad ones. */
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_write_contents, "/params/loglvl", "loud", 5), -EINVAL);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_write_contents, "/params/loglvl", level, sizeof(level) - 1), -EDOM);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_write_contents, "/params/loglvl", level, ~0UL), -ENOSPC);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_write_contents, "/params", level, sizeof(level)), -EACCES);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/params/loglvl", &a, sizeof(a.e) - 1), -EINVAL);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/nosuch", &a, sizeof(a)), -ENOENT);
+    CHECK_EQ(hypfs(XEN_HYPFS_OP_read, "/params/loglvl", (void *)~0UL, sizeof(a)), -EFAULT);
+    CHECK_EQ(HC(hypfs_op, XEN_HYPFS_OP_read, "/", 0, &a, sizeof(a)), -EINVAL);
+    CHECK_EQ(HC(hypfs_op, XEN_HYPFS_OP_read, "/", 1, &a, sizeof(a)), -EINVAL);
+    CHECK_EQ(HC(hypfs_op, XEN_HYPFS_OP_read, "/", ~0UL, &a, sizeof(a)), -EINVAL);
+    CHECK_EQ(HC(hypfs_op, XEN_HYPFS_OP_read, ~0UL, 2, &a, sizeof(a)), -EFAULT);
 }
 
 TEST(physdev)

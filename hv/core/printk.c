@@ -241,17 +241,31 @@ static int level_of(const char *s, size_t n)
     return -1;
 }
 
-static void set_threshold(struct threshold *t, const char *s)
+static int set_threshold(struct threshold *t, const char *s)
 {
     const char *slash = strchr(s, '/');
     int always = level_of(s, slash ? (size_t)(slash - s) : strlen(s));
     int limited = slash ? level_of(slash + 1, strlen(slash + 1)) : always;
     if (always < 0 || limited < 0) {
-        printk(LOG_WARN, "command line: \"%s\" is no log level\n", s);
-        return;
+        printk(LOG_WARN, "console: \"%s\" is no log level\n", s);
+        return -EINVAL;
     }
     t->always = (u8)always;
     t->limited = (u8)MAX(always, limited);
+    return 0;
+}
+
+const char *printk_levels(bool guests)
+{
+    return guests ? opt_guest_loglvl : opt_loglvl;
+}
+
+int printk_set_levels(bool guests, const char *text)
+{
+    int err = set_threshold(guests ? &guest_levels : &host_levels, text);
+    if (!err)
+        strlcpy(guests ? opt_guest_loglvl : opt_loglvl, text, sizeof(opt_loglvl));
+    return err;
 }
 
 void printk_init(void)

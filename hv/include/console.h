@@ -22,6 +22,10 @@ void console_put(const char *s, size_t n, bool ring);
 void console_guest_line(struct domain *d, const char *s);
 /* Start-up, so without the lock: takes loglvl, guest_loglvl and conring_size into use. */
 void printk_init(void);
+/* What is logged of Bulkhead's lines, or of those about guests, as loglvl= has it (at most 31
+ * characters). control_lock. -EINVAL: no such level. */
+const char *printk_levels(bool guests);
+int printk_set_levels(bool guests, const char *text);
 void printk_replay(void);           /* likewise: what the ring holds goes to the UART, it is new */
 /* While on, every level is shown (debug keys answer). Counts. */
 void printk_verbose(bool on);

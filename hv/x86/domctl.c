@@ -36,10 +36,16 @@ long domctl_hypercall_init(struct domctl *c)
 
 long domctl_sendtrigger(struct domctl *c)
 {
-    if (c->op.u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+    switch (c->op.u.sendtrigger.trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI:
+        vcpu_send_nmi(c->v);
+        return 0;
+    case XEN_DOMCTL_SENDTRIGGER_POWER:
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
+        return -EINVAL;             /* buttons that a PV guest has not */
+    default:
         return -ENOSYS;
-    vcpu_send_nmi(c->v);
-    return 0;
+    }
 }
 
 long domctl_set_address_size(struct domctl *c)

@@ -23,6 +23,15 @@ def test_dmesg_and_debug_keys(dom0):
     assert re.search(r"'h'|key", dom0.hvlog())
 
 
+def test_set_parameters(dom0):
+    """Log levels change while the machine runs; what is no level or no parameter is refused."""
+    dom0.xl("set-parameters loglvl=error")
+    assert dom0.out("xenhypfs cat /params/loglvl").startswith("error")
+    dom0.xl("set-parameters loglvl=info")
+    for bad in ("loglvl=loud", "nosuch=1"):
+        assert dom0.run(f"xl set-parameters {bad}", check=False).status != 0
+
+
 @pytest.mark.skipif(DEBIAN_XEN, reason="Debian's Xen has no frame audit")
 def test_frame_audit(dom0):
     dom0.guest("a", vif=1)
