@@ -13,7 +13,6 @@
 #include "arch.h"
 #include "evtchn.h"
 #include "grant.h"
-#include "guest.h"
 #include "mm.h"
 #include "ranges.h"
 #include "sched.h"
@@ -91,14 +90,11 @@ struct domain *domain_owner(domid_t id)
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
 {
     struct domain *self = v->domain, *d = domain_get(id == DOMID_SELF ? self->id : id);
-    if (!d) {
-        *err = -ESRCH;
-    } else if (d != self && !domain_has(self, RIGHT_FOREIGN) && self->target != id) {
+    bool denied = d && d != self && !domain_has(self, RIGHT_FOREIGN) && self->target != id;
+    *err = denied ? -EPERM : d ? 0 : -ESRCH;
+    if (denied)
         domain_put(d);
-        *err = -EPERM;
-        d = NULL;
-    }
-    return d;
+    return denied ? NULL : d;
 }
 
 struct domain *domain_get_from(domid_t id)
@@ -136,14 +132,12 @@ static int choose_id(domid_t wanted, domid_t *id)
 
 static int publish(struct domain *d)
 {
-    struct domain **page = id_table[d->id / IDS_PER_PAGE];
-    if (!page) {
-        page = alloc_hv_page();
-        if (!page)
-            return -ENOMEM;
-        __atomic_store_n(&id_table[d->id / IDS_PER_PAGE], page, __ATOMIC_RELEASE);
-    }
-    __atomic_store_n(&page[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
+    struct domain ***page = &id_table[d->id / IDS_PER_PAGE];
+    if (!*page)
+        __atomic_store_n(page, alloc_hv_page(), __ATOMIC_RELEASE);
+    if (!*page)
+        return -ENOMEM;
+    __atomic_store_n(&(*page)[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
     return 0;
 }
 
@@ -162,9 +156,8 @@ static struct domain *domain_alloc(domid_t id)
     return d;
 }
 
-#define MAX_GRANT_FRAMES     4096       /* upper bounds of what may be asked for */
-#define MAX_MAPTRACK_FRAMES  32768
-#define MAX_EVTCHN_PORT      131071u
+/* Upper bounds of what may be asked for. */
+enum { MAX_GRANT_FRAMES = 4096, MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = 131071 };
 
 /* Limits of a configuration; the machine's part is checked by arch_guest_kind. */
 static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c)
@@ -180,7 +173,7 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
     if (c->cpupool_id != 0)
         return -ENOENT;
     d->max_vcpus = c->max_vcpus;
-    d->max_evtchn_port = MIN(c->max_evtchn_port, MAX_EVTCHN_PORT);
+    d->max_evtchn_port = MIN(c->max_evtchn_port, (u32)MAX_EVTCHN_PORT);
     d->max_grant_frames = (u32)grants;
     d->max_maptrack_frames = (u32)maptrack;
     d->grant_version_max = version;
@@ -211,10 +204,8 @@ static int make_parts(struct domain *d)
     d->irq_caps = ranges_create();
     if (!d->vcpu || !d->ioports || !d->iomem || !d->irq_caps)
         return -ENOMEM;
-    int err = make_shared_info(d);
-    err = err ? err : evtchn_domain_init(d);
-    err = err ? err : grant_domain_init(d);
-    return err ? err : arch_domain_init(d);
+    int err = make_shared_info(d) ?: evtchn_domain_init(d);
+    return err ?: grant_domain_init(d) ?: arch_domain_init(d);
 }
 
 /* Everything that domain_create and vcpu_create made; also of a domain that was
@@ -250,15 +241,13 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
     *err = choose_id(id, &id);
     struct domain *d = *err ? NULL : domain_alloc(id);
     if (!d) {
-        *err = *err ? *err : -ENOMEM;
+        *err = *err ?: -ENOMEM;
         return NULL;
     }
     d->ops = ops;
     d->rights = rights;
     d->pause_count = d->controller_pause_count = 1;
-    *err = take_limits(d, c);
-    *err = *err ? *err : make_parts(d);
-    *err = *err ? *err : publish(d);
+    *err = take_limits(d, c) ?: make_parts(d) ?: publish(d);
     if (*err) {
         d->max_vcpus = d->vcpu ? d->max_vcpus : 0;
         domain_free(d);
@@ -392,9 +381,9 @@ static struct domain *unpublish_dead(void)
             if (other->target == d->id)
                 other->target = DOMID_INVALID;
         }
+        struct domain **page = d ? id_table[d->id / IDS_PER_PAGE] : NULL;
         if (d)
-            __atomic_store_n(&id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL,
-                             __ATOMIC_RELEASE);
+            __atomic_store_n(&page[d->id % IDS_PER_PAGE], NULL, __ATOMIC_RELEASE);
     }
     return d;
 }

@@ -156,6 +156,15 @@ long domctl_set_virq_handler(struct domctl *c)
 
 #define AFFINITY_BOTH (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)
 
+/* Tells those of the two sets that the call names. */
+static int put_affinity(struct domctl *c, u64 hard, u64 soft)
+{
+    const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
+    int err = a->flags & XEN_VCPUAFFINITY_HARD ? bitmap_write(c->caller, &a->cpumap_hard, hard) : 0;
+    bool more = !err && (a->flags & XEN_VCPUAFFINITY_SOFT);
+    return more ? bitmap_write(c->caller, &a->cpumap_soft, soft) : err;
+}
+
 long domctl_setvcpuaffinity(struct domctl *c)
 {
     const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
@@ -171,22 +180,14 @@ long domctl_setvcpuaffinity(struct domctl *c)
         return -EINVAL;
     int err = vcpu_set_affinity(c->v, set_hard ? &hard : NULL, set_soft ? &soft : NULL);
     hard.bits &= cpus_online.bits;
-    if (!err && set_hard)
-        err = bitmap_write(c->caller, &a->cpumap_hard, hard.bits);
-    if (!err && set_soft)
-        err = bitmap_write(c->caller, &a->cpumap_soft, soft.bits & hard.bits);
-    return err;
+    return err ?: put_affinity(c, hard.bits, soft.bits & hard.bits);
 }
 
 long domctl_getvcpuaffinity(struct domctl *c)
 {
-    const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
-    int err = a->flags & AFFINITY_BOTH ? 0 : -EINVAL;
-    if (!err && (a->flags & XEN_VCPUAFFINITY_HARD))
-        err = bitmap_write(c->caller, &a->cpumap_hard, c->v->hard_affinity.bits);
-    if (!err && (a->flags & XEN_VCPUAFFINITY_SOFT))
-        err = bitmap_write(c->caller, &a->cpumap_soft, c->v->soft_affinity.bits);
-    return err;
+    if (!(c->op.u.vcpuaffinity.flags & AFFINITY_BOTH))
+        return -EINVAL;
+    return put_affinity(c, c->v->hard_affinity.bits, c->v->soft_affinity.bits);
 }
 
 long domctl_getvcpuinfo(struct domctl *c)
@@ -212,11 +213,9 @@ long domctl_setvcpucontext(struct domctl *c)
     if (!reset && copy_from_handle(c->caller, &context, c->op.u.vcpucontext.ctxt, 0, 1))
         return -EFAULT;
     domain_pause(c->d);
-    int err = 0;
+    int err = reset ? 0 : c->d->ops->set_context(v, &context);
     if (reset)
         c->d->ops->vcpu_reset(v);
-    else
-        err = c->d->ops->set_context(v, &context);
     if (!err) {
         v->initialised = !reset;
         if (!reset && (context.flags & VGCF_online)) {
@@ -266,26 +265,16 @@ static long permit(struct ranges *own, struct ranges *r, u64 first, u64 nr, u64 
     return allow ? ranges_add(r, first, first + nr - 1) : ranges_remove(r, first, first + nr - 1);
 }
 
-long domctl_irq_permission(struct domctl *c)
-{
-    const struct xen_domctl_irq_permission *p = &c->op.u.irq_permission;
-    return permit(c->caller->domain->irq_caps, c->d->irq_caps, p->pirq, 1, 1UL << 16,
-                  p->allow_access);
-}
-
-long domctl_iomem_permission(struct domctl *c)
-{
-    const struct xen_domctl_iomem_permission *p = &c->op.u.iomem_permission;
-    return permit(c->caller->domain->iomem, c->d->iomem, p->first_mfn, p->nr_mfns, 1UL << 40,
-                  p->allow_access);
-}
-
-long domctl_ioport_permission(struct domctl *c)
-{
-    const struct xen_domctl_ioport_permission *p = &c->op.u.ioport_permission;
-    return permit(c->caller->domain->ioports, c->d->ioports, p->first_port, p->nr_ports, 1UL << 16,
-                  p->allow_access);
-}
+#define PERMISSION(name, set, first, nr, bits)                                             \
+    long domctl_##name(struct domctl *c)                                                   \
+    {                                                                                      \
+        const struct xen_domctl_##name *p = &c->op.u.name;                                 \
+        struct ranges *own = c->caller->domain->set;                                       \
+        return permit(own, c->d->set, first, nr, 1UL << (bits), p->allow_access);          \
+    }
+PERMISSION(irq_permission, irq_caps, p->pirq, 1, 16)
+PERMISSION(iomem_permission, iomem, p->first_mfn, p->nr_mfns, 40)
+PERMISSION(ioport_permission, ioports, p->first_port, p->nr_ports, 16)
 
 long domctl_scheduler_op(struct domctl *c)
 {
@@ -313,9 +302,7 @@ long domctl_settimeoffset(struct domctl *c)
     return 0;
 }
 
-#define TSC_MODE_DEFAULT 0
-#define TSC_MODE_ALWAYS_EMULATE 1
-#define TSC_MODE_NEVER_EMULATE 2
+enum { TSC_MODE_DEFAULT, TSC_MODE_ALWAYS_EMULATE, TSC_MODE_NEVER_EMULATE };
 
 long domctl_settscinfo(struct domctl *c)
 {
@@ -386,12 +373,9 @@ long do_domctl(struct vcpu *v, unsigned long *a)
         return -EFAULT;
     if (c.op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
-    long rc = find_handler(&c);
-    if (!rc) {
-        do
-            rc = one_step(&c);
-        while (rc == -ERESTART && !hypercall_preempt(v));
-    }
+    long rc = find_handler(&c) ?: one_step(&c);
+    while (rc == -ERESTART && !hypercall_preempt(v))
+        rc = one_step(&c);
     if (c.copyback && arg_write(v, a[0], &c.op))
         rc = -EFAULT;
     if (c.d)

@@ -29,7 +29,7 @@ void vcpu_unpause(struct vcpu *v)
         vcpu_wake(v);
 }
 
-void domain_pause_nosync(struct domain *d)
+static void domain_pause_nosync(struct domain *d)
 {
     struct vcpu *v;
     __atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
@@ -94,11 +94,10 @@ static NORETURN void machine_end(u8 reason)
     printk(LOG_WARN, "dom0 shut down: %s\n", name);
     if (reason == SHUTDOWN_poweroff)
         arch_machine_power_off();
-    if (opt_noreboot) {
+    if (opt_noreboot)
         printk(LOG_WARN, "halted (noreboot)\n");
-        for (;;)
-            arch_spin_poll();
-    }
+    while (opt_noreboot)
+        arch_spin_poll();
     arch_machine_restart();
 }
 

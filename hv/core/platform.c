@@ -22,9 +22,7 @@ static long set_time(u64 sec, u32 nsec, u64 system_time)
 static long firmware_info(struct xenpf_firmware_info *f)
 {
     switch (f->type) {
-    case XEN_FW_DISK_INFO:
-    case XEN_FW_DISK_MBR_SIGNATURE:
-    case XEN_FW_VBEDDC_INFO:
+    case XEN_FW_DISK_INFO: case XEN_FW_DISK_MBR_SIGNATURE: case XEN_FW_VBEDDC_INFO:
         return -ESRCH;
     case XEN_FW_EFI_INFO:
         return -ENOSYS;
@@ -82,7 +80,6 @@ static long get_symbol(struct vcpu *v, struct xenpf_symdata *s)
 long do_platform_op(struct vcpu *v, unsigned long *a)
 {
     struct xen_platform_op op;
-    long rc;
     if (arg_read(v, &op, a[0]))
         return -EFAULT;
     if (op.interface_version != XENPF_INTERFACE_VERSION)
@@ -91,28 +88,22 @@ long do_platform_op(struct vcpu *v, unsigned long *a)
     case XENPF_settime32:
         return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
     case XENPF_settime64:
-        if (op.u.settime64.mbz)
-            return -EINVAL;
-        return set_time(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
+        return op.u.settime64.mbz ? -EINVAL
+            : set_time(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
     case XENPF_enter_acpi_sleep:
         return power_enter_sleep(&op.u.enter_acpi_sleep);
     case XENPF_firmware_info:
-        rc = firmware_info(&op.u.firmware_info);
-        break;
+        return firmware_info(&op.u.firmware_info) ?: arg_write(v, a[0], &op);
     case XENPF_get_cpuinfo:
-        rc = cpu_info(&op.u.pcpu_info);
-        break;
+        return cpu_info(&op.u.pcpu_info) ?: arg_write(v, a[0], &op);
     case XENPF_get_cpu_version:
-        rc = cpu_version(&op.u.pcpu_version);
-        break;
+        return cpu_version(&op.u.pcpu_version) ?: arg_write(v, a[0], &op);
     case XENPF_get_symbol:
-        rc = get_symbol(v, &op.u.symdata);
-        break;
+        return get_symbol(v, &op.u.symdata) ?: arg_write(v, a[0], &op);
 #define OP(number, name, rights, note)
 #define NO_OP(number, name, error, note) case number: return -(error);
 #include "ops/platform_op.h"
     default:
         return -ENOSYS;
     }
-    return rc ? rc : arg_write(v, a[0], &op);
 }

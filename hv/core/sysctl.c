@@ -46,8 +46,8 @@ static long sysctl_physinfo(struct xen_sysctl_physinfo *pi)
     pi->max_cpu_id = nr_cpus - 1;
     pi->nr_nodes = 1;
     pi->cpu_khz = (u32)cpu_khz();
-    pi->capabilities =
-        XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    pi->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 |
+                       XEN_SYSCTL_PHYSCAP_gnttab_v2;
     pi->total_pages = total_page_count();
     pi->free_pages = free_page_count();
     pi->max_mfn = max_mfn - 1;
@@ -69,22 +69,19 @@ static long sysctl_get_cpu_levelling_caps(struct xen_sysctl_cpu_levelling_caps *
 static long sysctl_getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
 {
     u32 n = 0;
+    int err = 0;
     struct domain *d = domain_get_from(l->first_domain);
-    for (; d && n < l->max_domains; d = domain_get_next(d)) {
+    for (; d && !err && n < l->max_domains; d = domain_get_next(d)) {
         struct xen_domctl_getdomaininfo info;
         domain_info(d, &info);
-        if (copy_to_handle(current_vcpu(), l->buffer, n, &info, 1)) {
-            domain_put(d);
-            return -EFAULT;
-        }
-        if (++n % 16 == 0) {
+        err = copy_to_handle(current_vcpu(), l->buffer, n, &info, 1);
+        if (++n % 16 == 0)
             hypercall_preempt(current_vcpu());   /* lets interrupts in */
-        }
     }
     if (d)
         domain_put(d);
     l->num_domains = n;
-    return 0;
+    return err;
 }
 
 /* All keys are read before the first one acts. */

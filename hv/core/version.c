@@ -12,8 +12,7 @@
 #define FEATURE(f)   (1u << XENFEAT_##f)
 /* What PV guests count on; other kinds get their own set with their kind. */
 #define PV_FEATURES  (FEATURE(mmu_pt_update_preserve_ad) | FEATURE(highmem_assist) | \
-                      FEATURE(gnttab_map_avail_bits) | FEATURE(memory_op_vnode_supported) | \
-                      FEATURE(direct_mapped))
+    FEATURE(gnttab_map_avail_bits) | FEATURE(memory_op_vnode_supported) | FEATURE(direct_mapped))
 #define DOM0_FEATURES (FEATURE(dom0) | FEATURE(pae_pgdir_above_4gb))
 
 static long get_features(struct vcpu *v, u64 arg)

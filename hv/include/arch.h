@@ -5,7 +5,6 @@
 #ifndef BH_ARCH_H
 #define BH_ARCH_H
 
-#include "cpu.h"
 #include "domain.h"
 
 /* --- this CPU and the others (x86/smp.c, x86/apic.c) --- */

@@ -20,10 +20,6 @@
 #define MAX_VCPUS     128
 
 struct domain;
-struct vcpu;
-struct page;
-struct evtchn_domain;
-struct grant_table;
 
 /* What a domain may do beyond its own affairs: data, checked by the dispatcher
  * (hypercall_table.h) and by sub-operation tables. */
@@ -83,10 +79,9 @@ struct sched_vcpu {             /* private to core/sched.c; guarded by the run q
     s_time_t started;           /* when it was last put on a CPU */
     s_time_t charged;           /* up to when its running time is in vtime */
     s_time_t boost;             /* ns that it may still run before all others */
-    bool on_queue;
+    bool on_queue, yielded;
     bool place;                 /* runnable again or moved while it left a CPU: that CPU places it */
     bool parked;                /* runnable, but its domain's cap is used up */
-    bool yielded;
     cpumask_t unpinned;         /* hard affinity before SCHEDOP_pin_override; 0: none in force */
 };
 
@@ -95,8 +90,7 @@ struct vcpu {
     u32 id;
     u32 cpu;                    /* CPU it runs on, or ran on last */
     bool is_running;            /* on a CPU now (set by scheduler) */
-    bool initialised;           /* has a context */
-    bool is_idle;
+    bool initialised, is_idle;  /* has a context; is a CPU's idle one */
     u32 pause_flags;            /* VPF_*, atomic */
     u32 pause_count;            /* atomic; runnable only when 0 (and domain's is 0) */
 
@@ -137,10 +131,9 @@ struct domain {
     bool is_shutting_down, is_shut_down;
     u8 shutdown_code;           /* SHUTDOWN_* */
     u8 shutdown_latched;        /* SCHEDOP_shutdown_code: that code + 1 is told instead; 0: none */
-    bool debugger_attached;
+    bool debugger_attached, creation_finished;  /* the latter: first unpause seen */
     u32 controller_pause_count; /* pauses by the control plane */
     u32 pause_count;            /* atomic, sum of reasons; vCPUs run only when 0 */
-    bool creation_finished;     /* first unpause seen */
 
     u32 max_vcpus;              /* slots in vcpu[] */
     struct vcpu **vcpu;         /* each may be NULL */
@@ -199,10 +192,9 @@ struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err);
 struct domain *domain_get_from(domid_t id);
 /* The one after d, whose reference is given up. */
 struct domain *domain_get_next(struct domain *d);
-extern struct domain *dom0;          /* the first domain (the hardware domain) or NULL */
-extern struct domain *domain_xen;    /* DOMID_XEN: owns pages that Bulkhead shares */
-extern struct domain *domain_io;     /* DOMID_IO: owns what is not RAM */
-extern struct domain *domain_idle;
+/* The first domain (the hardware domain) or NULL; DOMID_XEN, which owns pages that Bulkhead
+ * shares; DOMID_IO, which owns what is not RAM; the idle vCPUs'. */
+extern struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
 
 /* id DOMID_INVALID: chosen. The result is paused once (controller). *err on NULL. */
 struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c,
@@ -227,7 +219,6 @@ int domain_kill(struct domain *d);
 /* No vCPU of d runs and d is dying when it returns. The caller holds LOCK_CONTROL. */
 void domain_kill_start(struct domain *d);
 void domain_pause(struct domain *d);        /* counts; waits until no vCPU runs */
-void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 /* Stops all vCPUs and tells VIRQ_DOM_EXC; of dom0: stops or restarts the machine. */
 void domain_shutdown(struct domain *d, u8 reason);

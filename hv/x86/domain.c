@@ -51,8 +51,7 @@ void arch_vcpu_free(struct vcpu *v)
 }
 
 /* XSAVE's instructions take the set of states in EDX:EAX, the others do not look at it. */
-#define FPU_ASM(insn, x) \
-    __asm__ volatile(insn " (%0)" :: "r"((x)->fpu), "a"(~0u), "d"(~0u) : "memory")
+#define FPU_ASM(insn, x) __asm__(insn " (%0)" :: "r"((x)->fpu), "a"(~0u), "d"(~0u) : "memory")
 
 static void save_state(struct x86_vcpu *x)
 {
@@ -75,16 +74,15 @@ static void save_state(struct x86_vcpu *x)
 }
 
 /* A selector that the new tables refuse becomes null. */
+#define LOAD_SEG(x, seg) \
+    do { if ((x)->regs.seg | READ_SEG(seg)) load_##seg((x)->regs.seg); } while (0)
+
 static void load_segments(struct x86_vcpu *x)
 {
-    if (x->regs.ds | READ_SEG(ds))
-        load_ds(x->regs.ds);
-    if (x->regs.es | READ_SEG(es))
-        load_es(x->regs.es);
-    if (x->regs.fs | READ_SEG(fs))
-        load_fs(x->regs.fs);
-    if (x->regs.gs | READ_SEG(gs))
-        load_gs(x->regs.gs);
+    LOAD_SEG(x, ds);
+    LOAD_SEG(x, es);
+    LOAD_SEG(x, fs);
+    LOAD_SEG(x, gs);
     wrmsr(MSR_FS_BASE, x->pv.fs_base);
     wrmsr(MSR_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_kernel : x->pv.gs_base_user);
     wrmsr(MSR_KERNEL_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_user : x->pv.gs_base_kernel);

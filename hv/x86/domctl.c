@@ -134,8 +134,7 @@ static u64 frame_type(struct domain *d, u64 gfn)
     return info;
 }
 
-#define PFINFO_MAX   1024
-#define PFINFO_BATCH 64
+enum { PFINFO_MAX = 1024, PFINFO_BATCH = 64 };
 
 /* One batch at a time: num and array say what is left. */
 long domctl_getpageframeinfo3(struct domctl *c)

@@ -28,23 +28,15 @@
         return -err;                                                     \
     }
 #include "hypercall_table.h"
+NOT_IMPLEMENTED(none, no_such_call, ENOSYS, "")
 #undef HYPERCALL
 #undef NOT_IMPLEMENTED
-
-static long no_such_call(struct vcpu *v, unsigned long *a)
-{
-    (void)v; (void)a;
-    return -ENOSYS;
-}
 
 extern hypercall_fn *const hypercall_fns[64];   /* for entry.S */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
-#ifdef __clang__
-#pragma GCC diagnostic ignored "-Winitializer-overrides"
-#endif
 hypercall_fn *const hypercall_fns[64] = {
-    [0 ... 63] = no_such_call,
+    [0 ... 63] = refused_no_such_call,
 #define HYPERCALL(nr, name, handler, nargs, right, note) \
     [nr] = (right) == RIGHT_NONE && !DEBUG_BUILD ? handler : checked_##name,
 #define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,

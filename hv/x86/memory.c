@@ -34,14 +34,6 @@ static long op_machine_map(struct vcpu *v, u64 arg)
 #define M2P_CHUNK MIB(2)        /* of the table, as tools map it */
 #define M2P_END   ROUND_UP(max_mfn * sizeof(u64), M2P_CHUNK)
 
-static long op_m2p_place(struct vcpu *v, u64 arg)
-{
-    struct xen_machphys_mapping m = {
-        .v_start = M2P_RO, .v_end = M2P_RO + M2P_END, .max_mfn = max_mfn - 1
-    };
-    return arg_write(v, arg, &m);
-}
-
 /* Tools map all of the list. */
 static long op_m2p_frames(struct vcpu *v, u64 arg)
 {
@@ -60,7 +52,9 @@ static long op_m2p_frames(struct vcpu *v, u64 arg)
 
 long arch_memory_op(struct vcpu *v, unsigned cmd, u64 arg)
 {
-    if (cmd == XENMEM_machphys_mapping)
-        return op_m2p_place(v, arg);
+    if (cmd == XENMEM_machphys_mapping) {
+        struct xen_machphys_mapping m = { M2P_RO, M2P_RO + M2P_END, .max_mfn = max_mfn - 1 };
+        return arg_write(v, arg, &m);
+    }
     return cmd == XENMEM_machphys_mfn_list ? op_m2p_frames(v, arg) : op_machine_map(v, arg);
 }

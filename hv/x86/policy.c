@@ -213,9 +213,7 @@ void policy_init(void)
 
 const struct cpu_policy *policy_of(const struct domain *d)
 {
-    if (d->policy)
-        return d->policy;
-    return domain_has(d, RIGHT_HARDWARE) ? &pv_max : &pv_default;
+    return d->policy ?: domain_has(d, RIGHT_HARDWARE) ? &pv_max : &pv_default;
 }
 
 /* Limits on the number of leaves that the machine (or Bulkhead) sets. */
@@ -232,9 +230,8 @@ static long read_leaves(struct vcpu *v, struct cpu_policy *to, struct xen_domctl
         xen_cpuid_leaf_t l;
         if (copy_from_handle(v, &l, p->leaves, i, 1))
             return -EFAULT;
-        if (l.leaf == XEN_CPUID_LEAF(0) || l.leaf == XEN_CPUID_LEAF(0x100)) {
+        if (l.leaf == XEN_CPUID_LEAF(0) || l.leaf == XEN_CPUID_LEAF(0x100))
             continue;       /* limits of the hypervisor's own leaves: they stay */
-        }
         bool in_range = slot_of(l.leaf, l.subleaf) != POLICY_SLOTS;
         if (!in_range || !leaf_within_max(&l)) {
             p->err_leaf = l.leaf;
@@ -276,15 +273,11 @@ long domctl_set_cpu_policy(struct domctl *c)
     if (!new)
         return -ENOMEM;
     *new = *policy_of(c->d);
-    long rc = read_leaves(c->caller, new, p);
-    rc = rc ? rc : check_msrs(c->caller, p);
-    if (!rc) {
-        limit_to_pv(new);
-        struct cpu_policy *old = c->d->policy;
+    long rc = read_leaves(c->caller, new, p) ?: check_msrs(c->caller, p);
+    limit_to_pv(new);
+    xfree(rc ? new : c->d->policy);
+    if (!rc)
         c->d->policy = new;
-        new = old;
-    }
-    xfree(new);
     return rc;
 }
 
@@ -313,39 +306,34 @@ long domctl_get_cpu_policy(struct domctl *c)
 
 /* --- sysctl --- */
 
-/* By the ABI's indices; NULL: HVM guests'. */
+/* By the indices of get_cpu_policy, of get_cpu_featureset; NULL: HVM guests'. */
 #define NR_POLICIES 6
+static const struct cpu_policy *const by_index[2][NR_POLICIES] = {
+    { &raw, &raw /* host */, &pv_max, NULL, &pv_default, NULL },
+    { &raw, &raw /* host */, &pv_default, NULL, &pv_max, NULL },
+};
 
-static long choose(const struct cpu_policy *const all[NR_POLICIES], u32 index,
-                   const struct cpu_policy **chosen)
+static long choose(bool featureset, u32 index, const struct cpu_policy **chosen)
 {
-    if (index >= NR_POLICIES)
-        return -EINVAL;
-    *chosen = all[index_nospec(index, NR_POLICIES)];
-    return *chosen ? 0 : -EOPNOTSUPP;
+    *chosen = by_index[featureset][index_nospec(index, NR_POLICIES)];
+    return index >= NR_POLICIES ? -EINVAL : *chosen ? 0 : -EOPNOTSUPP;
 }
 
 long sysctl_get_cpu_policy(struct xen_sysctl_cpu_policy *p)
 {
-    static const struct cpu_policy *const all[NR_POLICIES] = {
-        &raw, &raw /* host */, &pv_max, NULL, &pv_default, NULL
-    };
     const struct cpu_policy *from;
-    long rc = choose(all, p->index, &from);
+    long rc = choose(false, p->index, &from);
     if (rc || p->_rsvd)
-        return rc ? rc : -EINVAL;
+        return rc ?: -EINVAL;
     p->nr_msrs = handle_null(p->msrs) ? POLICY_MAX_MSRS : 0;
     return put_leaves(from, p->leaves.p, &p->nr_leaves);
 }
 
 long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f)
 {
-    static const struct cpu_policy *const all[NR_POLICIES] = {
-        &raw, &raw /* host */, &pv_default, NULL, &pv_max, NULL
-    };
     const struct cpu_policy *from;
     u32 words[FEATURE_WORDS], room = f->nr_features;
-    long rc = choose(all, f->index, &from);
+    long rc = choose(true, f->index, &from);
     if (rc)
         return rc;
     if (!handle_null(f->features)) {

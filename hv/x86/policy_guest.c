@@ -9,27 +9,17 @@
 #include "x86/domain.h"
 #include "x86/machine.h"
 
-#define MSR_PLATFORM_ID    0x17
-#define MSR_UCODE_LEVEL    0x8b
-#define MSR_PLATFORM_INFO  0xce
-#define MSR_MCG_CAP        0x179
-#define MSR_MCG_CTL        0x17b
-#define MSR_MISC_ENABLE    0x1a0
-#define MSR_MC0_CTL        0x400
-#define MSR_MC_LAST        0x47f
-#define MSR_K7_EVNTSEL0    0xc0010000
-#define MSR_K7_PERFCTR3    0xc0010007
-#define MSR_HWCR           0xc0010015
-#define MSR_INT_PENDING    0xc0010055
-#define MSR_DE_CFG         0xc0011029
-
-#define APIC_BASE_BSP      (1u << 8)
-#define APIC_BASE_ENABLE   (1u << 11)
-#define EFER_LME_LMA       0x500
-#define MISC_FAST_STRING   (1u << 0)
-#define MISC_NO_BTS_PEBS   (3u << 11)
-#define HWCR_TSC_FREQ_SEL  (1u << 24)
-#define DE_CFG_LFENCE      (1u << 1)
+enum {
+    MSR_PLATFORM_ID = 0x17, MSR_UCODE_LEVEL = 0x8b, MSR_PLATFORM_INFO = 0xce, MSR_MCG_CAP = 0x179,
+    MSR_MCG_CTL = 0x17b, MSR_MISC_ENABLE = 0x1a0, MSR_MC0_CTL = 0x400, MSR_MC_LAST = 0x47f,
+    MSR_K7_EVNTSEL0 = 0xc0010000, MSR_K7_PERFCTR3 = 0xc0010007, MSR_HWCR = 0xc0010015,
+    MSR_INT_PENDING = 0xc0010055, MSR_DE_CFG = 0xc0011029,
+};
+/* Bits of EFER, MSR_APIC_BASE, MISC_ENABLE, HWCR, DE_CFG. */
+enum {
+    EFER_LME_LMA = 0x500, APIC_BASE_BSP = 1 << 8, APIC_BASE_ENABLE = 1 << 11, MISC_FAST_STRING = 1,
+    MISC_NO_BTS_PEBS = 3 << 11, HWCR_TSC_FREQ_SEL = 1 << 24, DE_CFG_LFENCE = 1 << 1,
+};
 
 #define XSTATE_HEADER_END  576u     /* legacy area and header; SDM vol. 1, 13.4 */
 
@@ -39,26 +29,23 @@ static u32 xstate_size(const struct cpu_policy *p, u64 xcr0, bool compacted)
     u32 size = XSTATE_HEADER_END;
     for (u32 i = 2; i < 63; i++) {
         const xen_cpuid_leaf_t *l = (xcr0 >> i) & 1 ? policy_find(p, 0xd, i) : NULL;
-        if (!l)
-            continue;
-        if (compacted)
+        if (l && compacted)
             size = (l->c & 2 ? ROUND_UP(size, 64u) : size) + l->a;
-        else
+        else if (l)
             size = MAX(size, l->b + l->a);
     }
     return size;
 }
 
-static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 subleaf,
-                        struct cpuid_regs *r)
+static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 sub, struct cpuid_regs *r)
 {
     u64 all = (u64)r->d << 32 | r->a, now_on = xv(v)->xcr0 ? xv(v)->xcr0 : 1;
     if (!cpu_has.xsave) {
         *r = (struct cpuid_regs){ 0 };
-    } else if (subleaf == 0) {
+    } else if (sub == 0) {
         r->b = xstate_size(p, now_on & all, false);
         r->c = xstate_size(p, all, false);
-    } else if (subleaf == 1) {
+    } else if (sub == 1) {
         r->b = r->a & 0xa ? xstate_size(p, now_on, true) : 0;
     }
 }
