@@ -39,12 +39,8 @@
 #define PG_FREE       8             /* first frame of a free block; its order is in `type` */
 
 struct page {
-    union {
-        struct {
-            u32 refs;               /* general references */
-            u16 owner;              /* domid; DOMID_INVALID: none */
-            u16 flags;              /* PG_* */
-        };
+    union {     /* general references; the owner's domid, DOMID_INVALID: none; PG_* */
+        struct { u32 refs; u16 owner, flags; };
         u64 word;                   /* the three together, for compare-and-swap */
     };
     u64 type;                       /* PT_* and count */

@@ -57,8 +57,7 @@ typedef s64 s_time_t;         /* nanoseconds since Bulkhead's start */
 #define MAX(a, b)     ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ > b_ ? a_ : b_; })
 #define ROUND_UP(x, n)   (((x) + (n) - 1) & ~((__typeof__(x))(n) - 1))
 #define ROUND_DOWN(x, n) ((x) & ~((__typeof__(x))(n) - 1))
-#define container_of(p, type, member) \
-    ((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
 /* Read or write exactly once: for memory that others write at the same time. */
 #define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))

@@ -5,12 +5,10 @@
  */
 #include "x86/domain.h"
 
-void asm_offsets(void);
-
 #define DEFINE(sym, val) __asm__ volatile("\n.ascii \"->" #sym " %0\"" :: "i"(val))
 #define OFFSET(sym, type, member) DEFINE(sym, offsetof(type, member))
 
-void asm_offsets(void)
+USED static void asm_offsets(void)
 {
     DEFINE(TOP_SIZE, sizeof(struct cpu_top));
     OFFSET(TOP_cpu, struct cpu_top, cpu);

@@ -159,14 +159,11 @@ text_no_nx:
 boot_l4:
         .quad   PHYS(boot_l3) + 0x63    /* the machine at 0 */
         .fill   SLOT(IMAGE_BASE) - 1, 8, 0
-        .quad   PHYS(boot_l3) + 0x63
-        .quad   PHYS(boot_l3) + 0x63    /* direct map */
+        .quad   PHYS(boot_l3) + 0x63, PHYS(boot_l3) + 0x63      /* image, direct map */
         .fill   511 - SLOT(DIRECT_MAP), 8, 0
 boot_l3:
-        .set    n, 0
-        .rept   4
-        .quad   PHYS(boot_l2) + 4096 * n + 0x63
-        .set    n, n + 1
+        .irp    n, 0, 1, 2, 3
+        .quad   PHYS(boot_l2) + 4096 * \n + 0x63
         .endr
         .fill   508, 8, 0
 boot_l2:

@@ -16,8 +16,7 @@ struct boot_info boot_info;
 /* Multiboot 1, section 3.3. */
 struct mb1_info {
     u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
-    u32 mmap_length, mmap_addr, drives[2], config_table, boot_loader_name, apm_table;
-    u32 vbe[4];
+    u32 mmap_length, mmap_addr, drives[2], config_table, boot_loader_name, apm_table, vbe[4];
     struct framebuffer fb;
 } PACKED;
 enum { MB1_MEMORY = 1, MB1_CMDLINE = 4, MB1_MODS = 8, MB1_MMAP = 0x40, MB1_LOADER = 0x200, MB1_FB = 0x1000 };
@@ -108,8 +107,7 @@ static void read_mb1(const struct mb1_info *b)
         const struct mb1_mod *m = (const struct mb1_mod *)phys_to_virt(b->mods_addr) + i;
         add_module(m->start, m->end, m->string ? skip_name(phys_to_virt(m->string)) : "");
     }
-    u32 length = b->flags & MB1_MMAP ? b->mmap_length : 0;
-    for (u32 at = 0; at + sizeof(struct mb1_mmap) <= length;) {
+    for (u32 at = 0; (b->flags & MB1_MMAP) && at + sizeof(struct mb1_mmap) <= b->mmap_length;) {
         const struct mb1_mmap *m = phys_to_virt(b->mmap_addr + at);
         add_memory(m->addr, m->len, m->type);
         at += m->size + 4;
@@ -139,30 +137,18 @@ static void read_mb2_memory(const struct mb2_mmap *m)
 static void read_mb2_tag(const struct mb2_tag *t)
 {
     const struct mb2_mod *m = (const void *)t;
-    switch (t->type) {
-    case MB2_LOADER:
+    if (t->type == MB2_LOADER)
         strlcpy(boot_info.loader, tag_text(t, sizeof(*t)), sizeof(boot_info.loader));
-        break;
-    case MB2_CMDLINE:
+    else if (t->type == MB2_CMDLINE)
         strlcpy(boot_info.cmdline, skip_name(tag_text(t, sizeof(*t))), sizeof(boot_info.cmdline));
-        break;
-    case MB2_MODULE:
-        if (t->size >= sizeof(*m))
-            add_module(m->start, m->end, skip_name(tag_text(t, sizeof(*m))));
-        break;
-    case MB2_MMAP:
+    else if (t->type == MB2_MODULE && t->size >= sizeof(*m))
+        add_module(m->start, m->end, skip_name(tag_text(t, sizeof(*m))));
+    else if (t->type == MB2_MMAP)
         read_mb2_memory((const void *)t);
-        break;
-    case MB2_FB:
-        if (t->size >= sizeof(struct mb2_fb))
-            boot_info.fb = ((const struct mb2_fb *)t)->fb;
-        break;
-    case MB2_RSDP_OLD:
-    case MB2_RSDP:
-        if (t->type == MB2_RSDP || !boot_info.rsdp[0])
-            memcpy(boot_info.rsdp, t + 1, MIN(t->size - sizeof(*t), sizeof(boot_info.rsdp)));
-        break;
-    }
+    else if (t->type == MB2_FB && t->size >= sizeof(struct mb2_fb))
+        boot_info.fb = ((const struct mb2_fb *)t)->fb;
+    else if (t->type == MB2_RSDP || (t->type == MB2_RSDP_OLD && !boot_info.rsdp[0]))
+        memcpy(boot_info.rsdp, t + 1, MIN(t->size - sizeof(*t), sizeof(boot_info.rsdp)));
 }
 
 /* The tag at `at` bytes into the information, NULL at the end. */

@@ -8,8 +8,6 @@
 #include "x86/boot.h"
 #include "x86/machine.h"
 
-#define LOW_END MIB(1)
-#define RAM_END (DIRECT_MAP_END - DIRECT_MAP)
 
 paddr_t boot_mem_limit = GIB(4);            /* what the early tables reach */
 
@@ -21,7 +19,7 @@ bool boot_next_ram(struct boot_range *r)
     const struct e820_range *e = boot_info.e820, *end = e + boot_info.nr_e820;
     for (paddr_t from = r->end; e < end; e++) {
         r->start = ROUND_UP(e->start, PAGE_SIZE);
-        r->end = MIN(ROUND_DOWN(e->start + e->len, PAGE_SIZE), RAM_END);
+        r->end = MIN(ROUND_DOWN(e->start + e->len, PAGE_SIZE), DIRECT_MAP_END - DIRECT_MAP);
         if (e->type == 1 && r->start >= from && r->start < r->end)
             return true;
     }
@@ -32,11 +30,10 @@ static void add(paddr_t start, paddr_t end)
 {
     if (start >= end)
         return;
-    if (nr_ranges == ARRAY_SIZE(ranges)) {
+    if (nr_ranges == ARRAY_SIZE(ranges))
         printk(LOG_WARN, "memory: too many ranges, %#lx-%#lx stays unused\n", start, end);
-        return;
-    }
-    ranges[nr_ranges++] = (struct boot_range){ start, end };
+    else
+        ranges[nr_ranges++] = (struct boot_range){ start, end };
 }
 
 /* Takes [start, end) out of what is free. */
@@ -56,12 +53,10 @@ static void reserve(paddr_t start, paddr_t end)
 void boot_mem_init(void)
 {
     for_each_ram (r)
-        add(MAX(r.start, LOW_END), r.end);
+        add(MAX(r.start, MIB(1)), r.end);
     reserve(IMAGE_PHYS, image_to_phys(image_end));
-    for (unsigned i = 0; i < boot_info.nr_modules; i++) {
-        const struct boot_module *m = &boot_info.module[i];
+    for (struct boot_module *m = boot_info.module; m < boot_info.module + boot_info.nr_modules; m++)
         reserve(m->start, m->start + m->len);
-    }
 }
 
 /* From the highest range that fits; align is a power of two. */

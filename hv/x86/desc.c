@@ -7,20 +7,14 @@
  * descriptors and the ABI's flat ring-3 ones. A second window shows the LDT. Only
  * the owning CPU changes its windows, so no lock is needed.
  */
-#include "mm.h"
-#include "x86/asm.h"
 #include "x86/boot.h"
 #include "x86/desc.h"
 #include "x86/domain.h"
-#include "x86/layout.h"
 #include "x86/machine.h"
 
 struct tss {
     u32 reserved0;
-    u64 rsp[3];
-    u64 reserved1;
-    u64 ist[7];
-    u64 reserved2;
+    u64 rsp[3], reserved1, ist[7], reserved2;
     u16 reserved3, iomap_base;
 } PACKED ALIGNED(128);
 
@@ -32,9 +26,7 @@ static struct gate idt[256] ALIGNED(16);
 static struct tss tss[NR_CPUS];
 static char zero_page[PAGE_SIZE] ALIGNED(4096);   /* where a GDT window shows no frame */
 /* entry.S: scratch for the guest's stack pointer, and the CPU's own. */
-struct syscall_area { u64 guest_rsp, hv_rsp; };
-extern struct syscall_area syscall_area[NR_CPUS];
-struct syscall_area syscall_area[NR_CPUS];
+struct syscall_area { u64 guest_rsp, hv_rsp; } syscall_area[NR_CPUS];
 
 static pte_t *window[NR_CPUS];  /* the entries of a CPU's windows: 16 of the GDT, 16 of the LDT */
 static u8 gdt_shown[NR_CPUS];   /* window pages that show guest frames */
@@ -64,18 +56,6 @@ static void system_descriptor(u64 *g, u64 base, u64 size, u64 type)
     g[1] = base >> 32;
 }
 
-/* Page 14 holds the entries from FIRST_RESERVED_GDT_ENTRY. */
-static void gdt_fill(u64 *g, unsigned cpu)
-{
-    g -= FIRST_RESERVED_GDT_ENTRY;
-    g[HV_CS / 8] = 0x00af9b000000ffffUL;                /* ring 0 code, 64 bit */
-    g[HV_DS / 8] = 0x00cf93000000ffffUL;                /* ring 0 data */
-    g[FLAT_RING3_CS32 / 8] = 0x00cffb000000ffffUL;
-    g[FLAT_RING3_SS64 / 8] = 0x00cff3000000ffffUL;
-    g[FLAT_RING3_CS64 / 8] = 0x00affb000000ffffUL;
-    system_descriptor(&g[HV_TSS / 8], (u64)&tss[cpu], sizeof(struct tss), 0x89);
-}
-
 /* Page 0..31 of this CPU's windows. */
 static void show(unsigned cpu, unsigned page, pte_t e)
 {
@@ -99,7 +79,14 @@ static void window_init(unsigned cpu)
         panic("no memory for the descriptor tables of CPU %u", cpu);
     for (unsigned i = 0; i < 14; i++)
         show(cpu, i, zero_pte());
-    gdt_fill(page, cpu);
+    /* Page 14 holds the entries from FIRST_RESERVED_GDT_ENTRY. */
+    u64 *g = page - FIRST_RESERVED_GDT_ENTRY;
+    g[HV_CS / 8] = 0x00af9b000000ffffUL;                /* ring 0 code, 64 bit */
+    g[HV_DS / 8] = 0x00cf93000000ffffUL;                /* ring 0 data */
+    g[FLAT_RING3_CS32 / 8] = 0x00cffb000000ffffUL;
+    g[FLAT_RING3_SS64 / 8] = 0x00cff3000000ffffUL;
+    g[FLAT_RING3_CS64 / 8] = 0x00affb000000ffffUL;
+    system_descriptor(&g[HV_TSS / 8], (u64)&tss[cpu], sizeof(struct tss), 0x89);
     show(cpu, 14, pte_make(virt_to_mfn(page), PTE_HV_RW));
 }
 

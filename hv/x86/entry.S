@@ -9,6 +9,8 @@
 #define TRAP_SYSCALL 0x100
 
         .section .text.entry, "ax", @progbits
+        .globl  idt_stubs, syscall_stubs, syscall32_stubs, ret_to_guest, idle_loop_start, copy_fixup
+        .globl  rdmsr_safe, load_ds, load_es, load_fs, load_gs, load_gs_swapped
 
 .macro SAVE_GPRS
         .irp    reg, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
@@ -39,7 +41,6 @@
 
 /* ---- exceptions and interrupts: one stub per vector ---- */
         .balign 16
-        .globl  idt_stubs
 idt_stubs:
         .set    vec, 0
         .rept   256
@@ -112,7 +113,6 @@ debug_entry:
 /* ---- syscall: a stub per CPU finds that CPU's stack without a free register ---- */
 .macro SYSCALL_STUBS name, entry
         .balign 32
-        .globl  \name
 \name:
         .set    n, 0
         .rept   64
@@ -146,11 +146,9 @@ syscall_entry:
         je      syscall_from_user
         cmp     $23, %eax               /* iret replaces all registers */
         je      hypercall_iret
-        push    %r9
-        push    %r8
-        push    %r10
-        push    %rdx
-        push    %rsi
+        .irp    reg, r9, r8, r10, rdx, rsi
+        push    %\reg
+        .endr
         pushq   REGS_rdi + 40(%rsp)
         mov     %rsp, %rsi
         cmp     $NR_HYPERCALLS_asm, %rax
@@ -206,7 +204,6 @@ syscall_from_user:
         jmp     ret_to_guest
 
 /* ---- the way out ---- */
-        .globl  ret_to_guest
 ret_to_guest:
         mov     TOP_cpu(%rsp), %rbx
         cmpl    $0, CPU_softirq(%rbx)
@@ -249,13 +246,11 @@ iret_failed:
         jmp     ret_to_guest
 
 /* Start-up code ends here: drop its stack, become the idle vCPU. */
-        .globl  idle_loop_start
 idle_loop_start:
         GET_TOP %rsp
         jmp     ret_to_guest
 
 /* ---- copies that may fault: rdi dst, rsi src, rdx bytes; 0 or -EFAULT ---- */
-        .globl  copy_fixup
 copy_fixup:
         mov     %rdx, %rcx
         shr     $3, %rcx
@@ -270,7 +265,6 @@ copy_fixup:
         EXTABLE 3b, 5b
         EXTABLE 4b, 5b
 
-        .globl  rdmsr_safe
 rdmsr_safe:                             /* edi msr, rsi *value */
         mov     %edi, %ecx
 6:      rdmsr
@@ -283,7 +277,6 @@ rdmsr_safe:                             /* edi msr, rsi *value */
 
 /* Loads a guest's selector, null when the CPU refuses it. */
 .macro LOAD_SEG name, reg, swap
-        .globl  \name
 \name:
         \swap
 7:      mov     %edi, %\reg

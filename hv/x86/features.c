@@ -5,7 +5,6 @@
  */
 #include "lib.h"
 #include "options.h"
-#include "x86/asm.h"
 #include "x86/machine.h"
 
 #define CR0_RUN  0x80010033UL   /* PG WP NE ET MP PE; caches on, TS off */
@@ -45,20 +44,15 @@ static void read_features(void)
 {
     u32 r[4];
     leaf(0, r);
-    memcpy(cpu_has.vendor, &r[1], 4);
-    memcpy(cpu_has.vendor + 4, &r[3], 4);
-    memcpy(cpu_has.vendor + 8, &r[2], 4);
+    memcpy(cpu_has.vendor, (u32[]){ r[1], r[3], r[2] }, 12);
     cpu_has.amd = !strcmp(cpu_has.vendor, "AuthenticAMD") || !strcmp(cpu_has.vendor, "HygonGenuine");
     cpu_has.intel = !strcmp(cpu_has.vendor, "GenuineIntel");
 
     leaf(1, r);
     cpu_has.stepping = r[0] & 15;
-    cpu_has.family = (r[0] >> 8) & 15;
-    cpu_has.model = (r[0] >> 4) & 15;
-    if (cpu_has.family >= 6)
-        cpu_has.model |= (r[0] >> 12) & 0xf0;
-    if (cpu_has.family == 15)
-        cpu_has.family += (r[0] >> 20) & 0xff;
+    u32 family = r[0] >> 8 & 15;
+    cpu_has.family = family + (family == 15 ? r[0] >> 20 & 0xff : 0);
+    cpu_has.model = (r[0] >> 4 & 15) | (family >= 6 ? r[0] >> 12 & 0xf0 : 0);
     cpu_has.x2apic = r[2] >> 21 & 1;
     cpu_has.tsc_deadline = r[2] >> 24 & 1;
     cpu_has.xsave = r[2] >> 26 & 1;
@@ -66,6 +60,8 @@ static void read_features(void)
     leaf(7, r);
     cpu_has.smep = r[1] >> 7 & 1;
     cpu_has.smap = r[1] >> 20 & 1;
+    leaf(0xd, r);
+    cpu_has.xcr0 = cpu_has.xsave ? r[0] & XCR0_KNOWN : 0;
 
     leaf(0x80000001, r);
     cpu_has.page1g = r[3] >> 26 & 1;
@@ -108,9 +104,6 @@ void cpu_features_init(void)
         panic("this CPU has no page attribute table");
     run_cr4 = CR4_RUN | CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_has.smep ? CR4_SMEP : 0) |
               (cpu_has.smap ? CR4_SMAP : 0) | (cpu_has.xsave ? CR4_OSXSAVE : 0);
-    u32 r[4];
-    leaf(0xd, r);
-    cpu_has.xcr0 = cpu_has.xsave ? r[0] & XCR0_KNOWN : 0;
     cpu_features_apply();
     printk(LOG_INFO, "CPU: %s (%s, family %u model %u stepping %u)%s%s%s%s%s\n",
            cpu_has.brand, cpu_has.vendor, cpu_has.family, cpu_has.model, cpu_has.stepping,

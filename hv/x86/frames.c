@@ -12,7 +12,6 @@
  */
 #include "arch.h"
 #include "hypercall.h"
-#include "mm.h"
 #include "x86/domain.h"
 #include "x86/frames.h"
 

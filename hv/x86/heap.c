@@ -10,7 +10,6 @@
  * flushed after that knows none of them. Frames inside a block carry no flags.
  */
 #include "arch.h"
-#include "mm.h"
 #include "x86/boot.h"
 #include "x86/frames.h"
 
@@ -37,11 +36,8 @@ static void list_push(u32 mfn, unsigned order, u64 stamp)
 {
     unsigned z = fls64(mfn);
     struct page *pg = mfn_to_page(mfn);
-    pg->word = NO_OWNER(PG_FREE, 0);
-    pg->type = order;
-    pg->stamp = stamp;
-    pg->prev = 0;
-    pg->next = free_head[z][order];
+    *pg = (struct page){ .word = NO_OWNER(PG_FREE, 0), .type = order, .stamp = stamp,
+                         .next = free_head[z][order] };
     if (pg->next)
         mfn_to_page(pg->next)->prev = mfn;
     free_head[z][order] = mfn;

@@ -6,10 +6,8 @@
  * page of invalid entries. Single entries are written whole; no lock.
  */
 #include "lib.h"
-#include "x86/asm.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
-#include "x86/page.h"
 
 #define CHUNK MIB(2)                            /* of the table: entries for 1 GiB */
 #define CHUNK_FRAMES (CHUNK / sizeof(u64))

@@ -9,13 +9,10 @@
  * what map_physical makes are not.
  */
 #include "lib.h"
-#include "x86/asm.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
-#include "x86/page.h"
 
 #define PTE_TABLE (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
-#define SIZE_2M MIB(2)
 
 pte_t *hv_l4;
 paddr_t hv_cr3;
@@ -90,7 +87,7 @@ void *map_physical(paddr_t pa, size_t len, u64 flags)
 
 mfn_t boot_back_2m(u64 va, int fill)
 {
-    mfn_t mfn = virt_to_mfn(boot_mem_filled(SIZE_2M, fill));
+    mfn_t mfn = virt_to_mfn(boot_mem_filled(MIB(2), fill));
     *hv_pte(va, 2) = pte_make(mfn, PTE_HV_RW | PTE_G | PTE_PSE);
     return mfn;
 }
@@ -105,22 +102,18 @@ static void map_image(const char *from, const char *to, u64 flags)
 
 static void map_direct(paddr_t pa, paddr_t end)
 {
-    while (pa < end) {
-        u64 size = PAGE_SIZE;
-        unsigned level = 1;
-        for (; level < (cpu_has.page1g ? 3 : 2); level++, size *= 512) {
-            if ((pa & (512 * size - 1)) || pa + 512 * size > end)
-                break;
-        }
+    for (unsigned level; pa < end; pa += pte_span(level)) {
+        level = cpu_has.page1g ? 3 : 2;
+        while ((pa & (pte_span(level) - 1)) || pte_span(level) > end - pa)
+            level--;        /* ends with whole frames */
         *hv_pte(DIRECT_MAP + pa, level) = pa | PTE_HV_RW | PTE_G | (level > 1 ? PTE_PSE : 0);
-        pa += size;
     }
 }
 
 /* Backs the frame table wherever there is RAM: 2 MiB of it tell of 256 MiB. */
 static void frame_table_init(void)
 {
-    const u64 span = SIZE_2M / sizeof(struct page) * PAGE_SIZE;
+    const u64 span = MIB(2) / sizeof(struct page) * PAGE_SIZE;
     for_each_ram (r) {
         for (paddr_t pa = ROUND_DOWN(r.start, span); pa < r.end; pa += span) {
             u64 va = (u64)mfn_to_page(pa >> PAGE_SHIFT);
@@ -136,10 +129,8 @@ static void ram_bitmap_init(void)
     ram_bitmap = boot_mem_filled(ROUND_UP(max_mfn / 8 + 8, PAGE_SIZE), 0);
     for_each_ram (r) {
         mfn_t end = r.end >> PAGE_SHIFT;
-        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT, step; m < end; m += step) {
-            step = m % 64 || end - m < 64 ? 1 : 64;
-            ram_bitmap[m / 64] |= step == 64 ? ~0UL : 1UL << m % 64;
-        }
+        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT; m < end; m++)
+            ram_bitmap[m / 64] |= 1UL << m % 64;
     }
 }
 

@@ -5,7 +5,6 @@
 #include "arch.h"
 #include "console.h"
 #include "lib.h"
-#include "mm.h"
 #include "options.h"
 #include "policy.h"
 #include "sched.h"
@@ -25,8 +24,7 @@ static void greet(void)
     printk(LOG_INFO, "boot: by %s; command line: %s\n",
            boot_info.loader[0] ? boot_info.loader : "a loader without a name", boot_info.cmdline);
     u64 ram = 0;
-    for (unsigned i = 0; i < boot_info.nr_e820; i++) {
-        const struct e820_range *e = &boot_info.e820[i];
+    for (struct e820_range *e = boot_info.e820; e < boot_info.e820 + boot_info.nr_e820; e++) {
         ram += e->type == 1 ? e->len : 0;
         printk(LOG_DEBUG, "boot: memory %#013lx-%#013lx type %u\n", e->start, e->start + e->len, e->type);
     }

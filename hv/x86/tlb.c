@@ -10,10 +10,7 @@
  * waits answers its own mailbox meanwhile, so two CPUs may wait for each other.
  */
 #include "arch.h"
-#include "mm.h"
-#include "x86/asm.h"
 #include "x86/machine.h"
-#include "x86/page.h"
 
 #define TLB_CLEAN ~0UL
 #define WHAT_NONE 1UL       /* no page address */

@@ -6,7 +6,6 @@
  */
 #include "arch.h"
 #include "lib.h"
-#include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/domain.h"
 #include "x86/machine.h"
@@ -52,12 +51,6 @@ static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject(v, regs, TRAP_DB, 0);
 }
 
-static void guest_undefined(struct vcpu *v, struct cpu_user_regs *regs)
-{
-    if (!pv_forced_cpuid(v, regs))
-        pv_inject(v, regs, TRAP_UD, 0);
-}
-
 static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u64 addr = read_cr2();
@@ -85,14 +78,12 @@ void trap_from_guest(struct cpu_user_regs *regs)
         guest_page_fault(v, regs);
     else if (vec == TRAP_GP)
         pv_general_protection(v, regs);
-    else if (vec == TRAP_UD)
-        guest_undefined(v, regs);
     else if (vec == 0x80 || vec == TRAP_BP || vec == TRAP_OF)
         pv_inject_soft(v, regs, vec);
     else if (vec == TRAP_NM)
         pv_device_not_available(v, regs);
     else if (vec == TRAP_DB)
         guest_debug(v, regs);
-    else
+    else if (vec != TRAP_UD || !pv_forced_cpuid(v, regs))
         pv_inject(v, regs, vec, regs->error_code);
 }

@@ -20,12 +20,7 @@ static inline void outl(u16 p, u32 v) { __asm__ volatile("outl %0, %1" :: "a"(v)
 static inline u32 port_in(u16 p, unsigned size) { return size == 1 ? inb(p) : size == 2 ? inw(p) : inl(p); }
 static inline void port_out(u16 p, unsigned size, u32 v)
 {
-    if (size == 1)
-        outb(p, (u8)v);
-    else if (size == 2)
-        outw(p, (u16)v);
-    else
-        outl(p, v);
+    size == 1 ? outb(p, (u8)v) : size == 2 ? outw(p, (u16)v) : outl(p, v);
 }
 static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
 {
@@ -58,13 +53,10 @@ static inline void clac(void) { __asm__ volatile("clac" ::: "memory"); }
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 
-enum { EFER_SCE = 1 << 0, EFER_NXE = 1 << 11 };
-enum { CR0_TS = 1 << 3 };
 enum {
+    EFER_SCE = 1 << 0, EFER_NXE = 1 << 11, CR0_TS = 1 << 3,
     CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_OSXSAVE = 1 << 18,
-    CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21
-};
-enum {
+    CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21,
     X86_TF = 1 << 8, X86_IF = 1 << 9, X86_DF = 1 << 10, X86_IOPL = 3 << 12, X86_NT = 1 << 14,
     X86_RF = 1 << 16, X86_VM = 1 << 17, X86_AC = 1 << 18
 };

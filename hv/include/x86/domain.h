@@ -70,14 +70,8 @@ static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
 /* x86/pv/emulate.c hands I/O over to x86/ioport.c: size 1, 2, 4; checked there
  * against the domain's permissions; what is denied reads all ones and is dropped. */
 u32 guest_port_io(struct vcpu *v, u16 port, unsigned size, bool out, u32 value);
-static inline u32 guest_port_in(struct vcpu *v, u16 port, unsigned size)
-{
-    return guest_port_io(v, port, size, false, 0);
-}
-static inline void guest_port_out(struct vcpu *v, u16 port, unsigned size, u32 value)
-{
-    guest_port_io(v, port, size, true, value);
-}
+#define guest_port_in(v, port, size) guest_port_io(v, port, size, false, 0)
+#define guest_port_out(v, port, size, value) guest_port_io(v, port, size, true, value)
 bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
 
 /* The hardware domain gets all ports, device frames and interrupts that are not

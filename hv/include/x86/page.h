@@ -3,7 +3,6 @@
 #ifndef BH_X86_PAGE_H
 #define BH_X86_PAGE_H
 
-#include "types.h"
 #include "mm.h"
 #include "x86/layout.h"
 
@@ -32,10 +31,9 @@ typedef u64 pte_t;
 
 static inline mfn_t pte_mfn(pte_t e) { return (e & PTE_ADDR) >> PAGE_SHIFT; }
 static inline pte_t pte_make(mfn_t mfn, u64 flags) { return (mfn << PAGE_SHIFT) | flags; }
-static inline unsigned pt_index(u64 va, unsigned level) /* level 1..4 */
-{
-    return (va >> (12 + 9 * (level - 1))) & 511;
-}
+/* level 1..4: what an entry of it maps, and which one maps va */
+static inline u64 pte_span(unsigned level) { return 1UL << (3 + 9 * level); }
+static inline unsigned pt_index(u64 va, unsigned level) { return va >> (3 + 9 * level) & 511; }
 static inline bool va_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) == va; }
 
 /* x86/paging.c. Bulkhead's own tables: hv_l4 is the idle one and the template. */
@@ -46,14 +44,8 @@ pte_t *hv_pte(u64 va, unsigned level);
 /* Maps what is not RAM for ever; flags are PTE_*. NULL: no memory. */
 void *map_physical(paddr_t pa, size_t len, u64 flags);
 /* Device memory; cache: PTE_CACHE_UC or 0. */
-static inline void *ioremap(paddr_t pa, size_t len, u64 cache)
-{
-    return map_physical(pa, len, PTE_HV_RW | cache);
-}
+#define ioremap(pa, len, cache) map_physical(pa, len, PTE_HV_RW | (cache))
 /* ACPI tables and firmware data: cached, read only. */
-static inline const void *map_firmware(paddr_t pa, size_t len)
-{
-    return map_physical(pa, len, PTE_HV_RO);
-}
+#define map_firmware(pa, len) ((const void *)map_physical(pa, len, PTE_HV_RO))
 
 #endif
