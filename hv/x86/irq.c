@@ -27,7 +27,6 @@ static u32 cpu_dest(unsigned cpu)
 
 struct irq_desc *irq_alloc(enum irq_kind kind, unsigned cpu)
 {
-    struct irq_desc *desc;
     for_each_device_irq (desc) {
         if (desc->kind == IRQ_FREE && irq_vector(desc) != 0x80) {  /* the guests' int $0x80 */
             *desc = (struct irq_desc){ .kind = kind, .masked = true, .apic_id = cpu_dest(cpu) };

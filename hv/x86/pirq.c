@@ -16,8 +16,7 @@
 enum pirq_kind { PIRQ_FREE, PIRQ_RESERVED, PIRQ_GSI, PIRQ_MSI };
 
 struct pirq {
-    u8 kind;
-    u8 vector;                  /* PIRQ_MSI */
+    u8 kind, vector;            /* vector: PIRQ_MSI */
     u32 gsi;                    /* PIRQ_GSI */
 };
 
@@ -134,10 +133,8 @@ int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share)
 {
     struct domain *d = v->domain;
     struct pirq *p = get_pirq(d, nr);
-    if (!p)
-        return -EINVAL;
     with_lock (&irq_lock) {
-        if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
+        if (!p || p->kind <= PIRQ_RESERVED)
             return -EINVAL;
         if (guest_of(d, p))
             return -EEXIST;
@@ -178,14 +175,12 @@ void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
 int pirq_eoi(struct domain *d, u32 nr)
 {
     struct pirq *p = get_pirq(d, nr);
-    if (!p)
-        return -EINVAL;
     with_lock (&irq_lock) {
-        struct irq_guest *g = guest_of(d, p);
+        struct irq_guest *g = p ? guest_of(d, p) : NULL;
         if (g)
             end(desc_of(p), g);
     }
-    return 0;
+    return p ? 0 : -EINVAL;
 }
 
 int pirq_status(struct domain *d, u32 nr, u32 *flags)
@@ -299,10 +294,8 @@ static void unmap(struct domain *d, struct pirq *p)
 int pirq_unmap(struct domain *d, u32 nr)
 {
     struct pirq *p = get_pirq(d, nr);
-    if (!p)
-        return -EINVAL;
     with_lock (&irq_lock) {
-        if (p->kind == PIRQ_FREE)
+        if (!p || p->kind == PIRQ_FREE)
             return -EINVAL;
         unmap(d, p);
     }
@@ -325,7 +318,6 @@ int pirq_restore_msi(u32 sbdf)
     if (!dev)
         return -ENODEV;
     with_lock (&irq_lock) {
-        struct irq_desc *desc;
         for_each_device_irq (desc) {
             if (desc->kind >= IRQ_MSI && desc->dev == dev)
                 msi_write(desc, !desc->masked);
