@@ -98,14 +98,14 @@ void irq_dispatch(struct cpu_user_regs *regs)
     trace(TRACE_IRQ, vector, regs->rip);
     if (vector >= VEC_DEVICE_FIRST && vector <= VEC_DEVICE_LAST) {
         device_interrupt(vector);
-    } else if (vector == VEC_KICK) {
-        apic_eoi();                     /* having come into Bulkhead is all */
-    } else if (own_handlers[vector]) {
-        own_handlers[vector]();
-        apic_eoi();
-    } else if (vector != VEC_SPURIOUS && apic_in_service(vector)) {
-        apic_eoi();
+        return;
     }
+    void (*own)(void) = own_handlers[vector];
+    if (own)
+        own();
+    /* Of a kick, having come into Bulkhead is all. */
+    if (own || vector == VEC_KICK || (vector != VEC_SPURIOUS && apic_in_service(vector)))
+        apic_eoi();
 }
 
 void irq_set_handler(u8 vector, void (*fn)(void))
