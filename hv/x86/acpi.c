@@ -138,8 +138,7 @@ static void parse_mcfg(const u8 *t)
             printk(LOG_WARN, "ACPI: MCFG entry %#lx is broken\n", base);
             continue;
         }
-        u16 segment = (u16)field(t, off + 8, 2);
-        acpi.mcfg[acpi.nr_mcfg++] = (struct acpi_mcfg){ base, segment, first, last };
+        acpi.mcfg[acpi.nr_mcfg++] = (struct acpi_mcfg){ base, field(t, off + 8, 2), first, last };
     }
 }
 
@@ -246,10 +245,9 @@ bool acpi_s5_values(u8 *a, u8 *b)
 {
     const u8 *t = map_table(acpi.dsdt, "DSDT", HEADER);
     for (u32 i = 1; t && i + 8 <= length_of(t); i++) {
-        if (memcmp(t + i, "_S5_", 4) != 0 || t[i + 4] != 0x12 ||
-            !(t[i - 1] == 0x08 || t[i - 1] == '\\')) {
+        bool name = t[i - 1] == 0x08 || t[i - 1] == '\\';
+        if (!name || memcmp(t + i, "_S5_", 4) != 0 || t[i + 4] != 0x12)
             continue;
-        }
         u32 p = i + 5 + 1 + (t[i + 5] >> 6) + 1;            /* PkgLength, NumElements */
         if (aml_small(t, &p, a)) {
             *b = *a;

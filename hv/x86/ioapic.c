@@ -77,17 +77,17 @@ int gsi_setup(u32 gsi, bool level, bool active_low)
 
 int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
 {
-    for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
-        if (ioapics[i] && acpi.ioapic[i].addr == base) {
-            with_lock (&irq_lock) {
-                if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * pins_of(ioapics[i])))
-                    return -EINVAL;
-                *value = io_read(ioapics[i], reg);
-            }
-            return 0;
-        }
+    unsigned i = 0;
+    while (i < acpi.nr_ioapics && (!ioapics[i] || acpi.ioapic[i].addr != base))
+        i++;
+    if (i == acpi.nr_ioapics)
+        return -ENODEV;
+    with_lock (&irq_lock) {
+        if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * pins_of(ioapics[i])))
+            return -EINVAL;
+        *value = io_read(ioapics[i], reg);
     }
-    return -ENODEV;
+    return 0;
 }
 
 /* --- start --- */

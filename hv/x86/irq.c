@@ -116,9 +116,9 @@ void irq_set_handler(u8 vector, void (*fn)(void))
 int irq_bind_gsi(u32 gsi, u8 vector)
 {
     struct irq_desc *desc = &irq_descs[vector];
+    if (!gsi_valid(gsi))
+        return -EINVAL;
     with_lock (&irq_lock) {
-        if (!gsi_valid(gsi))
-            return -EINVAL;
         if (gsis[gsi].ours || gsis[gsi].vector)
             return -EBUSY;
         gsis[gsi].ours = true;

@@ -126,8 +126,7 @@ void msi_teardown(struct irq_desc *desc)
     struct pci_dev *dev = desc->dev;
     desc->masked = true;
     msi_write(desc, false);
-    if (desc->kind == IRQ_MSI) {
+    if (desc->kind == IRQ_MSI)
         pci_write(dev, dev->msi_cap, pci_read(dev, dev->msi_cap) & ~MSI_ENABLE);
-        dev->msi_used = false;
-    }
+    dev->msi_used = false;
 }

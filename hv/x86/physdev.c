@@ -123,9 +123,8 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
         return pirq_status(d, op.status.irq, &op.status.flags)
             ?: arg_write_field(v, arg, &op.status, flags);
     case PHYSDEVOP_map_pirq:
-        return map_or_unmap(v, arg, &op, true);
     case PHYSDEVOP_unmap_pirq:
-        return map_or_unmap(v, arg, &op, false);
+        return map_or_unmap(v, arg, &op, (unsigned)a[0] == PHYSDEVOP_map_pirq);
     case PHYSDEVOP_get_free_pirq:
         return get_free_pirq(v, arg, &op.free_pirq);
     case PHYSDEVOP_pirq_eoi_gmfn_v2:

@@ -30,7 +30,6 @@ static bool no_smp;
 OPTION_BOOL(no_smp, "nosmp", "use the boot CPU only");
 
 extern const char trampoline[], trampoline_end[];
-extern char *ap_stack;
 char *ap_stack;             /* for boot.S: of the CPU being started; NULL: none */
 
 static spinlock_t call_lock = SPINLOCK_INIT(LOCK_SMP);
