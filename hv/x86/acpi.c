@@ -38,11 +38,6 @@ static u64 field(const u8 *t, u32 off, u32 size)
     return off + size <= length_of(t) ? number(t + off, size) : 0;
 }
 
-static u32 field32(const u8 *t, u32 off)
-{
-    return (u32)field(t, off, 4);
-}
-
 /* --- MADT --- */
 
 static void add_cpu(u32 apic_id, u32 flags)
@@ -56,9 +51,9 @@ static void add_cpu(u32 apic_id, u32 flags)
     if (acpi.nr_cpus == ARRAY_SIZE(acpi.cpu_apic_id)) {
         printk(LOG_WARN, "ACPI: more than %u CPUs listed; APIC id %u is ignored\n",
                acpi.nr_cpus, apic_id);
-        return;
+    } else {
+        acpi.cpu_apic_id[acpi.nr_cpus++] = apic_id;
     }
-    acpi.cpu_apic_id[acpi.nr_cpus++] = apic_id;
 }
 
 static void add_iso(u8 bus, u8 irq, u32 gsi, u32 flags)
@@ -73,7 +68,7 @@ static void add_iso(u8 bus, u8 irq, u32 gsi, u32 flags)
 static void parse_madt(const u8 *t)
 {
     u32 len = length_of(t), n;
-    acpi.lapic_addr = field32(t, 36);
+    acpi.lapic_addr = field(t, 36, 4);
     for (u32 off = 44; off + 2 <= len; off += n) {
         const u8 *e = t + off;
         n = e[1];
@@ -81,7 +76,7 @@ static void parse_madt(const u8 *t)
             printk(LOG_WARN, "ACPI: MADT entry at %u is broken; the rest is ignored\n", off);
             return;
         }
-        u32 a = field32(t, off + 4), b = field32(t, off + 8);
+        u32 a = field(t, off + 4, 4), b = field(t, off + 8, 4);
         if (e[0] == 0 && n >= 8)
             add_cpu(e[3], a);
         else if (e[0] == 1 && n >= 12 && acpi.nr_ioapics < ARRAY_SIZE(acpi.ioapic))
@@ -103,29 +98,26 @@ static u32 fadt_port(const u8 *t, u32 gas_off, u32 old_off)
 {
     u64 port = field(t, gas_off, 1) == 1 ? field(t, gas_off + 4, 8) : 0;
     if (!port || port > 0xffff)
-        port = field32(t, old_off);
+        port = field(t, old_off, 4);
     return port <= 0xffff ? (u32)port : 0;
 }
 
 static void parse_fadt(const u8 *t)
 {
-    u32 flags = field32(t, 112);
     acpi.pm1a_evt = fadt_port(t, 148, 56);
     acpi.pm1a_cnt = fadt_port(t, 172, 64);
     acpi.pm1b_cnt = fadt_port(t, 184, 68);
     acpi.pm_timer_port = field(t, 91, 1) == 4 ? fadt_port(t, 208, 76) : 0;
-    acpi.dsdt = field(t, 140, 8) ?: field32(t, 40);
-    acpi.smi_cmd = field32(t, 48) <= 0xffff ? field32(t, 48) : 0;
+    acpi.dsdt = field(t, 140, 8) ?: field(t, 40, 4);
+    acpi.smi_cmd = field(t, 48, 4) <= 0xffff ? field(t, 48, 4) : 0;
     acpi.acpi_enable = (u8)field(t, 52, 1);
     acpi.has_8042 = t[8] < 3 || (field(t, 109, 2) & 2);
+    acpi.reset_addr = field(t, 120, 8);
+    acpi.reset_value = (u8)field(t, 128, 1);
     u8 space = (u8)field(t, 116, 1);
-    u64 reset = field(t, 120, 8);
-    if ((flags & (1u << 10)) && length_of(t) >= 129 &&
-        (space == 0 || (space == 1 && reset <= 0xffff))) {
-        acpi.reset_kind = space;
-        acpi.reset_addr = reset;
-        acpi.reset_value = t[128];
-    }
+    bool works = (field(t, 112, 4) & (1u << 10)) && length_of(t) >= 129 &&
+                 (space == 0 || (space == 1 && acpi.reset_addr <= 0xffff));
+    acpi.reset_kind = works ? space : 0xff;
 }
 
 /* --- HPET, MCFG --- */
@@ -146,8 +138,7 @@ static void parse_mcfg(const u8 *t)
             printk(LOG_WARN, "ACPI: MCFG entry %#lx is broken\n", base);
             continue;
         }
-        u16 segment = (u16)field(t, off + 8, 2);
-        acpi.mcfg[acpi.nr_mcfg++] = (struct acpi_mcfg){ base, segment, first, last };
+        acpi.mcfg[acpi.nr_mcfg++] = (struct acpi_mcfg){ base, field(t, off + 8, 2), first, last };
     }
 }
 
@@ -158,10 +149,8 @@ static const struct {
     u32 min_length;
     void (*parse)(const u8 *t);
 } parsers[] = {
-    { "APIC", 44, parse_madt },
-    { "FACP", 116, parse_fadt },
-    { "HPET", 52, parse_hpet },
-    { "MCFG", 44, parse_mcfg },
+    { "APIC", 44, parse_madt }, { "FACP", 116, parse_fadt },
+    { "HPET", 52, parse_hpet }, { "MCFG", 44, parse_mcfg },
 };
 
 /* Maps a whole table; NULL when it is another one or (with a line in the log) broken. */
@@ -224,8 +213,8 @@ void acpi_init(void)
     u32 entry = xsdt ? 8 : 4;
     for (u32 off = HEADER; off + entry <= length_of(root); off += entry) {
         for (unsigned i = 0; i < ARRAY_SIZE(parsers); i++) {
-            paddr_t pa = field(root, off, entry);
-            const u8 *t = map_table(pa, parsers[i].signature, parsers[i].min_length);
+            const u8 *t = map_table(field(root, off, entry), parsers[i].signature,
+                                    parsers[i].min_length);
             if (t)
                 parsers[i].parse(t);
         }
@@ -256,10 +245,9 @@ bool acpi_s5_values(u8 *a, u8 *b)
 {
     const u8 *t = map_table(acpi.dsdt, "DSDT", HEADER);
     for (u32 i = 1; t && i + 8 <= length_of(t); i++) {
-        if (memcmp(t + i, "_S5_", 4) != 0 || t[i + 4] != 0x12 ||
-            !(t[i - 1] == 0x08 || t[i - 1] == '\\')) {
+        bool name = t[i - 1] == 0x08 || t[i - 1] == '\\';
+        if (!name || memcmp(t + i, "_S5_", 4) != 0 || t[i + 4] != 0x12)
             continue;
-        }
         u32 p = i + 5 + 1 + (t[i + 5] >> 6) + 1;            /* PkgLength, NumElements */
         if (aml_small(t, &p, a)) {
             *b = *a;

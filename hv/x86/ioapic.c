@@ -6,13 +6,9 @@
  */
 #include "x86/irq.h"
 
-#define IOREGSEL    0
-#define IOWIN       4           /* in u32 */
-#define REG_VERSION 1
-#define REG_RTE     0x10
-#define RTE_LOW     (1u << 13)
-#define RTE_LEVEL   (1u << 15)
-#define RTE_MASKED  (1u << 16)
+enum { IOREGSEL = 0, IOWIN = 4 };       /* in u32 */
+enum { REG_VERSION = 1, REG_RTE = 0x10 };
+enum { RTE_LOW = 1 << 13, RTE_LEVEL = 1 << 15, RTE_MASKED = 1 << 16 };
 
 static volatile u32 *ioapics[ARRAY_SIZE(acpi.ioapic)];      /* NULL: it does not answer */
 struct gsi gsis[GSI_MAX];
@@ -70,10 +66,8 @@ int gsi_setup(u32 gsi, bool level, bool active_low)
         return -EINVAL;
     struct gsi *g = &gsis[index_nospec(gsi, nr_gsis)];
     with_lock (&irq_lock) {
-        if (g->configured || g->ours)
-            return -EEXIST;
-        if (g->vector)
-            return -EBUSY;
+        if (g->configured || g->ours || g->vector)
+            return g->configured || g->ours ? -EEXIST : -EBUSY;
         g->configured = true;
         g->level = level;
         g->low = active_low;
@@ -83,17 +77,17 @@ int gsi_setup(u32 gsi, bool level, bool active_low)
 
 int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
 {
-    for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
-        if (ioapics[i] && acpi.ioapic[i].addr == base) {
-            with_lock (&irq_lock) {
-                if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * pins_of(ioapics[i])))
-                    return -EINVAL;
-                *value = io_read(ioapics[i], reg);
-            }
-            return 0;
-        }
+    unsigned i = 0;
+    while (i < acpi.nr_ioapics && (!ioapics[i] || acpi.ioapic[i].addr != base))
+        i++;
+    if (i == acpi.nr_ioapics)
+        return -ENODEV;
+    with_lock (&irq_lock) {
+        if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * pins_of(ioapics[i])))
+            return -EINVAL;
+        *value = io_read(ioapics[i], reg);
     }
-    return -ENODEV;
+    return 0;
 }
 
 /* --- start --- */

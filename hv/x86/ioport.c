@@ -14,8 +14,6 @@
 #include "x86/irq.h"
 #include "x86/pci.h"
 
-#define PM1_SLP_EN 0x2000
-
 static spinlock_t rtc_lock = SPINLOCK_INIT(LOCK_TIME);      /* an access by ports 0x70 and 0x71 */
 
 static u32 ones(unsigned size)
@@ -51,11 +49,10 @@ static u32 rtc_port_io(struct domain *d, u16 port, bool out, u8 value)
 {
     if (port == 0x70 && out)
         xd(d)->cmos_index = value & 0x7f;       /* bit 7 masks NMIs: not the guest's */
-    u8 index = xd(d)->cmos_index;
     if (port == 0x70)
-        return index;
+        return xd(d)->cmos_index;
     with_lock (&rtc_lock) {
-        outb(0x70, index);
+        outb(0x70, xd(d)->cmos_index);
         if (out)
             outb(0x71, value);
         else
@@ -101,17 +98,11 @@ u32 guest_port_io(struct vcpu *v, u16 port, unsigned size, bool out, u32 value)
 
 /* --- what the hardware domain gets --- */
 
-static int remove_frame(struct ranges *r, paddr_t pa)
-{
-    return ranges_remove(r, pa >> PAGE_SHIFT, pa >> PAGE_SHIFT);
-}
-
 int dom0_grant_hardware(struct domain *d)
 {
     static const struct { u16 first, last; } ours[] = {
-        { 0x20, 0x21 }, { 0xa0, 0xa1 },         /* PICs */
-        { 0x40, 0x43 }, { 0x61, 0x61 },         /* PIT; its gate and output */
-        { 0xcf8, 0xcff },                       /* PCI configuration: guest_port_io; reset */
+        /* PICs; PIT, its gate and output; PCI configuration (guest_port_io) and reset */
+        { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0x40, 0x43 }, { 0x61, 0x61 }, { 0xcf8, 0xcff },
     };
     int err = ranges_add(d->ioports, 0, 0xffff);
     for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
@@ -120,9 +111,10 @@ int dom0_grant_hardware(struct domain *d)
         err = err ?: ranges_remove(d->ioports, uart_port(), uart_port() + UART_PORTS - 1);
     err = err ?: ranges_add(d->iomem, 0, (1UL << (cpu_has.phys_bits - PAGE_SHIFT)) - 1);
     err = err ?: ranges_remove(d->iomem, 0xfee00, 0xfeeff);     /* local APIC, MSI window */
-    err = err ?: remove_frame(d->iomem, acpi.lapic_addr);
-    for (unsigned i = 0; i < acpi.nr_ioapics; i++)
-        err = err ?: remove_frame(d->iomem, acpi.ioapic[i].addr);
+    for (unsigned i = 0; i <= acpi.nr_ioapics; i++) {           /* and the local APIC's frame */
+        mfn_t mfn = (i ? acpi.ioapic[i - 1].addr : acpi.lapic_addr) >> PAGE_SHIFT;
+        err = err ?: ranges_remove(d->iomem, mfn, mfn);
+    }
     for (u32 gsi = 0; gsi < nr_gsis; gsi++) {
         if (gsi_valid(gsi) && !gsis[gsi].ours)
             err = err ?: ranges_add(d->irq_caps, gsi, gsi);

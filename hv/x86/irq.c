@@ -27,7 +27,6 @@ static u32 cpu_dest(unsigned cpu)
 
 struct irq_desc *irq_alloc(enum irq_kind kind, unsigned cpu)
 {
-    struct irq_desc *desc;
     for_each_device_irq (desc) {
         if (desc->kind == IRQ_FREE && irq_vector(desc) != 0x80) {  /* the guests' int $0x80 */
             *desc = (struct irq_desc){ .kind = kind, .masked = true, .apic_id = cpu_dest(cpu) };
@@ -99,14 +98,14 @@ void irq_dispatch(struct cpu_user_regs *regs)
     trace(TRACE_IRQ, vector, regs->rip);
     if (vector >= VEC_DEVICE_FIRST && vector <= VEC_DEVICE_LAST) {
         device_interrupt(vector);
-    } else if (vector == VEC_KICK) {
-        apic_eoi();                     /* having come into Bulkhead is all */
-    } else if (own_handlers[vector]) {
-        own_handlers[vector]();
-        apic_eoi();
-    } else if (vector != VEC_SPURIOUS && apic_in_service(vector)) {
-        apic_eoi();
+        return;
     }
+    void (*own)(void) = own_handlers[vector];
+    if (own)
+        own();
+    /* Of a kick, having come into Bulkhead is all. */
+    if (own || vector == VEC_KICK || (vector != VEC_SPURIOUS && apic_in_service(vector)))
+        apic_eoi();
 }
 
 void irq_set_handler(u8 vector, void (*fn)(void))
@@ -117,9 +116,9 @@ void irq_set_handler(u8 vector, void (*fn)(void))
 int irq_bind_gsi(u32 gsi, u8 vector)
 {
     struct irq_desc *desc = &irq_descs[vector];
+    if (!gsi_valid(gsi))
+        return -EINVAL;
     with_lock (&irq_lock) {
-        if (!gsi_valid(gsi))
-            return -EINVAL;
         if (gsis[gsi].ours || gsis[gsi].vector)
             return -EBUSY;
         gsis[gsi].ours = true;

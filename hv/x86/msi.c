@@ -104,7 +104,6 @@ int msi_setup(struct irq_desc *desc)
     bool msix = desc->kind == IRQ_MSIX;
     if (!(msix ? desc->dev->msix_cap : desc->dev->msi_cap))
         return -ENODEV;
-    struct irq_desc *other;
     for_each_device_irq (other) {
         if (other == desc || other->kind < IRQ_MSI || other->dev != desc->dev)
             continue;
@@ -117,8 +116,7 @@ int msi_setup(struct irq_desc *desc)
     int err = msix ? find_entry(desc, &pa) : 0;
     if (err)
         return err;
-    if (!msix)
-        desc->dev->msi_used = true;
+    desc->dev->msi_used = !msix;        /* beside a vector of MSI-X there is none of MSI */
     msi_write(desc, false);
     return 0;
 }
@@ -128,8 +126,7 @@ void msi_teardown(struct irq_desc *desc)
     struct pci_dev *dev = desc->dev;
     desc->masked = true;
     msi_write(desc, false);
-    if (desc->kind == IRQ_MSI) {
+    if (desc->kind == IRQ_MSI)
         pci_write(dev, dev->msi_cap, pci_read(dev, dev->msi_cap) & ~MSI_ENABLE);
-        dev->msi_used = false;
-    }
+    dev->msi_used = false;
 }

@@ -91,10 +91,9 @@ static paddr_t mmconfig(u32 sbdf)
 {
     u8 bus = (u8)(sbdf >> 8);
     for (unsigned i = 0; i < acpi.nr_mcfg; i++) {
-        if (acpi.mcfg[i].segment == sbdf >> 16 && bus >= acpi.mcfg[i].bus_first &&
-            bus <= acpi.mcfg[i].bus_last) {
-            return acpi.mcfg[i].base + ((u64)(sbdf & 0xffff) << PAGE_SHIFT);
-        }
+        const struct acpi_mcfg *m = &acpi.mcfg[i];
+        if (m->segment == sbdf >> 16 && bus >= m->bus_first && bus <= m->bus_last)
+            return m->base + ((u64)(sbdf & 0xffff) << PAGE_SHIFT);
     }
     return 0;
 }
@@ -109,14 +108,13 @@ int pci_get_dev(u32 sbdf, struct pci_dev **dev)
         return 0;
     bool room = READ_ONCE(nr_devices) < DEVICES_MAX;
     struct pci_dev *made = room ? xzalloc_type(struct pci_dev) : NULL;
-    if (!made)
-        return -ENOMEM;
-    made->sbdf = sbdf;
-    made->config = config ? ioremap(config, PAGE_SIZE, PTE_CACHE_UC) : NULL;
-    if (config && !made->config) {
+    if (made && config)
+        made->config = ioremap(config, PAGE_SIZE, PTE_CACHE_UC);
+    if (!made || (config && !made->config)) {
         xfree(made);
         return -ENOMEM;
     }
+    made->sbdf = sbdf;
     find_capabilities(made);
     with_lock (&pci_lock) {
         *dev = find_locked(sbdf);

@@ -12,20 +12,6 @@
 #include "x86/pci.h"
 #include <xen/physdev.h>
 
-/* The right that a sub-operation needs, or its error. */
-static long check(struct domain *d, unsigned cmd)
-{
-#define OP(nr, name, needs, note) case nr: return domain_has(d, needs) ? 0 : -EPERM;
-#define NO_OP(nr, name, err, note) case nr: return -err;
-    switch (cmd) {
-#include "ops/physdev_op.h"
-    default:
-        return -ENOSYS;
-    }
-#undef OP
-#undef NO_OP
-}
-
 union physdev_arg {
     struct physdev_eoi eoi;
     struct physdev_irq_status_query status;
@@ -44,6 +30,19 @@ union physdev_arg {
     struct physdev_dbgp_op dbgp;
     u8 pci_add[offsetof(struct physdev_pci_device_add, optarr)];
 };
+
+/* Is there such a sub-operation, may the caller do it, and what is its argument? */
+static long admit(struct vcpu *v, unsigned cmd, u64 arg, union physdev_arg *op)
+{
+    switch (cmd) {
+#define OP_AT(nr, name, field, needs, note) \
+    case nr: return domain_has(v->domain, needs) ? arg_read(v, &op->field, arg) : -EPERM;
+#define NO_OP(nr, name, err, note) case nr: return -err;
+#include "ops/physdev_op.h"
+    default:
+        return -ENOSYS;
+    }
+}
 
 /* --- PIRQs --- */
 
@@ -77,11 +76,6 @@ static long get_free_pirq(struct vcpu *v, u64 arg, struct physdev_get_free_pirq 
 
 /* --- PCI --- */
 
-static u32 sbdf_of(const struct physdev_pci_device *p)
-{
-    return pci_sbdf(p->seg, p->bus, p->devfn);
-}
-
 static long add_device(u32 sbdf)
 {
     struct pci_dev *dev;
@@ -94,10 +88,7 @@ static long add_device(u32 sbdf)
 static long remove_device(u32 sbdf)
 {
     struct pci_dev *dev = pci_find_dev(sbdf);
-    if (!dev || !READ_ONCE(dev->present))
-        return -ENODEV;
-    WRITE_ONCE(dev->present, false);
-    return 0;
+    return dev && __atomic_exchange_n(&dev->present, false, __ATOMIC_RELAXED) ? 0 : -ENODEV;
 }
 
 static long find_msix(u32 sbdf)
@@ -118,70 +109,64 @@ static long find_mmcfg(u64 address, u16 segment)
 long do_physdev_op(struct vcpu *v, unsigned long *a)
 {
     union physdev_arg op;
-    unsigned cmd = (unsigned)a[0];
     u64 arg = a[1];
-    long err = check(v->domain, cmd);
+    long err = admit(v, (unsigned)a[0], arg, &op);
     if (err)
         return err;
-    switch (cmd) {
+    struct domain *d = v->domain;
+    u32 old = pci_sbdf(0, op.old.bus, op.old.devfn);        /* if the argument is such a one */
+    u32 sbdf = pci_sbdf(op.pci.seg, op.pci.bus, op.pci.devfn);
+    switch ((unsigned)a[0]) {
     case PHYSDEVOP_eoi:
-        return arg_read(v, &op.eoi, arg) ?: pirq_eoi(v->domain, op.eoi.irq);
+        return pirq_eoi(d, op.eoi.irq);
     case PHYSDEVOP_irq_status_query:
-        return arg_read(v, &op.status, arg)
-            ?: pirq_status(v->domain, op.status.irq, &op.status.flags)
+        return pirq_status(d, op.status.irq, &op.status.flags)
             ?: arg_write_field(v, arg, &op.status, flags);
     case PHYSDEVOP_map_pirq:
-        return arg_read(v, &op.map, arg) ?: map_or_unmap(v, arg, &op, true);
     case PHYSDEVOP_unmap_pirq:
-        return arg_read(v, &op.unmap, arg) ?: map_or_unmap(v, arg, &op, false);
+        return map_or_unmap(v, arg, &op, (unsigned)a[0] == PHYSDEVOP_map_pirq);
     case PHYSDEVOP_get_free_pirq:
-        return arg_read(v, &op.free_pirq, arg) ?: get_free_pirq(v, arg, &op.free_pirq);
+        return get_free_pirq(v, arg, &op.free_pirq);
     case PHYSDEVOP_pirq_eoi_gmfn_v2:
-        return arg_read(v, &op.eoi_page, arg) ?: pirq_set_eoi_page(v->domain, op.eoi_page.gmfn);
+        return pirq_set_eoi_page(d, op.eoi_page.gmfn);
     case PHYSDEVOP_setup_gsi:
-        return arg_read(v, &op.gsi, arg)
-            ?: gsi_setup((u32)op.gsi.gsi, op.gsi.triggering, op.gsi.polarity);
+        return gsi_setup((u32)op.gsi.gsi, op.gsi.triggering, op.gsi.polarity);
     case PHYSDEVOP_alloc_irq_vector:
-        err = arg_read(v, &op.irq, arg) ?: (gsi_valid(op.irq.irq) ? 0 : -EINVAL);
         op.irq.vector = 0;              /* which one is Bulkhead's affair */
-        return err ?: arg_write_field(v, arg, &op.irq, vector);
+        return gsi_valid(op.irq.irq) ? arg_write_field(v, arg, &op.irq, vector) : -EINVAL;
     case PHYSDEVOP_apic_read:
-        return arg_read(v, &op.apic, arg)
-            ?: ioapic_read_reg(op.apic.apic_physbase, op.apic.reg, &op.apic.value)
+        return ioapic_read_reg(op.apic.apic_physbase, op.apic.reg, &op.apic.value)
             ?: arg_write_field(v, arg, &op.apic, value);
     case PHYSDEVOP_set_iopl:
-        err = arg_read(v, &op.iopl, arg) ?: (op.iopl.iopl > 3 ? -EINVAL : 0);
-        if (!err)
-            xv(v)->pv.iopl = (u8)op.iopl.iopl;
-        return err;
+        if (op.iopl.iopl > 3)
+            return -EINVAL;
+        xv(v)->pv.iopl = (u8)op.iopl.iopl;
+        return 0;
     case PHYSDEVOP_set_iobitmap:
-        err = arg_read(v, &op.iobitmap, arg) ?: (op.iobitmap.nr_ports > 65536 ? -EINVAL : 0);
-        if (!err) {
-            xv(v)->pv.iobmp = (u64)op.iobitmap.bitmap.p;
-            xv(v)->pv.iobmp_limit = op.iobitmap.nr_ports;
-        }
-        return err;
+        if (op.iobitmap.nr_ports > 65536)
+            return -EINVAL;
+        xv(v)->pv.iobmp = (u64)op.iobitmap.bitmap.p;
+        xv(v)->pv.iobmp_limit = op.iobitmap.nr_ports;
+        return 0;
     case PHYSDEVOP_manage_pci_add:
     case PHYSDEVOP_manage_pci_add_ext:
-        return arg_read(v, &op.old, arg) ?: add_device(pci_sbdf(0, op.old.bus, op.old.devfn));
+        return add_device(old);
     case PHYSDEVOP_manage_pci_remove:
-        return arg_read(v, &op.old, arg) ?: remove_device(pci_sbdf(0, op.old.bus, op.old.devfn));
+        return remove_device(old);
     case PHYSDEVOP_restore_msi:
-        return arg_read(v, &op.old, arg) ?: pirq_restore_msi(pci_sbdf(0, op.old.bus, op.old.devfn));
+        return pirq_restore_msi(old);
     case PHYSDEVOP_pci_device_add:
-        return arg_read(v, &op.pci_add, arg) ?: add_device(sbdf_of(&op.pci));
+        return add_device(sbdf);
     case PHYSDEVOP_pci_device_remove:
-        return arg_read(v, &op.pci, arg) ?: remove_device(sbdf_of(&op.pci));
+        return remove_device(sbdf);
     case PHYSDEVOP_restore_msi_ext:
-        return arg_read(v, &op.pci, arg) ?: pirq_restore_msi(sbdf_of(&op.pci));
+        return pirq_restore_msi(sbdf);
     case PHYSDEVOP_prepare_msix:
     case PHYSDEVOP_release_msix:
-        return arg_read(v, &op.pci, arg) ?: find_msix(sbdf_of(&op.pci));
+        return find_msix(sbdf);
     case PHYSDEVOP_pci_mmcfg_reserved:
-        return arg_read(v, &op.mmcfg, arg) ?: find_mmcfg(op.mmcfg.address, op.mmcfg.segment);
-    case PHYSDEVOP_free_irq_vector:     /* these two: nothing to do */
-        return arg_read(v, &op.irq, arg);
-    default:
-        return arg_read(v, &op.dbgp, arg);
+        return find_mmcfg(op.mmcfg.address, op.mmcfg.segment);
+    default:                            /* free_irq_vector, dbgp_op: nothing to do */
+        return 0;
     }
 }

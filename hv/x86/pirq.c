@@ -16,8 +16,7 @@
 enum pirq_kind { PIRQ_FREE, PIRQ_RESERVED, PIRQ_GSI, PIRQ_MSI };
 
 struct pirq {
-    u8 kind;
-    u8 vector;                  /* PIRQ_MSI */
+    u8 kind, vector;            /* vector: PIRQ_MSI */
     u32 gsi;                    /* PIRQ_GSI */
 };
 
@@ -47,8 +46,7 @@ u32 pirq_limit(struct domain *d)
 /* NULL: no such number. */
 static struct pirq *get_pirq(struct domain *d, u32 nr)
 {
-    u32 limit = pirq_limit(d);
-    return nr < limit ? &d->irqs->pirq[index_nospec(nr, limit)] : NULL;
+    return nr < d->irqs->nr ? &d->irqs->pirq[index_nospec(nr, d->irqs->nr)] : NULL;
 }
 
 /* The interrupt behind it; one that nobody ever holds while there is none. */
@@ -117,27 +115,21 @@ static void unbind(struct domain *d, struct pirq *p)
 /* Gives a GSI that is about to be bound a vector. 0 or -errno. */
 static int take_gsi(struct gsi *g, unsigned cpu)
 {
-    if (g->ours)
-        return -EBUSY;
-    if (g->vector)
-        return 0;
-    struct irq_desc *desc = irq_alloc(IRQ_GSI, cpu);
-    if (!desc)
-        return -ENOSPC;
-    desc->gsi = (u32)(g - gsis);
-    desc->level = g->level;
-    g->vector = irq_vector(desc);
-    return 0;
+    struct irq_desc *desc = g->ours || g->vector ? NULL : irq_alloc(IRQ_GSI, cpu);
+    if (desc) {
+        desc->gsi = (u32)(g - gsis);
+        desc->level = g->level;
+        g->vector = irq_vector(desc);
+    }
+    return g->ours ? -EBUSY : g->vector ? 0 : -ENOSPC;
 }
 
 int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share)
 {
     struct domain *d = v->domain;
     struct pirq *p = get_pirq(d, nr);
-    if (!p)
-        return -EINVAL;
     with_lock (&irq_lock) {
-        if (p->kind != PIRQ_GSI && p->kind != PIRQ_MSI)
+        if (!p || p->kind <= PIRQ_RESERVED)
             return -EINVAL;
         if (guest_of(d, p))
             return -EEXIST;
@@ -161,9 +153,8 @@ int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share)
 
 void pirq_guest_unbind(struct domain *d, u32 nr)
 {
-    with_lock (&irq_lock) {
+    with_lock (&irq_lock)
         unbind(d, &d->irqs->pirq[nr]);
-    }
 }
 
 void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
@@ -178,14 +169,12 @@ void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu)
 int pirq_eoi(struct domain *d, u32 nr)
 {
     struct pirq *p = get_pirq(d, nr);
-    if (!p)
-        return -EINVAL;
     with_lock (&irq_lock) {
-        struct irq_guest *g = guest_of(d, p);
+        struct irq_guest *g = p ? guest_of(d, p) : NULL;
         if (g)
             end(desc_of(p), g);
     }
-    return 0;
+    return p ? 0 : -EINVAL;
 }
 
 int pirq_status(struct domain *d, u32 nr, u32 *flags)
@@ -251,17 +240,15 @@ static int map_msi(struct vcpu *v, struct domain *d, const struct physdev_map_pi
     desc->dev = dev;
     desc->msix_entry = (u16)m->entry_nr;
     int err = msi_setup(desc);
-    if (err) {
+    if (err)
         desc->kind = IRQ_FREE;
-        return err;
-    }
-    d->irqs->pirq[nr] = (struct pirq){ .kind = PIRQ_MSI, .vector = irq_vector(desc) };
-    return nr;
+    else
+        d->irqs->pirq[nr] = (struct pirq){ .kind = PIRQ_MSI, .vector = irq_vector(desc) };
+    return err ?: nr;
 }
 
 int pirq_map(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
 {
-    u32 seg = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u32)m->bus >> 16;
     struct pci_dev *dev = NULL;
     if (m->type == MAP_PIRQ_TYPE_MULTI_MSI)         /* the caller then takes one message */
         return -EOPNOTSUPP;
@@ -270,6 +257,7 @@ int pirq_map(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
             return -EPERM;
         if ((u32)m->entry_nr > MSIX_SIZE(~0u))
             return -EINVAL;
+        u32 seg = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u32)m->bus >> 16;
         int err = pci_get_dev(pci_sbdf(seg, (u8)m->bus, (u8)m->devfn), &dev);
         if (err)
             return err;
@@ -299,10 +287,8 @@ static void unmap(struct domain *d, struct pirq *p)
 int pirq_unmap(struct domain *d, u32 nr)
 {
     struct pirq *p = get_pirq(d, nr);
-    if (!p)
-        return -EINVAL;
     with_lock (&irq_lock) {
-        if (p->kind == PIRQ_FREE)
+        if (!p || p->kind == PIRQ_FREE)
             return -EINVAL;
         unmap(d, p);
     }
@@ -325,7 +311,6 @@ int pirq_restore_msi(u32 sbdf)
     if (!dev)
         return -ENODEV;
     with_lock (&irq_lock) {
-        struct irq_desc *desc;
         for_each_device_irq (desc) {
             if (desc->kind >= IRQ_MSI && desc->dev == dev)
                 msi_write(desc, !desc->masked);
@@ -355,15 +340,14 @@ int pirq_set_eoi_page(struct domain *d, u64 gfn)
 
 void pirq_domain_quiesce(struct domain *d)
 {
-    struct page *pg = NULL;
     if (!d->irqs)
         return;                 /* a domain that was never finished */
-    with_lock (&irq_lock) {
-        for (u32 i = 0; i < d->irqs->nr; i++)
-            unmap(d, &d->irqs->pirq[i]);
-        pg = xd(d)->eoi_map_page;
-        xd(d)->eoi_map_page = NULL;
-    }
+    spin_lock(&irq_lock);
+    for (u32 i = 0; i < d->irqs->nr; i++)
+        unmap(d, &d->irqs->pirq[i]);
+    struct page *pg = xd(d)->eoi_map_page;
+    xd(d)->eoi_map_page = NULL;
+    spin_unlock(&irq_lock);
     if (pg)
         d->ops->put_gfn(pg, true);
 }

@@ -8,11 +8,6 @@
 #include "x86/machine.h"
 #include <xen/platform.h>
 
-#define PM1_SCI_EN  0x0001
-#define PM1_SLP_TYP 0x1c00
-#define PM1_SLP_EN  0x2000
-#define PM1_WAK_STS 0x8000
-
 static void wait_ms(unsigned ms)
 {
     s_time_t until = now() + (s_time_t)ms * 1000000;

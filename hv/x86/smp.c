@@ -30,15 +30,12 @@ static bool no_smp;
 OPTION_BOOL(no_smp, "nosmp", "use the boot CPU only");
 
 extern const char trampoline[], trampoline_end[];
-extern char *ap_stack;
 char *ap_stack;             /* for boot.S: of the CPU being started; NULL: none */
 
 static spinlock_t call_lock = SPINLOCK_INIT(LOCK_SMP);
-static struct {
-    void (*fn)(void *arg);
-    void *arg;
-    u64 todo;               /* CPUs that have not done it yet; atomic */
-} call;
+static void (*call_fn)(void *arg);
+static void *call_arg;
+static u64 call_todo;       /* CPUs that have not done it yet; atomic */
 
 /* --- between CPUs --- */
 
@@ -63,9 +60,9 @@ void arch_kick_cpu(unsigned cpu)
 static void call_answer(void)
 {
     u64 self = 1UL << cpu_id();
-    if (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE) & self) {
-        call.fn(call.arg);
-        __atomic_fetch_and(&call.todo, ~self, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&call_todo, __ATOMIC_ACQUIRE) & self) {
+        call_fn(call_arg);
+        __atomic_fetch_and(&call_todo, ~self, __ATOMIC_SEQ_CST);
     }
 }
 
@@ -76,14 +73,14 @@ void arch_call_cpus(cpumask_t mask, void (*fn)(void *), void *arg)
         call_answer();
         arch_spin_poll();
     }
-    call.fn = fn;
-    call.arg = arg;
-    __atomic_store_n(&call.todo, others, __ATOMIC_RELEASE);
+    call_fn = fn;
+    call_arg = arg;
+    __atomic_store_n(&call_todo, others, __ATOMIC_RELEASE);
     for (u64 rest = others; rest; rest &= rest - 1)
         apic_send_ipi(cpus[ffs64(rest)].apic_id, VEC_CALL);
     if (mask.bits & self)
         fn(arg);
-    while (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE))
+    while (__atomic_load_n(&call_todo, __ATOMIC_ACQUIRE))
         arch_spin_poll();
     spin_unlock(&call_lock);
 }
@@ -105,28 +102,6 @@ void cpu_startup_ap(void)
     idle_loop_start();
 }
 
-/* The highest frame of RAM below 640 KiB. */
-static paddr_t low_page(void)
-{
-    paddr_t best = 0;
-    for_each_ram (r) {
-        paddr_t end = MIN(r.end, 0xa0000UL);
-        if (end > r.start)
-            best = end - PAGE_SIZE;
-    }
-    return best;
-}
-
-static bool wait_online(unsigned cpu, s_time_t ns)
-{
-    s_time_t end = now() + ns;
-    while (!test_bit(cpu, &cpus_online.bits) && now() < end) {
-        time_sync_answer();
-        arch_spin_poll();
-    }
-    return test_bit(cpu, &cpus_online.bits);
-}
-
 static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
 {
     struct cpu *c = &cpus[cpu];
@@ -141,8 +116,13 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
     apic_send_ipi(apic_id, IPI_INIT);
     for (unsigned i = 0; i < ARRAY_SIZE(startup_ns); i++) {
         apic_send_ipi(apic_id, IPI_STARTUP((u32)(page >> PAGE_SHIFT)));
-        if (wait_online(cpu, startup_ns[i]))
-            return true;
+        s_time_t end = now() + startup_ns[i];
+        do {
+            time_sync_answer();
+            arch_spin_poll();
+            if (test_bit(cpu, &cpus_online.bits))
+                return true;
+        } while (now() < end);
     }
     /* Its stack stays: it might still come. */
     __atomic_store_n(&ap_stack, NULL, __ATOMIC_SEQ_CST);
@@ -153,8 +133,11 @@ static bool start_cpu(unsigned cpu, u32 apic_id, paddr_t page)
 void smp_init(void)
 {
     u32 limit = no_smp || !max_cpus ? 1 : MIN(max_cpus, (u32)NR_CPUS);
-    paddr_t page = low_page();
-
+    paddr_t page = 0;           /* the highest frame of RAM below 640 KiB */
+    for_each_ram (r) {
+        if (r.start < 0xa0000)
+            page = MIN(r.end, 0xa0000UL) - PAGE_SIZE;
+    }
     irq_set_handler(VEC_FLUSH, tlb_answer);
     irq_set_handler(VEC_CALL, call_answer);
     if (!page) {

@@ -18,8 +18,7 @@ enum irq_kind { IRQ_FREE, IRQ_GSI, IRQ_MSI, IRQ_MSIX };
 struct irq_guest {
     struct domain *d;
     u32 pirq, port;
-    bool shares;
-    bool eoi_pending;               /* level: fired and not yet ended by this guest */
+    bool shares, eoi_pending;       /* pending (level): fired and not yet ended by this guest */
 };
 
 /* One interrupt; its index in irq_descs is its vector. What the source of a device's
@@ -29,8 +28,7 @@ struct irq_desc {
     bool level, masked;
     u8 nr_guests, nr_pending;
     u16 msix_entry;                 /* IRQ_MSIX */
-    u32 gsi;                        /* IRQ_GSI */
-    u32 apic_id;                    /* where it is sent */
+    u32 gsi, apic_id;               /* IRQ_GSI; where it is sent */
     struct pci_dev *dev;            /* IRQ_MSI, IRQ_MSIX */
     u64 count;
     struct irq_guest guest[IRQ_GUESTS_MAX];
@@ -39,8 +37,9 @@ struct irq_desc {
 extern spinlock_t irq_lock;
 extern struct irq_desc irq_descs[256];
 static inline u8 irq_vector(const struct irq_desc *desc) { return (u8)(desc - irq_descs); }
-#define for_each_device_irq(desc) \
-    for ((desc) = &irq_descs[VEC_DEVICE_FIRST]; (desc) <= &irq_descs[VEC_DEVICE_LAST]; (desc)++)
+#define for_each_device_irq(desc)                                       \
+    for (struct irq_desc *desc = &irq_descs[VEC_DEVICE_FIRST];          \
+         desc <= &irq_descs[VEC_DEVICE_LAST]; desc++)
 
 /* A free one, made `kind`, sent to CPU `cpu`, masked; NULL: none is left. */
 struct irq_desc *irq_alloc(enum irq_kind kind, unsigned cpu);

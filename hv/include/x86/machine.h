@@ -15,8 +15,7 @@ struct e820_range { u64 start, len; u32 type; };     /* type: 1 RAM, 2 reserved,
 #define E820_MAX 128
 struct framebuffer { u64 addr; u32 pitch, width, height; u8 bpp, type; } PACKED;    /* multiboot's */
 struct boot_info {
-    char cmdline[2048];
-    char loader[64];
+    char cmdline[2048], loader[64];
     struct boot_module module[8];
     unsigned nr_modules;
     struct e820_range e820[E820_MAX];       /* sorted, not overlapping, as the firmware said */
@@ -50,8 +49,7 @@ void console_init_irq(void);        /* the UART's interrupt, after ioapic_init *
 struct domain *build_dom0(void);    /* x86/pv/dom0.c: panics with a clear line on a bad image */
 
 struct cpu_features {
-    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat;
-    bool amd, intel;
+    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat, amd, intel;
     u8 phys_bits, family, model, stepping;
     char vendor[13], brand[49];
     u64 xcr0;
@@ -63,15 +61,16 @@ struct acpi_info {
     u32 cpu_apic_id[NR_CPUS * 2]; unsigned nr_cpus;     /* those that are enabled */
     struct acpi_ioapic { u32 gsi_base; paddr_t addr; } ioapic[16]; unsigned nr_ioapics;
     struct acpi_iso { u8 irq; u32 gsi; bool active_low, level; } iso[32]; unsigned nr_isos;
-    paddr_t lapic_addr, hpet_addr;
+    paddr_t lapic_addr, hpet_addr, dsdt;
     u32 pm_timer_port, pm1a_cnt, pm1b_cnt, pm1a_evt;    /* 0: none */
-    u8 reset_kind; u64 reset_addr; u8 reset_value;      /* FADT reset register; kind 1: port, 0: memory, 0xff none */
+    u8 reset_kind, reset_value; u64 reset_addr; /* FADT reset register; kind 1: port, 0: memory, 0xff none */
     struct acpi_mcfg { paddr_t base; u16 segment; u8 bus_first, bus_last; } mcfg[8]; unsigned nr_mcfg;
-    bool has_8042;
     u32 smi_cmd; u8 acpi_enable;        /* port and value that switch ACPI mode on; 0: none */
-    paddr_t dsdt;
+    bool has_8042;
 };
 extern struct acpi_info acpi;
+/* Bits of the PM1 control registers, and of the event register's status (WAK_STS). */
+enum { PM1_SCI_EN = 1, PM1_SLP_TYP = 0x1c00, PM1_SLP_EN = 0x2000, PM1_WAK_STS = 0x8000 };
 /* SLP_TYP values of the soft-off state from the DSDT; false: not found. */
 bool acpi_s5_values(u8 *a, u8 *b);
 
@@ -85,21 +84,16 @@ void apic_timer_measure_start(void);
 u32 apic_timer_measure_count(void);         /* ticks since measure_start */
 void apic_timer_set_hz(u64 hz);
 /* Sends a vector, or one of: */
-#define IPI_NMI           (4u << 8)     /* for panic: stops another CPU wherever it is */
-#define IPI_INIT          (5u << 8)
+enum { IPI_NMI = 4 << 8, IPI_INIT = 5 << 8 };   /* NMI: for panic, stops a CPU wherever it is */
 #define IPI_STARTUP(page) (6u << 8 | (page))    /* page: number of the frame to start at */
 void apic_send_ipi(u32 apic_id, u32 what);
 
 /* Vectors. Interrupts enter Bulkhead with these; device vectors lie between. */
-#define VEC_DEVICE_FIRST 0x30
-#define VEC_DEVICE_LAST  0xdf
-#define VEC_SERIAL       0xf0
-#define VEC_FLUSH        0xf8   /* answer TLB flush requests */
-#define VEC_KICK         0xf9   /* just enter Bulkhead */
-#define VEC_CALL         0xfa   /* arch_call_cpus */
-#define VEC_APIC_ERROR   0xfb
-#define VEC_TIMER        0xfc
-#define VEC_SPURIOUS     0xff
+enum {
+    VEC_DEVICE_FIRST = 0x30, VEC_DEVICE_LAST = 0xdf, VEC_SERIAL = 0xf0,
+    VEC_FLUSH = 0xf8, VEC_KICK, VEC_CALL,   /* TLB flush requests; just enter; arch_call_cpus */
+    VEC_APIC_ERROR, VEC_TIMER, VEC_SPURIOUS = 0xff,
+};
 /* entry.S calls this for every vector >= 0x20 with interrupts off. x86/irq.c */
 void irq_dispatch(struct cpu_user_regs *regs);
 /* Bulkhead's own handlers, fixed vectors; runs with interrupts off. */

@@ -15,8 +15,7 @@ struct pci_dev {
     u32 sbdf;                   /* segment, bus, device and function: 16, 8, 8 bits */
     bool present;               /* told by PHYSDEVOP_pci_device_add, not removed since */
     bool msi_used;              /* its MSI capability sends a vector; guarded by irq_lock */
-    u8 msi_cap, msix_cap;       /* offsets in configuration space, 0: none */
-    u8 msi_size;                /* of the MSI capability */
+    u8 msi_cap, msix_cap, msi_size; /* offsets in configuration space, 0: none; MSI's length */
     volatile u32 *config;       /* its page of MMCONFIG, above segment 0 */
 };
 
@@ -35,20 +34,13 @@ int pci_get_dev(u32 sbdf, struct pci_dev **dev);
 struct pci_dev *pci_find_dev(u32 sbdf);
 
 /* Registers, by the doubleword that they lie in. */
-#define PCI_COMMAND         0x04
-#define PCI_COMMAND_MEMORY  2
-#define PCI_STATUS_CAPS     (0x10u << 16)
-#define PCI_BAR0            0x10
-#define PCI_CAP_POINTER     0x34
-#define PCI_CAP_MSI         0x05
-#define PCI_CAP_MSIX        0x11
-#define MSI_ENABLE          (0x0001u << 16)     /* flags, in a capability's first doubleword */
-#define MSI_MULTIPLE        (0x0070u << 16)
-#define MSI_64BIT           (0x0080u << 16)
-#define MSI_MASKABLE        (0x0100u << 16)
-#define MSIX_SIZE(head)     ((head) >> 16 & 0x7ff)
-#define MSIX_MASK_ALL       (0x4000u << 16)
+enum { PCI_COMMAND = 0x04, PCI_BAR0 = 0x10, PCI_CAP_POINTER = 0x34 };
+enum { PCI_COMMAND_MEMORY = 2, PCI_STATUS_CAPS = 0x10 << 16 };          /* in PCI_COMMAND */
+enum { PCI_CAP_MSI = 0x05, PCI_CAP_MSIX = 0x11, MSIX_TABLE = 4 };       /* ids; an offset */
+/* Flags, in a capability's first doubleword. */
+enum { MSI_ENABLE = 1 << 16, MSI_MULTIPLE = 0x70 << 16, MSI_64BIT = 0x80 << 16,
+       MSI_MASKABLE = 0x100 << 16, MSIX_MASK_ALL = 0x4000 << 16 };
 #define MSIX_ENABLE         (0x8000u << 16)
-#define MSIX_TABLE          4
+#define MSIX_SIZE(head)     ((head) >> 16 & 0x7ff)
 
 #endif
