@@ -108,7 +108,7 @@ static long find_mmcfg(u64 address, u16 segment)
 
 long do_physdev_op(struct vcpu *v, unsigned long *a)
 {
-    union physdev_arg op;
+    union physdev_arg op = { 0 };
     u64 arg = a[1];
     long err = admit(v, (unsigned)a[0], arg, &op);
     if (err)
