@@ -9,10 +9,7 @@
 
 static void (*handlers[NR_SOFTIRQS])(void);
 
-void softirq_register(enum softirq nr, void (*fn)(void))
-{
-    handlers[nr] = fn;
-}
+void softirq_register(enum softirq nr, void (*fn)(void)) { handlers[nr] = fn; }
 
 void softirq_raise_on(unsigned cpu, enum softirq nr)
 {

@@ -34,7 +34,6 @@ enum lock_rank {
     LOCK_SMP,       /* IPI mailboxes */
     LOCK_RANGES,    /* a set of permitted ports, frames, interrupts */
     LOCK_CONSOLE,   /* console ring, serial port */
-    LOCK_RANKS
 };
 
 typedef struct spinlock {

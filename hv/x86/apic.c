@@ -13,15 +13,9 @@ enum {
     APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330, APIC_LVT_PERF = 0x340,
     APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
     APIC_TMICT = 0x380, APIC_TMCCT = 0x390, APIC_TDCR = 0x3e0,
+    SVR_ENABLE = 0x100, LVT_MASKED = 1 << 16, LVT_TSC_DEADLINE = 2 << 17, TDCR_DIVIDE_1 = 0xb,
+    ICR_ASSERT = 1 << 14, ICR_BUSY = 1 << 12, BASE_ENABLE = 1 << 11, BASE_X2APIC = 1 << 10,
 };
-#define SVR_ENABLE          0x100
-#define LVT_MASKED          (1u << 16)
-#define LVT_TSC_DEADLINE    (2u << 17)
-#define TDCR_DIVIDE_1       0xb
-#define ICR_ASSERT          (1u << 14)
-#define ICR_BUSY            (1u << 12)
-#define BASE_ENABLE         (1u << 11)
-#define BASE_X2APIC         (1u << 10)
 #define TICKS_MAX           0xffffffffu
 #define FAR                 (1UL << 40)         /* some minutes of any TSC */
 
@@ -42,10 +36,7 @@ static void apic_write(u32 reg, u32 v)
         mmio[reg / 4] = v;
 }
 
-void apic_eoi(void)
-{
-    apic_write(APIC_EOI, 0);
-}
+void apic_eoi(void) { apic_write(APIC_EOI, 0); }
 
 u32 apic_id_self(void)
 {
@@ -89,20 +80,9 @@ void arch_timer_program(s_time_t deadline)
         apic_write(APIC_TMICT, !deadline ? 0 : ticks >= TICKS_MAX ? TICKS_MAX : (u32)ticks + 1);
 }
 
-static void timer_interrupt(void)
-{
-    softirq_raise(SOFTIRQ_TIMER);
-}
-
-void apic_timer_measure_start(void)
-{
-    apic_write(APIC_TMICT, TICKS_MAX);
-}
-
-u32 apic_timer_measure_count(void)
-{
-    return TICKS_MAX - apic_read(APIC_TMCCT);
-}
+static void timer_interrupt(void) { softirq_raise(SOFTIRQ_TIMER); }
+void apic_timer_measure_start(void) { apic_write(APIC_TMICT, TICKS_MAX); }
+u32 apic_timer_measure_count(void) { return TICKS_MAX - apic_read(APIC_TMCCT); }
 
 void apic_timer_set_hz(u64 hz)
 {
