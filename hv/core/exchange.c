@@ -144,8 +144,7 @@ long memory_exchange(struct vcpu *v, u64 arg)
         return err;
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e);
-        if (!err)
-            e.x.nr_exchanged += e.in_per_chunk;
+        e.x.nr_exchanged += err ? 0 : e.in_per_chunk;
         if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
             err = -ERESTART;
     }

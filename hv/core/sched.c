@@ -54,10 +54,7 @@ struct runq *runq_lock(struct vcpu *v)
 
 static inline u64 other_cpus(const struct runq *q) { return sched_online.bits & ~(1UL << q->cpu); }
 
-static inline u64 allowed_cpus(const struct vcpu *v)
-{
-    return v->hard_affinity.bits & sched_online.bits;
-}
+static u64 allowed_cpus(const struct vcpu *v) { return v->hard_affinity.bits & sched_online.bits; }
 
 static inline u64 preferred_cpus(const struct vcpu *v)
 {

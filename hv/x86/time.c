@@ -249,9 +249,8 @@ void wallclock_set(u64 sec, u32 nsec, s_time_t at)
 {
     if (sec >= 1ULL << 34 || nsec >= NS_PER_SEC || at < 0 || (u64)at > sec * NS_PER_SEC + nsec)
         return;                         /* a time before 1970 at start, or beyond our ns */
-    with_lock (&time_lock) {
+    with_lock (&time_lock)
         WRITE_ONCE(wall_base, sec * NS_PER_SEC + nsec - (u64)at);
-    }
     domid_t id = 0;
     for (struct domain *d; (d = domain_get_from(id)) != NULL; domain_put(d)) {
         id = d->id + 1;
@@ -291,9 +290,7 @@ void vcpu_time_update(struct vcpu *v)
         return;
     struct vcpu_time_info t = {
         .version = x->time_version += 2,
-        .tsc_timestamp = base,
-        .tsc_to_system_mul = tsc_mul,
-        .tsc_shift = tsc_shift,
+        .tsc_timestamp = base, .tsc_to_system_mul = tsc_mul, .tsc_shift = tsc_shift,
         .flags = tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
     };
     write_record(&v->info->time, t);
