@@ -112,12 +112,9 @@ static int one_chunk(struct exchange *e)
 {
     u64 chunk = e->x.nr_exchanged / e->in_per_chunk;
     e->old = e->new = PAGE_NONE;
-    int err = alloc_new(e);
-    if (!err)
-        err = take_old(e, chunk * e->in_per_chunk);
+    int err = alloc_new(e) ?: take_old(e, chunk * e->in_per_chunk);
     bool keep_old = err;
-    if (!err)
-        err = give_new(e, chunk * e->out_per_chunk);
+    err = err ?: give_new(e, chunk * e->out_per_chunk);
     clean_up(e, keep_old);
     return err;
 }
@@ -141,18 +138,13 @@ static int check(struct exchange *e)
 long memory_exchange(struct vcpu *v, u64 arg)
 {
     struct exchange e = { .v = v };
-    if (arg_read(v, &e.x, arg))
-        return -EFAULT;
-    int err = check(&e);
-    if (err)
-        return err;
-    e.d = domain_get_for(v, e.x.in.domid, &err);
+    int err = arg_read(v, &e.x, arg) ? -EFAULT : check(&e);
+    e.d = err ? NULL : domain_get_for(v, e.x.in.domid, &err);
     if (!e.d)
         return err;
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e);
-        if (!err)
-            e.x.nr_exchanged += e.in_per_chunk;
+        e.x.nr_exchanged += err ? 0 : e.in_per_chunk;
         if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
             err = -ERESTART;
     }

@@ -29,10 +29,9 @@ struct ranges *ranges_create(void)
 
 void ranges_destroy(struct ranges *s)
 {
-    if (s) {
+    if (s)
         xfree(s->r);
-        xfree(s);
-    }
+    xfree(s);
 }
 
 int ranges_change(struct ranges *s, u64 first, u64 last, bool add)

@@ -54,10 +54,7 @@ struct runq *runq_lock(struct vcpu *v)
 
 static inline u64 other_cpus(const struct runq *q) { return sched_online.bits & ~(1UL << q->cpu); }
 
-static inline u64 allowed_cpus(const struct vcpu *v)
-{
-    return v->hard_affinity.bits & sched_online.bits;
-}
+static u64 allowed_cpus(const struct vcpu *v) { return v->hard_affinity.bits & sched_online.bits; }
 
 static inline u64 preferred_cpus(const struct vcpu *v)
 {
@@ -156,11 +153,7 @@ static void runq_arm(struct runq *q, s_time_t when)
         timer_set(&q->timer, when);
 }
 
-static void runq_timer(void *data)
-{
-    (void)data;
-    softirq_raise(SOFTIRQ_SCHED);
-}
+static void runq_timer(void *data UNUSED) { softirq_raise(SOFTIRQ_SCHED); }
 
 /* v waits: an idle CPU that it may run on shall come and get it. */
 static void call_idler(const struct vcpu *v)
@@ -231,10 +224,9 @@ static bool settled(struct runq *q, struct vcpu *v, s_time_t t)
 
 void vcpu_wake(struct vcpu *v)
 {
-    bool moved = false;
     s64 lead = 0;
 
-    for (;;) {
+    for (bool moved = false;; moved = true) {
         struct runq *q = runq_lock(v);
         s_time_t t = now();
 
@@ -257,7 +249,6 @@ void vcpu_wake(struct vcpu *v)
         /* Nowhere and not running: it is ours to move, then all is asked again. */
         WRITE_ONCE(v->cpu, cpu);
         runq_unlock(q);
-        moved = true;
     }
 }
 
@@ -284,9 +275,8 @@ void sched_charge(struct vcpu *v)
 /* The run state of v when it does not run. */
 static int rest_state(const struct vcpu *v)
 {
-    if (vcpu_runnable(v))
-        return RUNSTATE_runnable;
-    return READ_ONCE(v->pause_flags) & VPF_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
+    return vcpu_runnable(v) ? RUNSTATE_runnable :
+           READ_ONCE(v->pause_flags) & VPF_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
 void vcpu_sleep_nosync(struct vcpu *v)
@@ -333,25 +323,20 @@ void vcpu_yield(struct vcpu *v)
 
 /* --- choosing what runs --- */
 
-/* May v, waiting in another CPU's locked queue, come to `cpu` now? */
-static bool may_come(const struct vcpu *v, unsigned cpu, s_time_t t)
-{
-    return in(allowed_cpus(v), cpu) && !v->is_running && !cap_exhausted(v->domain, t);
-}
-
 /* Moves a waiting vCPU between two locked queues. To an idle CPU: the youngest that
  * prefers it, else the youngest that may run there; else one that likes to be there and
  * is well behind whom that CPU runs. */
 static struct vcpu *transfer(struct runq *from, struct runq *to, bool idle, s_time_t t)
 {
-    struct vcpu *v, *found = NULL;
+    struct vcpu *found = NULL;
 
     for_each_waiting (v, from) {
         bool likes = in(preferred_cpus(v), to->cpu);
         bool good = idle ? likes || found == NULL
                          : likes && to->curr->sched.vtime - v->sched.vtime > PUSH_LAG;
 
-        if (good && may_come(v, to->cpu, t)) {
+        if (good && in(allowed_cpus(v), to->cpu) && !v->is_running &&
+            !cap_exhausted(v->domain, t)) {
             found = v;
             if (likes)
                 break;
@@ -395,19 +380,15 @@ static struct vcpu *steal(struct runq *q, s_time_t t)
 /* Looks for a CPU that is ahead of our waiting vCPUs, to give it one of them. */
 static void balance_push(struct runq *q, s_time_t t)
 {
-    s64 shift = vclock - DRIFT - q->min;
-    struct vcpu *v;
+    s64 shift = MAX(vclock - DRIFT - q->min, 0);
 
     q->next_balance = t + BALANCE_PERIOD;
-    if (shift > 0) {
-        /* Vain lag (of pinned vCPUs, say) is forgotten, for all here alike. */
-        q->min += shift;
-        q->curr->sched.vtime += shift;
-        for_each_waiting (v, q) {
-            v->sched.vtime += shift;
-        }
-    }
-    v = NULL;
+    /* Vain lag (of pinned vCPUs, say) is forgotten, for all here alike. */
+    q->min += shift;
+    q->curr->sched.vtime += shift;
+    for_each_waiting (v, q)
+        v->sched.vtime += shift;
+    struct vcpu *v = NULL;
     for (u64 m = other_cpus(q); m != 0 && v == NULL; m &= m - 1) {
         struct runq *o = &runqs[ffs64(m)];
 
@@ -469,8 +450,6 @@ static void limit_turn(struct runq *q, struct vcpu *next, s_time_t t)
 {
     s_time_t when = INT64_MAX;
 
-    if (next->is_idle)
-        return;
     if (q->nr != 0) {
         struct vcpu *h = head_of(q);
 
@@ -526,7 +505,8 @@ static void schedule(void)
         q->curr = next;
         q->leaving = prev;
     }
-    limit_turn(q, next, t);
+    if (!next->is_idle)
+        limit_turn(q, next, t);
     spin_unlock(&q->lock);
     if (next != prev)
         switch_to(q, prev, next);
@@ -536,7 +516,7 @@ static void schedule(void)
 
 /* The affinity of v in q (locked, let go here) is another: a place in a queue is chosen
  * anew, and a CPU that v may not use any more is left. */
-static void affinity_changed(struct runq *q, struct vcpu *v)
+static int affinity_changed(struct runq *q, struct vcpu *v)
 {
     bool move = v->sched.on_queue;
 
@@ -547,6 +527,7 @@ static void affinity_changed(struct runq *q, struct vcpu *v)
     runq_unlock(q);
     if (move)
         vcpu_wake(v);
+    return 0;
 }
 
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
@@ -562,8 +543,7 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
         v->hard_affinity = *hard;
     if (soft != NULL)
         v->soft_affinity = *soft;
-    affinity_changed(q, v);
-    return 0;
+    return affinity_changed(q, v);
 }
 
 int vcpu_pin_override(struct vcpu *v, int cpu)
@@ -584,8 +564,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
         v->hard_affinity = v->sched.unpinned;
         v->sched.unpinned.bits = 0;
     }
-    affinity_changed(q, v);
-    return 0;
+    return affinity_changed(q, v);
 }
 
 /* --- life --- */

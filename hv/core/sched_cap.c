@@ -71,9 +71,8 @@ long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op)
     }
     if (op->cmd != XEN_DOMCTL_SCHEDOP_putinfo)
         return -EINVAL;
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         sched_charge(v);
-    }
     if (op->u.credit2.weight != 0)
         WRITE_ONCE(d->weight, op->u.credit2.weight);
     if (op->u.credit2.cap != CAP_NO_CHANGE && op->u.credit2.cap != d->cap) {

@@ -19,15 +19,13 @@ void sched_dump(void)
            (long long)now() / 1000, sched_ratelimit_us);
     for (u64 m = sched_online.bits; m != 0; m &= m - 1) {
         struct runq *q = &runqs[ffs64(m)];
-        struct vcpu *v;
 
         printk(LOG_INFO, "CPU %u: %u waiting, idle %llu ms\n", q->cpu, q->nr,
                (unsigned long long)cpu_idle_ns(q->cpu) / 1000000);
         with_lock (&q->lock) {
             dump_vcpu("runs ", q->curr, q);
-            for_each_waiting (v, q) {
+            for_each_waiting (v, q)
                 dump_vcpu("waits", v, q);
-            }
         }
     }
 }

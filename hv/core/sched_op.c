@@ -131,9 +131,7 @@ static long pin_override(struct vcpu *v, u64 addr)
 
     if (!domain_has(v->domain, RIGHT_HARDWARE))
         return -EPERM;
-    if (arg_read(v, &p, addr))
-        return -EFAULT;
-    return vcpu_pin_override(v, p.pcpu);
+    return arg_read(v, &p, addr) ? -EFAULT : vcpu_pin_override(v, p.pcpu);
 }
 
 /* --- the two calls --- */

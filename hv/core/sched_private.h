@@ -34,11 +34,11 @@ extern struct runq runqs[NR_CPUS];
 extern cpumask_t sched_online;
 extern u32 sched_ratelimit_us;
 
-/* Runs body for each vCPU v that waits in q (locked); to take v out, leave the loop. */
-#define for_each_waiting(v, q)                                                    \
-    for (struct list *p_ = (q)->queue.next;                                       \
-         p_ != &(q)->queue && ((v) = list_entry(p_, struct vcpu, sched.queue)) != NULL; \
-         p_ = p_->next)
+/* Runs body for each vCPU that waits in q (locked), as v; to take v out, leave the loop. */
+#define for_each_waiting(v, q)                                                          \
+    for (struct vcpu *v = list_entry((q)->queue.next, struct vcpu, sched.queue);        \
+         &v->sched.queue != &(q)->queue;                                                \
+         v = list_entry(v->sched.queue.next, struct vcpu, sched.queue))
 
 /* Locks the queue that guards v. */
 struct runq *runq_lock(struct vcpu *v);

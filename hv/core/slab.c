@@ -12,9 +12,8 @@
 
 struct slab {
     struct list link;           /* in its size's list while a piece is free */
-    void *free;                 /* pieces given back: each points to the next */
-    u16 class, used, fresh;     /* fresh: bytes from the slab's start never given out */
-    u16 magic;
+    void *free;                 /* the free pieces: each points to the next */
+    u16 class, used, magic;
 };
 #define SLAB_MAGIC 0x51ab
 
@@ -24,25 +23,10 @@ static spinlock_t slab_lock = SPINLOCK_INIT(LOCK_SLAB);
 
 _Static_assert(sizeof(struct slab) == 32, "pieces start at 32, aligned to 16");
 
-static bool slab_full(const struct slab *s)
+static void slab_put(struct slab *s, void *p)
 {
-    return !s->free && s->fresh + sizes[s->class] > PAGE_SIZE;
-}
-
-/* slab_lock is held; s has a free piece. */
-static void *slab_take(struct slab *s)
-{
-    void *p = s->free;
-    if (p) {
-        s->free = *(void **)p;
-    } else {
-        p = (char *)s + s->fresh;
-        s->fresh = (u16)(s->fresh + sizes[s->class]);
-    }
-    s->used++;
-    if (slab_full(s))
-        list_del(&s->link);
-    return p;
+    *(void **)p = s->free;
+    s->free = p;
 }
 
 static void *slab_alloc(size_t size)
@@ -57,14 +41,23 @@ static void *slab_alloc(size_t size)
                 list_init(&partial[c]);
             if (s)
                 list_add(&s->link, &partial[c]);
-            if (!list_empty(&partial[c]))
-                return slab_take(list_entry(partial[c].next, struct slab, link));
+            if (!list_empty(&partial[c])) {
+                s = list_entry(partial[c].next, struct slab, link);
+                void *p = s->free;
+                s->free = *(void **)p;
+                s->used++;
+                if (!s->free)
+                    list_del(&s->link);
+                return p;
+            }
         }
         struct page *pg = alloc_hv_pages(0, 0);     /* the heap's lock comes before ours */
         if (!pg)
             return NULL;
         s = page_to_virt(pg);
-        *s = (struct slab){ .class = (u16)c, .fresh = sizeof(*s), .magic = SLAB_MAGIC };
+        *s = (struct slab){ .class = (u16)c, .magic = SLAB_MAGIC };
+        for (size_t at = sizeof(*s); at + sizes[c] <= PAGE_SIZE; at += sizes[c])
+            slab_put(s, (char *)s + at);
     }
 }
 
@@ -96,10 +89,9 @@ void xfree(void *p)
     }
     BUG_ON(s->magic != SLAB_MAGIC || ((char *)p - (char *)s - sizeof(*s)) % sizes[s->class]);
     with_lock (&slab_lock) {
-        if (slab_full(s))
+        if (!s->free)
             list_add(&s->link, &partial[s->class]);
-        *(void **)p = s->free;
-        s->free = p;
+        slab_put(s, p);
         if (--s->used == 0) {
             list_del(&s->link);
             s->magic = 0;

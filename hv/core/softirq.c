@@ -9,10 +9,7 @@
 
 static void (*handlers[NR_SOFTIRQS])(void);
 
-void softirq_register(enum softirq nr, void (*fn)(void))
-{
-    handlers[nr] = fn;
-}
+void softirq_register(enum softirq nr, void (*fn)(void)) { handlers[nr] = fn; }
 
 void softirq_raise_on(unsigned cpu, enum softirq nr)
 {
@@ -30,10 +27,8 @@ void softirq_run(void)
     struct cpu *c = this_cpu();
 
     while (READ_ONCE(c->softirq) != 0) {
-        u32 pending = __atomic_exchange_n(&c->softirq, 0, __ATOMIC_SEQ_CST);
-
-        for (; pending != 0; pending &= pending - 1) {
-            void (*fn)(void) = handlers[__builtin_ctz(pending)];
+        for (u32 m = __atomic_exchange_n(&c->softirq, 0, __ATOMIC_SEQ_CST); m != 0; m &= m - 1) {
+            void (*fn)(void) = handlers[__builtin_ctz(m)];
 
             if (likely(fn != NULL))
                 fn();

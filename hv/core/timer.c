@@ -128,14 +128,11 @@ static void timer_softirq(void)
 
     spin_lock(&tc->lock);
     while ((t = tc->root) != NULL && t->expires <= t0) {
-        void (*fn)(void *) = t->fn;
-        void *data = t->data;
-
         /* `running` first: whoever sees the timer unarmed sees this call, too. */
         __atomic_add_fetch(&t->running, 1, __ATOMIC_ACQ_REL);
         disarm(t);
         spin_unlock(&tc->lock);
-        fn(data);
+        t->fn(t->data);
         /* After this the timer may be gone: timer_kill waits for it. */
         __atomic_sub_fetch(&t->running, 1, __ATOMIC_RELEASE);
         spin_lock(&tc->lock);

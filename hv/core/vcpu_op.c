@@ -19,12 +19,10 @@ static long initialise(struct vcpu *v, struct vcpu *target, u64 addr)
     struct vcpu_guest_context *c = xzalloc_type(struct vcpu_guest_context);
     if (c == NULL)
         return -ENOMEM;
-    long rc;
-    if (arg_read(v, c, addr)) {
-        rc = -EFAULT;
-    } else if (__atomic_exchange_n(&target->context_busy, true, __ATOMIC_ACQUIRE)) {
+    long rc = arg_read(v, c, addr) ? -EFAULT : 0;
+    if (rc == 0 && __atomic_exchange_n(&target->context_busy, true, __ATOMIC_ACQUIRE)) {
         rc = -ERESTART;         /* another vCPU is at it; see what comes of that */
-    } else {
+    } else if (rc == 0) {
         rc = target->initialised ? -EEXIST : target->domain->ops->set_context(target, c);
         if (rc == 0)
             __atomic_store_n(&target->initialised, true, __ATOMIC_RELEASE);

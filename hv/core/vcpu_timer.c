@@ -9,15 +9,9 @@
 #include "evtchn.h"
 #include "sched_private.h"
 
-static void singleshot_fn(void *data)
-{
-    virq_to_vcpu(data, VIRQ_TIMER);
-}
-
-static void poll_fn(void *data)
-{
-    vcpu_unblock(data);         /* perhaps of a later sleep: guests look again when they wake */
-}
+static void singleshot_fn(void *data) { virq_to_vcpu(data, VIRQ_TIMER); }
+/* Perhaps of a later sleep: guests look again when they wake. */
+static void poll_fn(void *data) { vcpu_unblock(data); }
 
 static void periodic_fn(void *data)
 {

@@ -17,9 +17,6 @@
 typedef struct { u64 bits; } cpumask_t;
 static inline bool cpumask_test(cpumask_t m, unsigned cpu) { return (m.bits >> cpu) & 1; }
 
-struct vcpu;
-struct cpu;
-
 /* Known to entry.S by generated offsets (x86/asm_offsets.c). */
 struct cpu_top {
     struct cpu_user_regs regs;  /* the guest's registers while Bulkhead runs */

@@ -34,7 +34,6 @@ enum lock_rank {
     LOCK_SMP,       /* IPI mailboxes */
     LOCK_RANGES,    /* a set of permitted ports, frames, interrupts */
     LOCK_CONSOLE,   /* console ring, serial port */
-    LOCK_RANKS
 };
 
 typedef struct spinlock {
@@ -43,10 +42,7 @@ typedef struct spinlock {
 } spinlock_t;
 
 #define SPINLOCK_INIT(r) { .rank = (r) }
-static inline void spin_lock_init(spinlock_t *l, enum lock_rank rank)
-{
-    *l = (spinlock_t)SPINLOCK_INIT((u8)rank);
-}
+static inline void spin_lock_init(spinlock_t *l, u8 rank) { *l = (spinlock_t){ .rank = rank }; }
 
 void spin_lock_slow(spinlock_t *l);
 #ifdef DEBUG

@@ -40,10 +40,7 @@ s_time_t now(void)
     return ticks > 0 ? (s_time_t)ticks_to_ns((u64)ticks) : 0;
 }
 
-u64 cpu_khz(void)
-{
-    return tsc_hz / 1000;
-}
+u64 cpu_khz(void) { return tsc_hz / 1000; }
 
 static void set_frequency(u64 hz)
 {
@@ -71,15 +68,8 @@ static u64 start_hpet(void)
     return 1000000000000000ULL / period;
 }
 
-static u32 read_hpet(void)
-{
-    return hpet[0xf0 / 4];
-}
-
-static u32 read_pm(void)
-{
-    return inl((u16)acpi.pm_timer_port);
-}
+static u32 read_hpet(void) { return hpet[0xf0 / 4]; }
+static u32 read_pm(void) { return inl((u16)acpi.pm_timer_port); }
 
 static u64 start_pm(void)
 {
@@ -237,10 +227,7 @@ static u64 rtc_unix_time(void)
 
 /* --- the wall clock --- */
 
-u64 wallclock_sec(void)
-{
-    return (READ_ONCE(wall_base) + (u64)now()) / NS_PER_SEC;
-}
+u64 wallclock_sec(void) { return (READ_ONCE(wall_base) + (u64)now()) / NS_PER_SEC; }
 
 void wallclock_to_guest(struct domain *d)
 {
@@ -262,9 +249,8 @@ void wallclock_set(u64 sec, u32 nsec, s_time_t at)
 {
     if (sec >= 1ULL << 34 || nsec >= NS_PER_SEC || at < 0 || (u64)at > sec * NS_PER_SEC + nsec)
         return;                         /* a time before 1970 at start, or beyond our ns */
-    with_lock (&time_lock) {
+    with_lock (&time_lock)
         WRITE_ONCE(wall_base, sec * NS_PER_SEC + nsec - (u64)at);
-    }
     domid_t id = 0;
     for (struct domain *d; (d = domain_get_from(id)) != NULL; domain_put(d)) {
         id = d->id + 1;
@@ -289,11 +275,10 @@ static void write_record(struct vcpu_time_info *t, struct vcpu_time_info src)
 static bool write_guest_record(struct vcpu *v, struct vcpu_time_info *t)
 {
     u64 to = v->time_guest;
-    u32 version = t->version;
-    t->version = version - 1;
+    t->version--;
     if (guest_write(v, to, &t->version, sizeof(t->version)) || guest_write(v, to, t, sizeof(*t)))
         return false;
-    t->version = version;
+    t->version++;
     return guest_write(v, to, &t->version, sizeof(t->version)) == 0;
 }
 
@@ -305,9 +290,7 @@ void vcpu_time_update(struct vcpu *v)
         return;
     struct vcpu_time_info t = {
         .version = x->time_version += 2,
-        .tsc_timestamp = base,
-        .tsc_to_system_mul = tsc_mul,
-        .tsc_shift = tsc_shift,
+        .tsc_timestamp = base, .tsc_to_system_mul = tsc_mul, .tsc_shift = tsc_shift,
         .flags = tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
     };
     write_record(&v->info->time, t);
