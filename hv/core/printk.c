@@ -29,6 +29,7 @@ static struct threshold { u8 always, limited; } host_levels = { 4, 4 }, guest_le
 
 /* The guests' by domain id: one cannot silence another. */
 static struct limiter { s_time_t last; u32 credit, missed; } host_limiter, guest_limiters[16];
+static struct limiter *limiter_of(struct domain *d) { return &guest_limiters[d->id % 16]; }
 
 static spinlock_t console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static struct cpu_top *lock_owner;
@@ -199,14 +200,14 @@ void gprintk(struct domain *d, enum loglevel level, const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     snprintf(prefix, sizeof(prefix), "(BH) d%u: ", d->id);
-    vlog(prefix, level, &guest_levels, &guest_limiters[d->id % 16], fmt, ap);
+    vlog(prefix, level, &guest_levels, limiter_of(d), fmt, ap);
     va_end(ap);
 }
 
 void console_guest_line(struct domain *d, const char *s)
 {
     char prefix[16];
-    if (!limiter_allows(&guest_limiters[d->id % 16]))
+    if (!limiter_allows(limiter_of(d)))
         return;
     snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
     log_lines(prefix, s);

@@ -36,17 +36,14 @@ OPTION_BOOL(opt_pin, "dom0_vcpus_pin", "each of dom0's vCPUs stays on its own CP
 #define PTE_GUEST_RW  (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 
 /* Frames that follow each other both ways. */
-struct chunk { u64 pfn, mfn, nr; };
+static struct chunk { u64 pfn, mfn, nr; } chunks[MAX_CHUNKS];
 
 /* A supply of frames for page tables. */
 struct pool { u64 next, end; };
 
-static struct chunk chunks[MAX_CHUNKS];
-
 static struct {
     struct domain *d;
     unsigned nr_chunks;
-    const u8 *initrd;
     u64 nr_pages, initrd_len;
     struct elf_image elf;
     struct xen_elf_notes notes;
@@ -323,7 +320,7 @@ static void load_image(void)
         put(pa + s->filesz, NULL, s->memsz - s->filesz);
     }
     if (b.initrd_len)
-        put(b.initrd_pfn << PAGE_SHIFT, b.initrd, b.initrd_len);
+        put(b.initrd_pfn << PAGE_SHIFT, module_data(&boot_info.module[1]), b.initrd_len);
     if (has_note(&b.notes, XEN_ELFNOTE_HYPERCALL_PAGE))
         pv_fill_hypercall_page(pfn_to_virt(va_to_pfn(b.notes.hypercall_page)));
 }
@@ -438,10 +435,10 @@ static void fill_start_info(void)
 
 static void create_domain(void)
 {
-    unsigned nr = opt_vcpus ? opt_vcpus : nr_cpus;
     struct xen_domctl_createdomain config = {
-        .max_vcpus = MIN(nr, (unsigned)MAX_VCPUS), .grant_opts = XEN_DOMCTL_GRANT_version(2),
-        .max_evtchn_port = ~0u, .max_grant_frames = -1, .max_maptrack_frames = -1,
+        .max_vcpus = MIN(opt_vcpus ?: nr_cpus, (unsigned)MAX_VCPUS), .max_evtchn_port = ~0u,
+        .max_grant_frames = -1, .max_maptrack_frames = -1,
+        .grant_opts = XEN_DOMCTL_GRANT_version(2),
     };
     int err;
     b.d = domain_create(0, &config, &pv_ops, RIGHT_CONTROL | RIGHT_PLATFORM | RIGHT_HARDWARE |
@@ -508,11 +505,8 @@ struct domain *build_dom0(void)
     b.d->max_pages = 0xffffffff;
     populate(want);
     b.d->max_pages = MAX(max, b.nr_pages);
-    if (boot_info.nr_modules > 1 && boot_info.module[1].len) {
-        const struct boot_module *m = &boot_info.module[1];
-        b.initrd = module_data(m);
-        b.initrd_len = m->len;
-    }
+    if (boot_info.nr_modules > 1)
+        b.initrd_len = boot_info.module[1].len;
     read_kernel();
     place();
     show_layout();
