@@ -32,9 +32,8 @@ OPTION_STR(opt_ignored, "watchdog", "accepted; there is no NMI watchdog");
 struct queue { u32 head, tail; char c[QUEUE_SIZE]; };   /* head: next to write */
 static struct queue dom0_input, own_input;
 static u32 switch_count;
-static bool input_is_ours;
+static bool ready, input_is_ours;
 static bool tell_switch, tell_dom0;     /* for the softirq */
-static bool ready;
 
 static void queue_put(struct queue *q, char c)
 {
@@ -42,21 +41,17 @@ static void queue_put(struct queue *q, char c)
         q->c[q->head++ % QUEUE_SIZE] = c;
 }
 
-bool console_is_ready(void)
-{
-    return READ_ONCE(ready);
-}
+bool console_is_ready(void) { return READ_ONCE(ready); }
 
 void console_receive(char c)
 {
     bool taken = console_lock_take();
-    if (c == SWITCH_KEY && ++switch_count == 3) {
+    switch_count = c == SWITCH_KEY ? switch_count + 1 : 0;
+    if (switch_count == 3) {
         switch_count = 0;
         input_is_ours = !input_is_ours;
         tell_switch = true;
     } else {
-        if (c != SWITCH_KEY)
-            switch_count = 0;
         queue_put(input_is_ours ? &own_input : &dom0_input, c);
         tell_dom0 |= !input_is_ours;
     }
@@ -69,7 +64,8 @@ static void say_who_has_input(void)
 {
     printk_verbose(true);
     printk(LOG_INFO, "*** serial input to %s (Ctrl-a three times switches it to %s)\n",
-           input_is_ours ? "Bulkhead: h lists the keys" : "dom0", input_is_ours ? "dom0" : "Bulkhead");
+           input_is_ours ? "Bulkhead: h lists the keys" : "dom0",
+           input_is_ours ? "dom0" : "Bulkhead");
     printk_verbose(false);
 }
 

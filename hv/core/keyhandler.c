@@ -46,6 +46,7 @@ static void key_domains(void) { for_each_domain(dump_domain); }
 static void key_events(void)  { for_each_domain(evtchn_dump); }
 static void key_grants(void)  { for_each_domain(grant_dump); }
 static void key_audit(void)   { audit_frames(); }
+static void key_trace(void)   { trace_dump(TRACE_RECORDS); }
 static void key_crash(void)   { panic("asked for by debug key"); }
 
 static void key_memory(void)
@@ -68,7 +69,7 @@ static const struct { void (*fn)(void); const char *help; } keys[128] = {
     ['q'] = { key_domains, "domains and vCPUs" },
     ['m'] = { key_memory, "memory" },
     ['t'] = { key_time, "time" },
-    ['T'] = { trace_dump, "last trace records" },
+    ['T'] = { key_trace, "last trace records" },
     ['A'] = { key_audit, "audit of all frames" },
     ['C'] = { key_crash, "crash Bulkhead" },
     ['R'] = { arch_machine_restart, "reboot the machine" },

@@ -10,13 +10,10 @@ extern const struct option __start_options[], __stop_options[];
 
 char options_cmdline[1024];
 
-#define OPTION_MAX 256      /* longest single option, characters */
-
 int parse_bool(const char *s)
 {
-    static const char *const words[] = {
-        "no", "yes", "off", "on", "false", "true", "disable", "enable", "0", "1",
-    };
+    static const char *const words[] = { "no", "yes", "off", "on", "false", "true",
+                                         "disable", "enable", "0", "1" };
     for (int i = 0; i < (int)ARRAY_SIZE(words); i++) {
         if (!strcmp(s, words[i]))
             return i % 2;
@@ -62,10 +59,9 @@ static bool set_named(const char *name, size_t n, const char *word, const char *
 {
     bool found = false;
     for (const struct option *o = __start_options; o < __stop_options; o++) {
-        if (!same_name(name, o->name, n))
-            continue;
-        found = true;
-        if (!set_option(o, value, negated))
+        bool same = same_name(name, o->name, n);
+        found |= same;
+        if (same && !set_option(o, value, negated))
             printk(LOG_WARN, "command line: bad value in \"%s\" (%s)\n", word, o->help);
     }
     return found;
@@ -84,14 +80,12 @@ static void parse_one(const char *word)
 void options_parse(const char *p)
 {
     strlcpy(options_cmdline, p, sizeof(options_cmdline));
-    for (;;) {
-        char word[OPTION_MAX];
+    while (*p != '\0') {
+        char word[256];     /* a longer option is cut */
         size_t n = 0;
         bool quoted = false;
         while (*p == ' ' || *p == '\t')
             p++;
-        if (*p == '\0')
-            return;
         for (; *p != '\0' && (quoted || (*p != ' ' && *p != '\t')); p++) {
             if (*p == '"')
                 quoted = !quoted;

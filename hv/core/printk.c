@@ -27,7 +27,9 @@ OPTION_INT(opt_conring_size, "conring_size", "size of the console ring, 16k to 1
 /* How many levels are shown always, and how many at a limited rate. */
 static struct threshold { u8 always, limited; } host_levels = { 4, 4 }, guest_levels = { 4, 4 };
 
-struct limiter { s_time_t last; u32 credit, missed; };
+/* The guests' by domain id: one cannot silence another. */
+static struct limiter { s_time_t last; u32 credit, missed; } host_limiter, guest_limiters[16];
+static struct limiter *limiter_of(struct domain *d) { return &guest_limiters[d->id % 16]; }
 
 static spinlock_t console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static struct cpu_top *lock_owner;
@@ -57,15 +59,9 @@ void console_lock_release(bool taken)
     }
 }
 
-void printk_bust_lock(void)
-{
-    lock_busted = true;
-}
+void printk_bust_lock(void) { lock_busted = true; }
 
-void printk_verbose(bool on)
-{
-    __atomic_add_fetch(&verbose, on ? 1u : -1u, __ATOMIC_RELAXED);
-}
+void printk_verbose(bool on) { __atomic_add_fetch(&verbose, on ? 1u : -1u, __ATOMIC_RELAXED); }
 
 /* --- the ring --- */
 
@@ -76,10 +72,7 @@ static void ring_put(char c)
         ring_first = ring_end - (ring_mask + 1);
 }
 
-u32 conring_start(void)
-{
-    return READ_ONCE(ring_first);
-}
+u32 conring_start(void) { return READ_ONCE(ring_first); }
 
 u32 conring_read(u32 *index, char *buf, u32 n)
 {
@@ -175,12 +168,6 @@ static bool limiter_allows(struct limiter *l)
     return true;
 }
 
-static struct limiter *guest_limiter(const struct domain *d)
-{
-    static struct limiter limiters[16];     /* by domain id: one cannot silence another */
-    return &limiters[d->id % ARRAY_SIZE(limiters)];
-}
-
 static void vlog(const char *prefix, enum loglevel level, const struct threshold *t,
                  struct limiter *l, const char *fmt, va_list ap)
 {
@@ -189,10 +176,9 @@ static void vlog(const char *prefix, enum loglevel level, const struct threshold
     if (level >= t->always && !lock_busted && !READ_ONCE(verbose)) {
         if (level >= t->limited || !limiter_allows(l))
             return;
-        u32 missed = l->missed;
-        l->missed = 0;
-        if (missed) {
-            snprintf(buf, sizeof(buf), "%u lines suppressed\n", missed);
+        if (l->missed) {
+            snprintf(buf, sizeof(buf), "%u lines suppressed\n", l->missed);
+            l->missed = 0;
             log_lines(prefix, buf);
         }
     }
@@ -202,10 +188,9 @@ static void vlog(const char *prefix, enum loglevel level, const struct threshold
 
 void printk(enum loglevel level, const char *fmt, ...)
 {
-    static struct limiter limiter;
     va_list ap;
     va_start(ap, fmt);
-    vlog("(BH) ", level, &host_levels, &limiter, fmt, ap);
+    vlog("(BH) ", level, &host_levels, &host_limiter, fmt, ap);
     va_end(ap);
 }
 
@@ -215,14 +200,14 @@ void gprintk(struct domain *d, enum loglevel level, const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     snprintf(prefix, sizeof(prefix), "(BH) d%u: ", d->id);
-    vlog(prefix, level, &guest_levels, guest_limiter(d), fmt, ap);
+    vlog(prefix, level, &guest_levels, limiter_of(d), fmt, ap);
     va_end(ap);
 }
 
 void console_guest_line(struct domain *d, const char *s)
 {
     char prefix[16];
-    if (!limiter_allows(guest_limiter(d)))
+    if (!limiter_allows(limiter_of(d)))
         return;
     snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
     log_lines(prefix, s);

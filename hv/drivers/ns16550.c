@@ -10,7 +10,7 @@
 #include "options.h"
 #include "x86/machine.h"
 
-enum { RBR = 0, THR = 0, DLL = 0, IER = 1, DLM = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
+enum { RBR, THR = 0, DLL = 0, IER = 1, DLM = 1, FCR, LCR, MCR, LSR, MSR, SCR };
 #define IER_RX      1
 #define FCR_ON      0x07        /* FIFOs on and emptied, interrupt for each character */
 #define LCR_DLAB    0x80
@@ -68,7 +68,8 @@ bool uart_parse(const char *s, struct uart_config *c)
             return false;
     }
     if (next_field(&s)) {
-        if (s[0] < '5' || s[0] > '8' || !s[1] || !strchr("noems", s[1]) || (s[2] != '1' && s[2] != '2'))
+        if (s[0] < '5' || s[0] > '8' || !s[1] || !strchr("noems", s[1]) ||
+            (s[2] != '1' && s[2] != '2'))
             return false;
         n.data = (u8)(s[0] - '0');
         n.parity = s[1];
@@ -123,17 +124,17 @@ static bool console_names(const char *name)
 
 void serial_init(void)
 {
-    struct uart_config c = { .baud = 115200, .clock = 1843200, .data = 8, .parity = 'n', .stop = 1 };
     bool first = console_names("com1");
     const char *opt = first ? opt_com1 : opt_com2;
+    struct uart_config c = { .baud = 115200, .clock = 1843200, .data = 8, .parity = 'n', .stop = 1,
+                             .base = first ? 0x3f8 : 0x2f8, .irq = first ? 4 : 3 };
 
     printk_init();
     if (!first && !console_names("com2"))
         return;
-    c.base = first ? 0x3f8 : 0x2f8;
-    c.irq = first ? 4 : 3;
     if (!uart_parse(opt, &c))
-        printk(LOG_WARN, "command line: \"%s\" does not describe a serial port; using 115200,8n1\n", opt);
+        printk(LOG_WARN, "command line: \"%s\" does not describe a serial port; using "
+                         "115200,8n1\n", opt);
     uart = c;
     if (!uart_probe()) {
         uart.base = 0;
@@ -144,10 +145,7 @@ void serial_init(void)
     printk_replay();
 }
 
-u16 uart_port(void)
-{
-    return (u16)uart.base;
-}
+u16 uart_port(void) { return (u16)uart.base; }
 
 void uart_putc(char c)
 {

@@ -17,10 +17,9 @@ struct elf_segment { u64 offset, filesz, memsz, paddr; };
 
 struct elf_image {
     const u8 *data;
-    u64 entry;
     unsigned nr_segments;
     struct elf_segment segment[ELF_MAX_SEGMENTS];
-    u64 low, high;                  /* paddr of the first byte of all segments, behind the last */
+    u64 entry, low, high;           /* low, high: of all segments, first paddr and end */
     unsigned nr_notes;              /* PT_NOTE segments */
     struct { u64 offset, size; } note[8];
 };

@@ -38,15 +38,15 @@ NORETURN void panic(const char *fmt, ...) PRINTF(1, 2);
 /* ASSERT is for what Bulkhead promises itself, never for what a guest sends. */
 #ifdef DEBUG
 #define DEBUG_BUILD 1
-#define ASSERT(c) \
-    do { if (unlikely(!(c))) panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); } while (0)
 #else
 #define DEBUG_BUILD 0
-#define ASSERT(c) do { if (0 && (c)) {} } while (0)
 #endif
 /* BUG_ON stays in release builds. */
 #define BUG_ON(c) \
     do { if (unlikely(c)) panic("%s:%d: bug: %s", __FILE__, __LINE__, #c); } while (0)
+#define ASSERT(c) \
+    do { if (DEBUG_BUILD && unlikely(!(c))) \
+        panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); } while (0)
 
 /* Bit operations on arrays of unsigned long; the atomic ones are full barriers. */
 static inline bool test_bit(unsigned long nr, const void *p)
@@ -81,7 +81,8 @@ static inline unsigned hweight64(u64 x)
 }
 
 /* First set / first clear bit at or after `from` in a bitmap of n bits, n if none. */
-unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from, unsigned long flip);
+unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from,
+                       unsigned long flip);
 #define find_next_bit(map, n, from)      find_bit(map, n, from, 0)
 #define find_next_zero_bit(map, n, from) find_bit(map, n, from, ~0UL)
 
@@ -100,12 +101,12 @@ struct list { struct list *next, *prev; };
 static inline void list_init(struct list *l) { l->next = l->prev = l; }
 static inline bool list_empty(const struct list *l) { return l->next == l; }
 
-static inline void list_insert_between(struct list *n, struct list *a, struct list *b)
+static inline void list_link(struct list *n, struct list *a, struct list *b)
 {
     n->prev = a; n->next = b; a->next = n; b->prev = n;
 }
-static inline void list_add(struct list *n, struct list *head) { list_insert_between(n, head, head->next); }
-static inline void list_add_tail(struct list *n, struct list *head) { list_insert_between(n, head->prev, head); }
+static inline void list_add(struct list *n, struct list *h) { list_link(n, h, h->next); }
+static inline void list_add_tail(struct list *n, struct list *h) { list_link(n, h->prev, h); }
 static inline void list_del(struct list *n)
 {
     n->prev->next = n->next; n->next->prev = n->prev; list_init(n);

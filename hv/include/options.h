@@ -19,8 +19,7 @@ enum option_kind { OPT_BOOL, OPT_INT, OPT_STR };
 struct option {
     const char *name, *help;
     void *var;
-    u32 size;               /* of the variable, bytes */
-    u32 kind;               /* enum option_kind */
+    u32 size, kind;         /* bytes of the variable, enum option_kind */
 } ALIGNED(32);
 
 #define OPTION_ROW2(v, line, opt, help_, kind_) \

@@ -47,7 +47,6 @@ static inline void trace(enum trace_event event, u64 a, u64 b)
     *e = (struct trace_record){ .tsc = __builtin_ia32_rdtsc(), .a = a, .b = b, .event = event };
 }
 
-void trace_dump(void);              /* the last records of every CPU, oldest first */
-void trace_dump_cpu(unsigned cpu, unsigned n);  /* the last n of one */
+void trace_dump(unsigned n);        /* the last n records of every CPU, oldest first */
 
 #endif

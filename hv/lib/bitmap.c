@@ -6,7 +6,8 @@
 #include "lib.h"
 
 /* First bit at or after `from` whose value differs from `flip`'s bits. */
-unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from, unsigned long flip)
+unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from,
+                       unsigned long flip)
 {
     unsigned long keep = ~0UL << (from % 64);
     for (unsigned long i = from / 64; i * 64 < n; i++, keep = ~0UL) {

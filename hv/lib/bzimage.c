@@ -26,13 +26,6 @@ static const struct { u8 len; u8 magic[4]; const char *why; } others[] = {
     { 4, { 0x28, 0xb5, 0x2f, 0xfd }, "the kernel is compressed with zstd, not xz" },
 };
 
-static u32 le32(const u8 *p)
-{
-    u32 v;
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
 static bool starts_with(const struct kernel_payload *p, const void *magic, size_t n)
 {
     return p->len >= n && memcmp(p->data, magic, n) == 0;
@@ -50,7 +43,7 @@ static const char *payload_kind(struct kernel_payload *p)
         /* Linux's build appends the unpacked length. */
         p->kind = KERNEL_XZ;
         p->len -= 4;
-        p->unpacked_len = le32(p->data + p->len);
+        p->unpacked_len = load32(p->data + p->len);
         return NULL;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
@@ -72,8 +65,8 @@ const char *kernel_find_payload(const u8 *file, size_t len, struct kernel_payloa
     if ((file[BZ_VERSION] | file[BZ_VERSION + 1] << 8) < 0x208)
         return "the bzImage is too old (boot protocol before 2.08)";
     u64 sectors = file[BZ_SETUP_SECTS] ? file[BZ_SETUP_SECTS] : 4;
-    u64 start = (sectors + 1) * 512 + le32(file + BZ_PAYLOAD_OFFSET);
-    u64 size = le32(file + BZ_PAYLOAD_LENGTH);
+    u64 start = (sectors + 1) * 512 + load32(file + BZ_PAYLOAD_OFFSET);
+    u64 size = load32(file + BZ_PAYLOAD_LENGTH);
     if (start > len || size > len - start)
         return "the bzImage is cut short";
     p->data = file + start;

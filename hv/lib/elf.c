@@ -16,10 +16,7 @@ struct elf_header {
     u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 };
 
-struct elf_phdr {
-    u32 type, flags;
-    u64 offset, vaddr, paddr, filesz, memsz, align;
-};
+struct elf_phdr { u32 type, flags; u64 offset, vaddr, paddr, filesz, memsz, align; };
 
 #define PT_LOAD_TYPE 1
 #define PT_NOTE_TYPE 4
@@ -89,10 +86,10 @@ static const char notes_damaged[] = "the kernel's notes are damaged";
 
 #define FEATURE(name) [XENFEAT_##name] = #name
 static const char *const feature_names[] = {
-    FEATURE(writable_page_tables), FEATURE(writable_descriptor_tables), FEATURE(auto_translated_physmap),
-    FEATURE(supervisor_mode_kernel), FEATURE(pae_pgdir_above_4gb), FEATURE(mmu_pt_update_preserve_ad),
-    FEATURE(highmem_assist), FEATURE(gnttab_map_avail_bits), FEATURE(hvm_callback_vector),
-    FEATURE(hvm_safe_pvclock), FEATURE(hvm_pirqs), FEATURE(dom0),
+    FEATURE(writable_page_tables), FEATURE(writable_descriptor_tables), FEATURE(dom0),
+    FEATURE(auto_translated_physmap), FEATURE(supervisor_mode_kernel), FEATURE(highmem_assist),
+    FEATURE(pae_pgdir_above_4gb), FEATURE(mmu_pt_update_preserve_ad), FEATURE(hvm_pirqs),
+    FEATURE(gnttab_map_avail_bits), FEATURE(hvm_callback_vector), FEATURE(hvm_safe_pvclock),
 };
 
 /* "name|!name|...": ! means required. False: an unknown one is required. */
@@ -116,13 +113,13 @@ static bool parse_features(const char *s, u32 *features)
 }
 
 /* The notes that are one number (room 0) or a string, and where they go. */
-#define NUMBER(type, field) { XEN_ELFNOTE_##type, 0, offsetof(struct xen_elf_notes, field) }
-#define STRING(type, field) \
-    { XEN_ELFNOTE_##type, sizeof(((struct xen_elf_notes *)0)->field), offsetof(struct xen_elf_notes, field) }
+#define NOTE(type, field, room) { XEN_ELFNOTE_##type, room, offsetof(struct xen_elf_notes, field) }
+#define NUMBER(type, field) NOTE(type, field, 0)
+#define STRING(type, field) NOTE(type, field, sizeof(((struct xen_elf_notes *)0)->field))
 static const struct { u16 type, room; size_t offset; } plain_notes[] = {
     NUMBER(ENTRY, entry), NUMBER(HYPERCALL_PAGE, hypercall_page), NUMBER(VIRT_BASE, virt_base),
-    NUMBER(PADDR_OFFSET, paddr_offset), NUMBER(INIT_P2M, init_p2m), NUMBER(MOD_START_PFN, mod_start_pfn),
-    NUMBER(SUPPORTED_FEATURES, feature_bits), STRING(GUEST_OS, guest_os),
+    NUMBER(PADDR_OFFSET, paddr_offset), NUMBER(INIT_P2M, init_p2m), STRING(GUEST_OS, guest_os),
+    NUMBER(MOD_START_PFN, mod_start_pfn), NUMBER(SUPPORTED_FEATURES, feature_bits),
     STRING(GUEST_VERSION, guest_version), STRING(XEN_VERSION, xen_version), STRING(LOADER, loader),
 };
 

@@ -40,9 +40,8 @@ int memcmp(const void *a, const void *b, size_t n)
 {
     const u8 *p = a, *q = b;
     for (; n >= 8; n -= 8, p += 8, q += 8) {
-        if (*(const u64 *)p != *(const u64 *)q) {
+        if (*(const u64 *)p != *(const u64 *)q)
             break;      /* the loop below finds the byte */
-        }
     }
     for (; n; n--, p++, q++) {
         if (*p != *q)

@@ -10,10 +10,8 @@
 
 struct out { char *buf; size_t size, len; };
 
-struct spec {
-    bool left, zero, alt;
-    int width, precision;   /* both cut to 4096 */
-};
+/* width and precision are both cut to 4096 */
+struct spec { bool left, zero, alt; int width, precision; };
 
 static void put(struct out *o, char c)
 {
@@ -101,14 +99,11 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
             sp.alt = true;
             put_number(&o, &sp, (uintptr_t)va_arg(ap, void *), false, 16);
             break;
-        case 'c': {
-            char c = (char)va_arg(ap, int);
-            put_padded(&o, &sp, &c, 1);
+        case 'c':
+            put_padded(&o, &sp, &(char){ (char)va_arg(ap, int) }, 1);
             break;
-        }
         case 's': {
-            const char *s = va_arg(ap, const char *);
-            s = s ? s : "(null)";
+            const char *s = va_arg(ap, const char *) ?: "(null)";
             put_padded(&o, &sp, s, (int)strnlen(s, (size_t)sp.precision));
             break;
         }

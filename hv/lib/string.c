@@ -12,10 +12,7 @@ size_t strnlen(const char *s, size_t max)
     return n;
 }
 
-size_t strlen(const char *s)
-{
-    return strnlen(s, ~0UL);
-}
+size_t strlen(const char *s) { return strnlen(s, ~0UL); }
 
 int strncmp(const char *a, const char *b, size_t n)
 {
@@ -26,10 +23,7 @@ int strncmp(const char *a, const char *b, size_t n)
     return 0;
 }
 
-int strcmp(const char *a, const char *b)
-{
-    return strncmp(a, b, ~0UL);
-}
+int strcmp(const char *a, const char *b) { return strncmp(a, b, ~0UL); }
 
 bool word_is(const char *word, const char *s, size_t n)
 {

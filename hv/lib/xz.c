@@ -30,25 +30,20 @@
 #define NOINLINE    __attribute__((noinline))
 
 /* Decoder of a length. */
-struct length {
-    u16 choice, choice2;
-    u16 low[POS_STATES][8], mid[POS_STATES][8], high[256];
-};
+struct length { u16 choice, choice2, low[POS_STATES][8], mid[POS_STATES][8], high[256]; };
 
 struct lzma {
     u16 next[2][PROB_COUNT];    /* probability after a 0, after a 1 */
     struct probs {
-        u16 is_match[STATES][POS_STATES];
+        u16 is_match[STATES][POS_STATES], is_rep0_long[STATES][POS_STATES];
         u16 is_rep[STATES], is_rep0[STATES], is_rep1[STATES], is_rep2[STATES];
-        u16 is_rep0_long[STATES][POS_STATES];
         u16 slot[4][64];
         u16 special[128];       /* distance slots 4..13, at 2^n - slot */
         u16 align[16];
         struct length match, rep;
         u16 literal[16][0x300];
     } p;
-    u32 rep0, rep1, rep2, rep3, state;
-    u32 lc, lp_mask, pb_mask;
+    u32 rep0, rep1, rep2, rep3, state, lc, lp_mask, pb_mask;
 };
 
 static struct lzma lzma;
@@ -71,7 +66,6 @@ static void tables_init(void)
     }
 }
 
-static inline u32 load32(const u8 *p) { u32 v; __builtin_memcpy(&v, p, 4); return v; }
 static inline u64 load64(const u8 *p) { u64 v; __builtin_memcpy(&v, p, 8); return v; }
 static inline void store32(u8 *p, u32 v) { __builtin_memcpy(p, &v, 4); }
 static inline void store64(u8 *p, u64 v) { __builtin_memcpy(p, &v, 8); }
@@ -191,7 +185,6 @@ static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 
 {
     const u8 *in_end = in + in_len;
     u8 *end = dst + out_len;
-    u32 range = 0xffffffff, code = 0;
     u32 rep0 = s->rep0, rep1 = s->rep1, rep2 = s->rep2, rep3 = s->rep3;
     u64 state = s->state;
     const u32 lc = s->lc, lp_mask = s->lp_mask, pb_mask = s->pb_mask;
@@ -199,14 +192,13 @@ static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 
 
     if (in_len < 5 || *in++ != 0)
         return false;
-    code = __builtin_bswap32(load32(in));
+    u32 range = 0xffffffff, code = __builtin_bswap32(load32(in));
     in += 4;
     while (dst < end) {
         if (unlikely(in > in_end))
             return false;
         u32 pos = (u32)(dst - start);
-        u64 pos_state = pos & pb_mask;
-        u64 len;
+        u64 pos_state = pos & pb_mask, len;
         struct length *lengths;
 
         BIT(p->is_match[state][pos_state], {
@@ -354,10 +346,7 @@ static bool lzma_properties(struct lzma *s, u8 b)
 }
 
 /* Where an unpacking stands: the input that is left, the output. */
-struct span {
-    const u8 *in, *in_end;
-    u8 *out, *out_end;
-};
+struct span { const u8 *in, *in_end; u8 *out, *out_end; };
 
 static const char damaged[] = "the xz data is damaged", cut_short[] = "the xz file is cut short";
 static const char too_long[] = "the xz file unpacks to more than it claims";
@@ -452,7 +441,8 @@ static NOINLINE void x86_unfilter(u8 *buf, size_t size)
         last = i;
         mask = gap > 3 ? 0 : (mask << (gap - 1)) & 7;
         unsigned back = mask == 4 ? 3 : mask;
-        if (mask == 3 || mask > 4 || (mask && top_byte(buf[i + 4 - back])) || !top_byte(buf[i + 4])) {
+        if (mask == 3 || mask > 4 || !top_byte(buf[i + 4]) ||
+            (mask && top_byte(buf[i + 4 - back]))) {
             mask = mask << 1 | 1;
             continue;
         }
@@ -460,9 +450,7 @@ static NOINLINE void x86_unfilter(u8 *buf, size_t size)
         unsigned shift = 32 - back * 8;
         while (mask && top_byte((u8)(dest >> (shift - 8))))
             dest = (dest ^ ((1u << shift) - 1)) - ((u32)i + 5);
-        dest &= 0x01ffffff;
-        dest |= 0 - (dest & 0x01000000);
-        store32(buf + i + 1, dest);
+        store32(buf + i + 1, (u32)((int)(dest << 7) >> 7));     /* bit 24 is the sign */
         i += 4;
     }
 }
@@ -516,14 +504,11 @@ static const char *unpack_block(struct span *b, bool has_crc)
     if (((flags & 0x40) && !read_vli(&p, head_end, &packed)) ||
         ((flags & 0x80) && !read_vli(&p, head_end, &unpacked)))
         return damaged;
-    const char *why = check_filters(p, head_end, flags & 3);
-    b->in += head_len + 4;
-    p = b->in;
-    if (!why)
-        why = lzma2_unpack(&lzma, b);
+    b->in = head_end + 4;
+    const char *why = check_filters(p, head_end, flags & 3) ?: lzma2_unpack(&lzma, b);
     if (why)
         return why;
-    size_t used = (size_t)(b->in - p), made = (size_t)(b->out - start);
+    size_t used = (size_t)(b->in - head_end) - 4, made = (size_t)(b->out - start);
     if (((flags & 0x40) && packed != used) || ((flags & 0x80) && unpacked != made))
         return damaged;
     if (in_left(b) < 3 + 4)

@@ -51,9 +51,9 @@ void dump_regs(const struct cpu_user_regs *r)
            "rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n"
            "r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n"
            "r13 %016lx  r14 %016lx  r15 %016lx\n",
-           r->cs, r->rip, r->cs & 3 ? "" : symbol(r->rip).text, r->ss, r->rsp, r->rflags, r->rax, r->rbx,
-           r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14,
-           r->r15);
+           r->cs, r->rip, r->cs & 3 ? "" : symbol(r->rip).text, r->ss, r->rsp, r->rflags, r->rax,
+           r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->r8, r->r9, r->r10, r->r11, r->r12,
+           r->r13, r->r14, r->r15);
 }
 
 /* Does [addr, addr+16) lie in this CPU's stack block? */
@@ -63,10 +63,7 @@ static bool on_stack(u64 addr)
     return addr % 8 == 0 && addr >= top - STACK_SIZE && addr <= top - 16;
 }
 
-static void print_return(u64 addr)
-{
-    printk(LOG_ERR, "  %016lx%s\n", addr, symbol(addr).text);
-}
+static void print_return(u64 a) { printk(LOG_ERR, "  %016lx%s\n", a, symbol(a).text); }
 
 /* Debug builds keep frame pointers; otherwise whatever looks like a return address. */
 static void dump_stack(u64 rsp, u64 rbp)
@@ -75,17 +72,14 @@ static void dump_stack(u64 rsp, u64 rbp)
     u64 offset;
 
     printk(LOG_ERR, "stack at %016lx:\n", rsp);
-#ifdef DEBUG
-    for (u64 last = rsp; on_stack(rbp) && rbp >= last && lines < STACK_LINES; lines++) {
+    u64 last = rsp;
+    for (; DEBUG_BUILD && on_stack(rbp) && rbp >= last && lines < STACK_LINES; lines++) {
         print_return(((u64 *)rbp)[1]);
         last = rbp + 8;
         rbp = *(u64 *)rbp;
     }
     if (lines)
         return;
-#else
-    (void)rbp;
-#endif
     for (; on_stack(rsp) && lines < STACK_LINES; rsp += 8) {
         u64 word = *(u64 *)rsp;
         if (symbol_lookup(word, &offset) && offset) {
@@ -120,11 +114,8 @@ static NORETURN void stop_machine(void)
 /* Who comes first prints; others stop; who comes again while printing gives up. */
 static void panic_begin(void)
 {
-    struct cpu_top *none = NULL;
-
     __asm__ volatile("cli");
-    if (!__atomic_compare_exchange_n(&panic_owner, &none, cpu_top(), false,
-                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if (!__sync_bool_compare_and_swap(&panic_owner, NULL, cpu_top())) {
         panic_poll();
         printk(LOG_ERR, "panic while panicking\n");
         stop_machine();
@@ -146,8 +137,7 @@ static NORETURN void panic_end(u64 rsp, u64 rbp)
     if (v && !v->is_idle)
         printk(LOG_ERR, "current: domain %u vCPU %u\n", v->domain->id, v->id);
     dump_stack(rsp, rbp);
-    for (unsigned i = 0; i < nr_cpus; i++)
-        trace_dump_cpu(i, TRACE_LAST);
+    trace_dump(TRACE_LAST);
     printk(LOG_ERR, STARS);
     stop_machine();
 }
@@ -198,7 +188,4 @@ static void dump_this_cpu(UNUSED void *arg)
     dump_regs(&cpu_top()->regs);
 }
 
-void dump_cpus(void)
-{
-    arch_call_cpus(cpus_online, dump_this_cpu, NULL);
-}
+void dump_cpus(void) { arch_call_cpus(cpus_online, dump_this_cpu, NULL); }

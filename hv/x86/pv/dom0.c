@@ -36,25 +36,20 @@ OPTION_BOOL(opt_pin, "dom0_vcpus_pin", "each of dom0's vCPUs stays on its own CP
 #define PTE_GUEST_RW  (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 
 /* Frames that follow each other both ways. */
-struct chunk { u64 pfn, mfn, nr; };
+static struct chunk { u64 pfn, mfn, nr; } chunks[MAX_CHUNKS];
 
 /* A supply of frames for page tables. */
 struct pool { u64 next, end; };
 
-static struct chunk chunks[MAX_CHUNKS];
-
 static struct {
     struct domain *d;
-    u64 nr_pages;
     unsigned nr_chunks;
-    const u8 *initrd;
-    u64 initrd_len;
+    u64 nr_pages, initrd_len;
     struct elf_image elf;
     struct xen_elf_notes notes;
     u64 buffer_pfn;                 /* the unpacked kernel lies here and above */
     /* The layout: virtual addresses, [v_start, v_end) maps the frames from 0 on. */
-    u64 v_start, v_end, kernel, kernel_end, initrd_va, p2m, start_info, tables, stack;
-    u64 nr_tables;
+    u64 v_start, v_end, kernel, kernel_end, initrd_va, p2m, start_info, tables, stack, nr_tables;
     u64 initrd_pfn, p2m_pfn;        /* first frame of each */
     u64 p2m_frames, p2m_tables;     /* of the list, of the tables that map it elsewhere */
     u64 end_pfn;                    /* behind everything */
@@ -65,7 +60,8 @@ static struct {
 static void refuse_if(const char *why)
 {
     if (why)
-        panic("dom0: the kernel cannot be used: %s. Check the module lines of the boot loader.", why);
+        panic("dom0: the kernel cannot be used: %s. Check the module lines of the boot loader.",
+              why);
 }
 
 /* --- memory ------------------------------------------------------------------- */
@@ -117,11 +113,10 @@ static void populate(u64 want)
     while (pfn < want) {
         order = MIN(order, fls64(want - pfn));
         struct page *pg = alloc_domain_pages(b.d, order, MEMF_CONTENT);
-        if (!pg) {
-            if (order-- == 0)
-                break;
+        if (!pg && order-- > 0)
             continue;
-        }
+        if (!pg)
+            break;
         u64 mfn = page_to_mfn(pg);
         struct chunk *last = b.nr_chunks ? &chunks[b.nr_chunks - 1] : NULL;
         if (last && last->mfn + last->nr == mfn) {
@@ -190,7 +185,8 @@ static u8 *take_buffer(u64 len)
             return pfn_to_virt(b.buffer_pfn);
         }
     }
-    panic("dom0: the kernel unpacks to %lu MiB, too much for dom0's memory (dom0_mem=%s)", len >> 20, opt_mem);
+    panic("dom0: the kernel unpacks to %lu MiB, too much for dom0's memory (dom0_mem=%s)",
+          len >> 20, opt_mem);
 }
 
 static const u8 *module_data(const struct boot_module *m)
@@ -324,7 +320,7 @@ static void load_image(void)
         put(pa + s->filesz, NULL, s->memsz - s->filesz);
     }
     if (b.initrd_len)
-        put(b.initrd_pfn << PAGE_SHIFT, b.initrd, b.initrd_len);
+        put(b.initrd_pfn << PAGE_SHIFT, module_data(&boot_info.module[1]), b.initrd_len);
     if (has_note(&b.notes, XEN_ELFNOTE_HYPERCALL_PAGE))
         pv_fill_hypercall_page(pfn_to_virt(va_to_pfn(b.notes.hypercall_page)));
 }
@@ -398,26 +394,20 @@ static u32 describe_screen(struct dom0_vga_console_info *c)
     const struct framebuffer *i = &boot_info.fb;
     if (i->type == 2 && i->width) {
         c->video_type = XEN_VGATYPE_TEXT_MODE_3;
-        c->u.text_mode_3.font_height = 16;
-        c->u.text_mode_3.columns = (u16)i->width;
-        c->u.text_mode_3.rows = (u16)i->height;
+        c->u.text_mode_3 = (__typeof__(c->u.text_mode_3)){
+            .font_height = 16, .columns = (u16)i->width, .rows = (u16)i->height };
         return sizeof(*c);
     }
     if (i->type != 1 || i->bpp != 32)
         return 0;
     c->video_type = XEN_VGATYPE_VESA_LFB;
-    __typeof__(c->u.vesa_lfb) *lfb = &c->u.vesa_lfb;
-    lfb->width = (u16)i->width;
-    lfb->height = (u16)i->height;
-    lfb->bytes_per_line = (u16)i->pitch;
-    lfb->bits_per_pixel = 32;
-    lfb->lfb_base = (u32)i->addr;
-    lfb->ext_lfb_base = (u32)(i->addr >> 32);
-    lfb->lfb_size = (u32)(((u64)i->pitch * i->height + 0xffff) >> 16);
-    lfb->red_pos = 16;
-    lfb->green_pos = 8;
-    lfb->rsvd_pos = 24;
-    lfb->red_size = lfb->green_size = lfb->blue_size = lfb->rsvd_size = 8;
+    c->u.vesa_lfb = (__typeof__(c->u.vesa_lfb)){
+        .width = (u16)i->width, .height = (u16)i->height, .bytes_per_line = (u16)i->pitch,
+        .lfb_base = (u32)i->addr, .ext_lfb_base = (u32)(i->addr >> 32),
+        .lfb_size = (u32)(((u64)i->pitch * i->height + 0xffff) >> 16), .bits_per_pixel = 32,
+        .red_pos = 16, .green_pos = 8, .blue_pos = 0, .rsvd_pos = 24,
+        .red_size = 8, .green_size = 8, .blue_size = 8, .rsvd_size = 8,
+    };
     return sizeof(*c);
 }
 
@@ -425,20 +415,15 @@ static void fill_start_info(void)
 {
     struct start_info *s = pfn_to_virt(va_to_pfn(b.start_info));
     memset(s, 0, PAGE_SIZE);
-    strlcpy(s->magic, "xen-3.0-x86_64", sizeof(s->magic));
-    s->nr_pages = b.nr_pages;
-    s->shared_info = virt_to_mfn(b.d->shared_info) << PAGE_SHIFT;
-    s->flags = SIF_PRIVILEGED | SIF_INITDOMAIN | SIF_VIRT_P2M_4TOOLS;
-    s->console.dom0.info_off = sizeof(*s);
-    s->console.dom0.info_size = describe_screen((struct dom0_vga_console_info *)(s + 1));
-    s->pt_base = b.tables;
-    s->nr_pt_frames = b.nr_tables;
-    s->mfn_list = b.p2m;
-    if (b.initrd_len) {
-        s->mod_start = b.initrd_va ? b.initrd_va : b.initrd_pfn;
-        s->mod_len = b.initrd_len;
-        s->flags |= b.initrd_va ? 0 : SIF_MOD_START_PFN;
-    }
+    *s = (struct start_info){
+        .magic = "xen-3.0-x86_64", .nr_pages = b.nr_pages, .mfn_list = b.p2m,
+        .shared_info = virt_to_mfn(b.d->shared_info) << PAGE_SHIFT,
+        .flags = SIF_PRIVILEGED | SIF_INITDOMAIN | SIF_VIRT_P2M_4TOOLS |
+                 (b.initrd_len && !b.initrd_va ? SIF_MOD_START_PFN : 0),
+        .console.dom0 = { sizeof(*s), describe_screen((void *)(s + 1)) },
+        .pt_base = b.tables, .nr_pt_frames = b.nr_tables, .mod_len = b.initrd_len,
+        .mod_start = b.initrd_va ? b.initrd_va : b.initrd_pfn,
+    };
     strlcpy((char *)s->cmd_line, boot_info.module[0].cmdline, sizeof(s->cmd_line));
     if (b.p2m_tables) {
         s->first_p2m_pfn = b.p2m_pfn;
@@ -450,18 +435,14 @@ static void fill_start_info(void)
 
 static void create_domain(void)
 {
-    unsigned nr = opt_vcpus ? opt_vcpus : nr_cpus;
     struct xen_domctl_createdomain config = {
-        .max_vcpus = MIN(nr, (unsigned)MAX_VCPUS),
-        .max_evtchn_port = ~0u,
-        .max_grant_frames = -1,
-        .max_maptrack_frames = -1,
+        .max_vcpus = MIN(opt_vcpus ?: nr_cpus, (unsigned)MAX_VCPUS), .max_evtchn_port = ~0u,
+        .max_grant_frames = -1, .max_maptrack_frames = -1,
         .grant_opts = XEN_DOMCTL_GRANT_version(2),
     };
     int err;
-    b.d = domain_create(0, &config, &pv_ops,
-                        RIGHT_CONTROL | RIGHT_PLATFORM | RIGHT_HARDWARE | RIGHT_CONSOLE | RIGHT_FOREIGN,
-                        &err);
+    b.d = domain_create(0, &config, &pv_ops, RIGHT_CONTROL | RIGHT_PLATFORM | RIGHT_HARDWARE |
+                        RIGHT_CONSOLE | RIGHT_FOREIGN, &err);
     if (!b.d)
         panic("dom0: cannot be created (error %d)", err);
     for (unsigned i = 0; i < config.max_vcpus; i++) {
@@ -492,17 +473,15 @@ static void pin_tables(struct vcpu *v, mfn_t l4)
 
 static void start_vcpu(struct vcpu *v)
 {
-    static struct vcpu_guest_context c;
+    static struct vcpu_guest_context c = {
+        .flags = VGCF_in_kernel | VGCF_online, .kernel_ss = FLAT_KERNEL_SS,
+        .user_regs = { .cs = FLAT_KERNEL_CS, .ss = FLAT_KERNEL_SS, .rflags = X86_IF },
+    };
     mfn_t l4 = virt_to_mfn(b.l4);
     pin_tables(v, l4);
-    c.flags = VGCF_in_kernel | VGCF_online;
     c.user_regs.rip = b.notes.entry;
     c.user_regs.rsp = b.stack + PAGE_SIZE;
     c.user_regs.rsi = b.start_info;
-    c.user_regs.cs = FLAT_KERNEL_CS;
-    c.user_regs.ss = FLAT_KERNEL_SS;
-    c.user_regs.rflags = X86_IF;
-    c.kernel_ss = FLAT_KERNEL_SS;
     c.kernel_sp = c.user_regs.rsp;
     c.ctrlreg[3] = xen_pfn_to_cr3(l4);
     int rc;
@@ -518,20 +497,16 @@ static void start_vcpu(struct vcpu *v)
 struct domain *build_dom0(void)
 {
     if (!boot_info.nr_modules) {
-        panic("dom0: no kernel: the boot loader gave no module. GRUB: add module2 lines with kernel "
-              "and initrd; QEMU: -initrd \"vmlinuz arguments,initrd\"");
+        panic("dom0: no kernel: the boot loader gave no module. GRUB: add module2 lines with "
+              "kernel and initrd; QEMU: -initrd \"vmlinuz arguments,initrd\"");
     }
     create_domain();
-    u64 max;
-    u64 want = memory_wanted(free_page_count(), &max);
+    u64 max, want = memory_wanted(free_page_count(), &max);
     b.d->max_pages = 0xffffffff;
     populate(want);
     b.d->max_pages = MAX(max, b.nr_pages);
-    if (boot_info.nr_modules > 1 && boot_info.module[1].len) {
-        const struct boot_module *m = &boot_info.module[1];
-        b.initrd = module_data(m);
-        b.initrd_len = m->len;
-    }
+    if (boot_info.nr_modules > 1)
+        b.initrd_len = boot_info.module[1].len;
     read_kernel();
     place();
     show_layout();
