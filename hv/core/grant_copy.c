@@ -119,7 +119,7 @@ static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *f
 }
 
 /* Nothing is held over a restart or for long. */
-void grant_copy_batch(struct vcpu *v, void *ops, u32 n)
+void op_copy(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_copy *op = ops;
     struct side side[2];

@@ -101,10 +101,6 @@ static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, 
         *(int16_t *)&op.byte[status] = (int16_t)result;
     return guest_write(v, a[1], &op, size);
 }
-#define TABLE_OP(name, status) \
-    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), status, \
-             op_##name)
-#define STATUS_OP(name) TABLE_OP(name, offsetof(struct gnttab_##name, status))
 
 static long op_set_version(struct vcpu *v, unsigned long *a)
 {
@@ -121,7 +117,7 @@ static long op_set_version(struct vcpu *v, unsigned long *a)
 
 /* --- operations with arrays --- */
 
-static void swap_batch(struct vcpu *v, void *ops, u32 n)
+static void op_swap_grant_ref(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_swap_grant_ref *op = ops;
     for (u32 i = 0; i < n; i++)
@@ -161,73 +157,50 @@ static int transfer(struct domain *d, const struct gnttab_transfer *op)
     return err;
 }
 
-static void transfer_batch(struct vcpu *v, void *ops, u32 n)
+static void op_transfer(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_transfer *op = ops;
     for (u32 i = 0; i < n; i++)
         op[i].status = (int16_t)transfer(v->domain, &op[i]);
 }
 
-#define ARRAY_OP(name, fn, begin) [GNTTABOP_##name] = { fn, sizeof(struct gnttab_##name), begin }
-static const struct array_call {
-    grant_batch_fn *fn;
-    u32 size;
-    bool begin;                 /* ops->grant_begin comes first */
-} arrays[] = {
-    ARRAY_OP(map_grant_ref, grant_map_batch, true),
-    ARRAY_OP(unmap_grant_ref, grant_unmap_batch, true),
-    ARRAY_OP(unmap_and_replace, grant_replace_batch, true),
-    ARRAY_OP(copy, grant_copy_batch, false),
-    ARRAY_OP(transfer, transfer_batch, false),
-    ARRAY_OP(swap_grant_ref, swap_batch, false),
-};
-
-static long other_op(struct vcpu *v, unsigned long *a)
-{
-    switch ((u32)a[0]) {
-    case GNTTABOP_setup_table:
-        return STATUS_OP(setup_table);
-    case GNTTABOP_get_status_frames:
-        return STATUS_OP(get_status_frames);
-    case GNTTABOP_query_size:
-        return STATUS_OP(query_size);
-    case GNTTABOP_dump_table:
-        return STATUS_OP(dump_table);
-    case GNTTABOP_set_version:
-        return op_set_version(v, a);
-    case GNTTABOP_get_version:
-        return TABLE_OP(get_version, 0);
-    case GNTTABOP_cache_flush:
-        return -EOPNOTSUPP;
-    default:
-        return -ENOSYS;
-    }
-}
-
 /* Arrays are done in batches: a[1] and a[2] (count) move on. */
-long do_grant_table_op(struct vcpu *v, unsigned long *a)
+static long array_op(struct vcpu *v, unsigned long *a, u32 size, bool begin, grant_batch_fn *fn)
 {
     struct gnttab_copy op[GRANT_BATCH];     /* the largest */
-    u32 cmd = (u32)a[0], count = (u32)a[2];
-    if ((int32_t)count < 0)
-        return -EINVAL;
-    const struct array_call *c = &arrays[index_nospec(cmd, ARRAY_SIZE(arrays))];
-    if (cmd >= ARRAY_SIZE(arrays) || !c->fn)
-        return other_op(v, a);
-    if (c->begin && v->domain->ops->grant_begin(v))
+    u32 count = (u32)a[2];
+    if (begin && v->domain->ops->grant_begin(v))
         return -ERESTART;
     while (count) {
         u32 n = MIN(count, (u32)GRANT_BATCH);
-        if (guest_read(v, op, a[1], n * c->size))
+        if (guest_read(v, op, a[1], n * size))
             return -EFAULT;
-        c->fn(v, op, n);
-        if (guest_write(v, a[1], op, n * c->size))
+        fn(v, op, n);
+        if (guest_write(v, a[1], op, n * size))
             return -EFAULT;             /* what was mapped ends with the domain */
-        a[1] += n * c->size;
-        count -= n;
-        a[2] = count;
+        a[1] += n * size;
+        a[2] = count -= n;
         if (count && hypercall_preempt(v))
             return -ERESTART;
     }
     return 0;
+}
+
+long do_grant_table_op(struct vcpu *v, unsigned long *a)
+{
+    if ((int32_t)a[2] < 0)
+        return -EINVAL;
+    switch ((u32)a[0]) {
+#define OP(nr, name, rights, note) case nr: return op_##name(v, a);
+#define OP_AT(nr, name, status, rights, note) \
+    case nr: return table_op(v, a, sizeof(struct gnttab_##name), \
+                             offsetof(struct gnttab_##name, dom), \
+                             offsetof(struct gnttab_##name, status), op_##name);
+#define OP_ARRAY(nr, name, begin, rights, note) \
+    case nr: return array_op(v, a, sizeof(struct gnttab_##name), begin, op_##name);
+#define NO_OP(nr, name, err, note) case nr: return -err;
+#include "ops/grant_table_op.h"
+    default:
+        return -ENOSYS;
+    }
 }
