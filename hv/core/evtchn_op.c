@@ -66,12 +66,6 @@ static int op_bind_interdomain(struct domain *d, void *arg)
     return err ?: port;
 }
 
-static bool may_bind_virq(const struct domain *d, u32 virq)
-{
-    u32 right = virq == VIRQ_CONSOLE || virq == VIRQ_CON_RING ? RIGHT_CONSOLE : RIGHT_CONTROL;
-    return !virq_is_global(virq) || domain_has(d, right) || virq_handled_by(virq, d);
-}
-
 static int op_bind_virq(struct domain *d, void *arg)
 {
     const struct evtchn_bind_virq *op = arg;
@@ -81,15 +75,14 @@ static int op_bind_virq(struct domain *d, void *arg)
     struct vcpu *on = domain_vcpu(d, op->vcpu);
     if (!on)
         return -ENOENT;
-    if (!may_bind_virq(d, virq))
+    if (!virq_may_bind(d, virq))
         return -EPERM;
     int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, on->id);
     if (port < 0)
         return port;
     u32 none = 0;
-    bool first = __atomic_compare_exchange_n(&on->virq_port[virq], &none, (u32)port, false,
-                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-    return finish_port(d, port, EVT_VIRQ, virq, first ? 0 : -EEXIST);
+    int err = cas(&on->virq_port[virq], &none, (u32)port) ? 0 : -EEXIST;
+    return finish_port(d, port, EVT_VIRQ, virq, err);
 }
 
 static int op_bind_ipi(struct domain *d, void *arg)
@@ -154,9 +147,8 @@ static int op_bind_vcpu(struct domain *d, void *arg)
 static int op_set_priority(struct domain *d, void *arg)
 {
     const struct evtchn_set_priority *op = arg;
-    struct evtchn *c = NULL;
-    if (op->priority <= EVTCHN_FIFO_PRIORITY_MIN)
-        c = evtchn_lock_open(d, op->port);
+    bool valid = op->priority <= EVTCHN_FIFO_PRIORITY_MIN;
+    struct evtchn *c = valid ? evtchn_lock_open(d, op->port) : NULL;
     if (!c)
         return -EINVAL;
     bool fifo = READ_ONCE(d->evtchn->fifo);
@@ -166,9 +158,8 @@ static int op_set_priority(struct domain *d, void *arg)
     return fifo ? 0 : -ENOSYS;
 }
 
-static int op_reset(struct domain *d, void *arg)
+static int op_reset(struct domain *d, void *arg UNUSED)
 {
-    (void)arg;
     return evtchn_domain_close(d);
 }
 

@@ -14,13 +14,13 @@
 
 /* Writes the machine frames [0, n) of the table (or of its status words) as 8-byte
  * numbers to the guest. */
-static int write_frames(struct vcpu *v, struct domain *d, u32 id, u32 n, u64 list)
+static int put_frames(struct vcpu *v, struct domain *d, u32 id, u32 n, const void *list)
 {
     for (u32 i = 0; i < n; i++) {
         u64 mfn;
         if (grant_get_frame(d, id, i, &mfn))
             return GNTST_general_error;
-        if (guest_write(v, list + i * sizeof(mfn), &mfn, sizeof(mfn)))
+        if (guest_write(v, (u64)list + i * sizeof(mfn), &mfn, sizeof(mfn)))
             return GNTST_bad_virt_addr;
     }
     return GNTST_okay;
@@ -32,8 +32,7 @@ static int op_setup_table(struct vcpu *v, struct domain *d, void *arg)
     int err = grant_grow_to(v, d, op->nr_frames);
     if (err)
         return err == -ERESTART ? err : GNTST_general_error;
-    return write_frames(v, d, XENMEM_resource_grant_table_id_shared, op->nr_frames,
-                        (u64)op->frame_list.p);
+    return put_frames(v, d, XENMEM_resource_grant_table_id_shared, op->nr_frames, op->frame_list.p);
 }
 
 static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
@@ -42,33 +41,29 @@ static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
     struct grant_table *t = d->grants;
     if (READ_ONCE(t->version) != 2 || op->nr_frames > grant_status_frames(READ_ONCE(t->nr_frames)))
         return GNTST_general_error;
-    return write_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames,
-                        (u64)op->frame_list.p);
+    return put_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames, op->frame_list.p);
 }
 
-static int op_query_size(struct vcpu *v, struct domain *d, void *arg)
+static int op_query_size(struct vcpu *v UNUSED, struct domain *d, void *arg)
 {
     struct gnttab_query_size *op = arg;
-    (void)v;
     op->nr_frames = READ_ONCE(d->grants->nr_frames);
     op->max_nr_frames = d->grants->max_frames;
     return GNTST_okay;
 }
 
 /* Who fills the log, fills it for everybody: not for any guest. */
-static int op_dump_table(struct vcpu *v, struct domain *d, void *arg)
+static int op_dump_table(struct vcpu *v, struct domain *d, void *arg UNUSED)
 {
-    (void)arg;
     if (!domain_has(v->domain, RIGHT_CONTROL))
         return GNTST_permission_denied;
     grant_dump(d);
     return GNTST_okay;
 }
 
-static int op_get_version(struct vcpu *v, struct domain *d, void *arg)
+static int op_get_version(struct vcpu *v UNUSED, struct domain *d, void *arg)
 {
     struct gnttab_get_version *op = arg;
-    (void)v;
     op->version = READ_ONCE(d->grants->version);
     return 0;
 }
@@ -78,28 +73,25 @@ static int op_get_version(struct vcpu *v, struct domain *d, void *arg)
 static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, size_t status,
                      int (*fn)(struct vcpu *v, struct domain *d, void *op))
 {
-    union {
-        struct gnttab_setup_table largest;
-        u8 byte[sizeof(struct gnttab_setup_table)];
-    } op;
+    _Alignas(8) u8 op[sizeof(struct gnttab_setup_table)];     /* the largest */
     if ((u32)a[2] != 1)
         return -EINVAL;
-    if (guest_read(v, &op, a[1], size))
+    if (guest_read(v, op, a[1], size))
         return -EFAULT;
     int err = 0;
-    struct domain *d = domain_get_for(v, *(domid_t *)&op.byte[dom], &err);
+    struct domain *d = domain_get_for(v, *(domid_t *)&op[dom], &err);
     if (!d && !status)
         return err;
     int result = err == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
     if (d) {
-        result = fn(v, d, &op);
+        result = fn(v, d, op);
         domain_put(d);
     }
     if (result == -ERESTART)
         return result;
     if (status)
-        *(int16_t *)&op.byte[status] = (int16_t)result;
-    return guest_write(v, a[1], &op, size);
+        *(int16_t *)&op[status] = (int16_t)result;
+    return guest_write(v, a[1], op, size);
 }
 
 static long op_set_version(struct vcpu *v, unsigned long *a)
@@ -131,9 +123,8 @@ static struct page *give_up(struct domain *d, u64 gfn)
     if (!pg)
         return NULL;
     d->ops->put_gfn(pg, false);
-    if (steal_page(d, pg)) {            /* looks at the owner and the references itself */
+    if (steal_page(d, pg))              /* looks at the owner and the references itself */
         return NULL;
-    }
     d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
     return pg;
 }
