@@ -192,7 +192,8 @@ static long serve(struct vcpu *v, u64 arg, int (*fn)(struct domain *, void *), u
 long do_event_channel_op(struct vcpu *v, unsigned long *a)
 {
     evtchn_port_t port;
-    switch ((u32)a[0]) {
+    /* send is what counts: compared first. */
+    switch (__builtin_expect((u32)a[0], EVTCHNOP_send)) {
 #define OP_PORT(nr, name, rights, note) \
     case nr: return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_##name(v->domain, port);
 #define OP(nr, name, rights, note) \
