@@ -146,9 +146,10 @@ bool virq_is_global(u32 virq)
     return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
 }
 
-bool virq_handled_by(u32 virq, const struct domain *d)
+bool virq_may_bind(const struct domain *d, u32 virq)
 {
-    return READ_ONCE(virq_handler[virq]) == d->id;
+    u32 right = virq == VIRQ_CONSOLE || virq == VIRQ_CON_RING ? RIGHT_CONSOLE : RIGHT_CONTROL;
+    return !virq_is_global(virq) || domain_has(d, right) || READ_ONCE(virq_handler[virq]) == d->id;
 }
 
 void virq_to_vcpu(struct vcpu *v, unsigned virq)
@@ -191,8 +192,7 @@ static void virq_forget_handler(const struct domain *d)
 {
     for (unsigned i = 0; i < NR_VIRQS; i++) {
         domid_t mine = d->id;
-        __atomic_compare_exchange_n(&virq_handler[i], &mine, 0, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED);
+        cas(&virq_handler[i], &mine, 0);
     }
 }
 
@@ -273,7 +273,9 @@ void evtchn_release(struct domain *d, u32 port)
 static bool disconnect(struct domain *d, struct evtchn *c, const struct evtchn *was)
 {
     struct domain *rd = domain_get(was->remote_dom);
-    struct evtchn *rc = rd ? evtchn_of(rd->evtchn, was->id) : NULL;
+    if (!rd)
+        return false;
+    struct evtchn *rc = evtchn_of(rd->evtchn, was->id);
     bool same = false;
     if (rc) {
         spin_lock_pair(&c->lock, &rc->lock);
@@ -286,8 +288,7 @@ static bool disconnect(struct domain *d, struct evtchn *c, const struct evtchn *
         }
         spin_unlock_pair(&c->lock, &rc->lock);
     }
-    if (rd)
-        domain_put(rd);
+    domain_put(rd);
     return same;
 }
 
@@ -383,19 +384,18 @@ void evtchn_domain_free(struct domain *d)
 
 void evtchn_dump(struct domain *d)
 {
-    static const char *const names[] = { "free", "reserved", "unbound", "interdomain", "pirq",
-                                         "virq", "ipi" };
+    static const char names[][12] = { "free", "reserved", "unbound", "interdomain", "pirq", "virq",
+                                      "ipi" };
     struct evtchn_domain *e = d->evtchn;
     if (!e)
         return;
     printk(LOG_INFO, "d%u: event channels, %s\n", d->id, e->fifo ? "FIFO" : "2-level");
     for (u32 port = 1; port < e->nr_ports; port++) {
         struct evtchn *c = evtchn_of(e, port);
-        if (c->state != EVT_FREE) {
-            int pending = evtchn_is_pending(d, port);
-            printk(LOG_INFO, "  %4u %-11s vcpu %u%s, priority %u, remote d%u, %u\n", port,
-                   names[c->state], c->vcpu, pending > 0 ? ", pending" : "", c->priority,
-                   c->remote_dom, c->id);
-        }
+        if (c->state == EVT_FREE)
+            continue;
+        const char *pending = evtchn_is_pending(d, port) > 0 ? ", pending" : "";
+        printk(LOG_INFO, "  %4u %-11s vcpu %u%s, priority %u, remote d%u, %u\n", port,
+               names[c->state], c->vcpu, pending, c->priority, c->remote_dom, c->id);
     }
 }

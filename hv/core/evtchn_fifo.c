@@ -46,15 +46,8 @@ struct evtchn_fifo {                /* has the pages of words and control, all g
 
 static event_word_t *word_of(const struct evtchn_fifo *f, u32 port)
 {
-    u32 i = port / WORDS_PER_PAGE;
-    if (i >= __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE))
-        return NULL;
-    return &f->words[i][port % WORDS_PER_PAGE];
-}
-
-static bool word_cas(event_word_t *w, u32 *old, u32 new)
-{
-    return __atomic_compare_exchange_n(w, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    u32 i = port / WORDS_PER_PAGE, n = __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE);
+    return i < n ? &f->words[i][port % WORDS_PER_PAGE] : NULL;
 }
 
 /* PENDING, not MASKED, not LINKED -> LINKED with no successor. True: it is ours to link. */
@@ -64,7 +57,7 @@ static bool claim(event_word_t *w)
     for (int i = 0; i < TRIES; i++) {
         if ((old & (W_PENDING | W_MASKED | W_LINKED)) != W_PENDING)
             return false;
-        if (word_cas(w, &old, (old | W_LINKED) & ~W_LINK))
+        if (cas(w, &old, (old | W_LINKED) & ~W_LINK))
             return true;
     }
     return false;
@@ -75,7 +68,7 @@ static bool append(event_word_t *w, u32 port)
 {
     u32 old = READ_ONCE(*w);
     for (int i = 0; i < TRIES && (old & W_LINKED); i++) {
-        if (word_cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
+        if (cas(w, &old, (old & ~(W_LINK | W_BUSY)) | port))
             return true;
         if (i == 0)
             old = __atomic_or_fetch(w, W_BUSY, __ATOMIC_SEQ_CST);   /* hold off its unmasking */

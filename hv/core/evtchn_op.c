@@ -66,12 +66,6 @@ static int op_bind_interdomain(struct domain *d, void *arg)
     return err ?: port;
 }
 
-static bool may_bind_virq(const struct domain *d, u32 virq)
-{
-    u32 right = virq == VIRQ_CONSOLE || virq == VIRQ_CON_RING ? RIGHT_CONSOLE : RIGHT_CONTROL;
-    return !virq_is_global(virq) || domain_has(d, right) || virq_handled_by(virq, d);
-}
-
 static int op_bind_virq(struct domain *d, void *arg)
 {
     const struct evtchn_bind_virq *op = arg;
@@ -81,15 +75,14 @@ static int op_bind_virq(struct domain *d, void *arg)
     struct vcpu *on = domain_vcpu(d, op->vcpu);
     if (!on)
         return -ENOENT;
-    if (!may_bind_virq(d, virq))
+    if (!virq_may_bind(d, virq))
         return -EPERM;
     int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, on->id);
     if (port < 0)
         return port;
     u32 none = 0;
-    bool first = __atomic_compare_exchange_n(&on->virq_port[virq], &none, (u32)port, false,
-                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-    return finish_port(d, port, EVT_VIRQ, virq, first ? 0 : -EEXIST);
+    int err = cas(&on->virq_port[virq], &none, (u32)port) ? 0 : -EEXIST;
+    return finish_port(d, port, EVT_VIRQ, virq, err);
 }
 
 static int op_bind_ipi(struct domain *d, void *arg)
@@ -154,9 +147,8 @@ static int op_bind_vcpu(struct domain *d, void *arg)
 static int op_set_priority(struct domain *d, void *arg)
 {
     const struct evtchn_set_priority *op = arg;
-    struct evtchn *c = NULL;
-    if (op->priority <= EVTCHN_FIFO_PRIORITY_MIN)
-        c = evtchn_lock_open(d, op->port);
+    bool valid = op->priority <= EVTCHN_FIFO_PRIORITY_MIN;
+    struct evtchn *c = valid ? evtchn_lock_open(d, op->port) : NULL;
     if (!c)
         return -EINVAL;
     bool fifo = READ_ONCE(d->evtchn->fifo);
@@ -166,54 +158,30 @@ static int op_set_priority(struct domain *d, void *arg)
     return fifo ? 0 : -ENOSYS;
 }
 
-static int op_reset(struct domain *d, void *arg)
+static int op_reset(struct domain *d, void *arg UNUSED)
 {
-    (void)arg;
     return evtchn_domain_close(d);
 }
 
-/* dom: the operation names it, as the first in its structure. answers: the structure is
- * written back. port: the offset in it of a new port. */
-#define CALL(name, dom, answers, port) \
-    [EVTCHNOP_##name] = { op_##name, sizeof(struct evtchn_##name), port, dom, answers }
-#define BIND(name, dom, field) CALL(name, dom, true, offsetof(struct evtchn_##name, field))
-static const struct call {
-    int (*fn)(struct domain *d, void *arg);
-    u8 size, port;
-    bool dom, answers;
-} calls[] = {
-    BIND(alloc_unbound, true, port),
-    BIND(bind_interdomain, false, local_port),
-    BIND(bind_virq, false, port),
-    BIND(bind_pirq, false, port),
-    BIND(bind_ipi, false, port),
-    CALL(status, true, true, 0),
-    CALL(bind_vcpu, false, false, 0),
-    CALL(set_priority, false, false, 0),
-    CALL(reset, true, false, 0),
-    CALL(init_control, false, true, 0),
-    CALL(expand_array, false, false, 0),
-};
-
-static long table_op(struct vcpu *v, u32 cmd, u64 arg)
+/* at: where the answer goes, a new port or more; 0: there is none. */
+static long serve(struct vcpu *v, u64 arg, int (*fn)(struct domain *, void *), u32 size, u32 at)
 {
     union {                             /* the largest two */
         struct evtchn_status status;
         struct evtchn_init_control init_control;
     } op;
-    const struct call *c = &calls[index_nospec(cmd, ARRAY_SIZE(calls))];
-    if (cmd >= ARRAY_SIZE(calls) || !c->fn)
-        return -ENOSYS;
-    if (guest_read(v, &op, arg, c->size))
+    if (guest_read(v, &op, arg, size))
         return -EFAULT;
+    /* These name their domain, first of all. */
+    bool names_dom = fn == op_alloc_unbound || fn == op_status || fn == op_reset;
     int err = 0;
-    struct domain *d = domain_get_for(v, c->dom ? op.status.dom : DOMID_SELF, &err);
+    struct domain *d = domain_get_for(v, names_dom ? op.status.dom : DOMID_SELF, &err);
     if (!d)
         return err;
-    int port = c->fn(d, &op);
+    int port = fn(d, &op);
     if (port > 0)
-        *(evtchn_port_t *)((char *)&op + c->port) = (u32)port;
-    if (port >= 0 && c->answers && guest_write(v, arg, &op, c->size)) {
+        *(evtchn_port_t *)((char *)&op + at) = (u32)port;
+    if (port >= 0 && at && guest_write(v, arg, &op, size)) {
         evtchn_close(d, (u32)port);     /* 0 is none */
         port = -EFAULT;
     }
@@ -224,14 +192,18 @@ static long table_op(struct vcpu *v, u32 cmd, u64 arg)
 long do_event_channel_op(struct vcpu *v, unsigned long *a)
 {
     evtchn_port_t port;
-    switch ((u32)a[0]) {
-    case EVTCHNOP_send:
-        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_send(v->domain, port);
-    case EVTCHNOP_unmask:
-        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_unmask(v->domain, port);
-    case EVTCHNOP_close:
-        return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_close(v->domain, port);
+    /* send is what counts: compared first. */
+    switch (__builtin_expect((u32)a[0], EVTCHNOP_send)) {
+#define OP_PORT(nr, name, rights, note) \
+    case nr: return arg_read(v, &port, a[1]) ? -EFAULT : evtchn_##name(v->domain, port);
+#define OP(nr, name, rights, note) \
+    case nr: return serve(v, a[1], op_##name, sizeof(struct evtchn_##name), 0);
+#define OP_AT(nr, name, field, rights, note) \
+    case nr: return serve(v, a[1], op_##name, sizeof(struct evtchn_##name), \
+                          offsetof(struct evtchn_##name, field));
+#define NO_OP(nr, name, err, note) case nr: return -err;
+#include "ops/event_channel_op.h"
     default:
-        return table_op(v, (u32)a[0], a[1]);
+        return -ENOSYS;
     }
 }

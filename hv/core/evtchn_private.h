@@ -110,6 +110,6 @@ void evtchn_release(struct domain *d, u32 port);                    /* from EVT_
 /* -EINVAL: not open; -EBUSY: another CPU is changing it. */
 int evtchn_close(struct domain *d, u32 port);
 bool virq_is_global(u32 virq);
-bool virq_handled_by(u32 virq, const struct domain *d);
+bool virq_may_bind(const struct domain *d, u32 virq);
 
 #endif

@@ -75,10 +75,8 @@ static bool claim_v1(u32 *word, domid_t by, u16 bits)
 {
     u32 old = READ_ONCE(*word);
     for (int i = 0; i < TRIES && permits(old, by, bits, false); i++) {
-        if (__atomic_compare_exchange_n(word, &old, old | bits, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED)) {
+        if (cas(word, &old, old | bits))
             return true;
-        }
     }
     return false;
 }
@@ -154,20 +152,18 @@ static bool claim(struct grant_table *t, u32 ref, domid_t by, bool write, struct
 int grant_pin(struct domain *d, u32 ref, domid_t by, bool write, struct grant_use *use)
 {
     struct grant_table *t = d->grants;
-    int err = GNTST_bad_gntref;
     with_lock (&t->lock) {
         u32 n = nr_refs(t);
         if (ref >= n)
-            break;
+            return GNTST_bad_gntref;
         ref = (u32)index_nospec(ref, n);
         struct grant_active *act = active_of(t, ref);
-        err = claim(t, ref, by, write, act) ? GNTST_okay : GNTST_general_error;
-        if (err)
-            break;
+        if (!claim(t, ref, by, write, act))
+            return GNTST_general_error;
         write ? act->writers++ : act->readers++;
         *use = act->use;
     }
-    return err;
+    return GNTST_okay;
 }
 
 void grant_unpin(struct domain *d, u32 ref, bool write)
@@ -219,10 +215,8 @@ int grant_transfer_begin(struct domain *d, u32 ref, domid_t by)
         if (ref >= n)
             return GNTST_bad_gntref;
         u32 *word = &entry_of(t, (u32)index_nospec(ref, n))->header;
-        if (!__atomic_compare_exchange_n(word, &want, want | GTF_transfer_committed, false,
-                                         __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+        if (!cas(word, &want, want | GTF_transfer_committed))
             return GNTST_bad_gntref;
-        }
         t->nr_active++;                 /* the version stays */
     }
     return GNTST_okay;
@@ -349,9 +343,8 @@ int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
     struct grant_table *t = d->grants;
     bool status = id == XENMEM_resource_grant_table_id_status;
     with_lock (&t->lock) {
-        if (status && t->version != 2)
-            return -EINVAL;
-        if (idx >= (status ? grant_status_frames(t->nr_frames) : t->nr_frames))
+        u32 n = status ? grant_status_frames(t->nr_frames) : t->nr_frames;
+        if (idx >= n || (status && t->version != 2))
             return -EINVAL;
         *mfn = virt_to_mfn(status ? t->status[idx] : t->shared[idx]);
     }
@@ -419,11 +412,11 @@ void grant_dump(struct domain *d)
     with_lock (&t->lock) {
         for (u32 ref = 0, shown = 0; ref < nr_refs(t) && shown < t->nr_active; ref++) {
             struct grant_active *act = active_of(t, ref);
-            if (act->readers | act->writers) {
-                printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act->by,
-                       act->use.gfn, act->readers, act->writers);
-                shown++;
-            }
+            if (!(act->readers | act->writers))
+                continue;
+            shown++;
+            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act->by,
+                   act->use.gfn, act->readers, act->writers);
         }
     }
 }

@@ -44,9 +44,8 @@ static int pin_via(struct side *s)
     if (!td)
         return GNTST_general_error;
     s->via_ref = (u32)s->use.gfn;
-    int err = GNTST_general_error;
-    if (!td->is_dying)
-        err = grant_pin(td, s->via_ref, s->owner->id, s->write, &s->use);
+    int err = td->is_dying ? GNTST_general_error
+                           : grant_pin(td, s->via_ref, s->owner->id, s->write, &s->use);
     if (err) {
         domain_put(td);
         return err;
@@ -119,15 +118,10 @@ static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *f
 }
 
 /* Nothing is held over a restart or for long. */
-void grant_copy_batch(struct vcpu *v, void *ops, u32 n)
+void op_copy(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_copy *op = ops;
-    struct side side[2];
-    for (u32 i = 0; i < 2; i++) {
-        side[i].write = i;
-        side[i].pg = NULL;
-        side[i].peer = NULL;
-    }
+    struct side side[2] = { { .write = false }, { .write = true } };
     for (u32 i = 0; i < n; i++)
         op[i].status = (int16_t)copy_one(v, &op[i], &side[0], &side[1]);
     for (u32 i = 0; i < 2; i++) {

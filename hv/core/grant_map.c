@@ -168,7 +168,7 @@ static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct domai
     return err;
 }
 
-void grant_map_batch(struct vcpu *v, void *ops, u32 n)
+void op_map_grant_ref(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_map_grant_ref *op = ops;
     struct domain *peer = NULL;
@@ -231,8 +231,8 @@ static void unmap_batch(struct vcpu *v, struct gnttab_unmap_grant_ref *op, u32 n
     }
 }
 
-void grant_unmap_batch(struct vcpu *v, void *ops, u32 n)   { unmap_batch(v, ops, n, false); }
-void grant_replace_batch(struct vcpu *v, void *ops, u32 n) { unmap_batch(v, ops, n, true); }
+void op_unmap_grant_ref(struct vcpu *v, void *ops, u32 n)   { unmap_batch(v, ops, n, false); }
+void op_unmap_and_replace(struct vcpu *v, void *ops, u32 n) { unmap_batch(v, ops, n, true); }
 
 /* --- the end of a domain; the audit --- */
 

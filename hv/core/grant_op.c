@@ -14,13 +14,13 @@
 
 /* Writes the machine frames [0, n) of the table (or of its status words) as 8-byte
  * numbers to the guest. */
-static int write_frames(struct vcpu *v, struct domain *d, u32 id, u32 n, u64 list)
+static int put_frames(struct vcpu *v, struct domain *d, u32 id, u32 n, const void *list)
 {
     for (u32 i = 0; i < n; i++) {
         u64 mfn;
         if (grant_get_frame(d, id, i, &mfn))
             return GNTST_general_error;
-        if (guest_write(v, list + i * sizeof(mfn), &mfn, sizeof(mfn)))
+        if (guest_write(v, (u64)list + i * sizeof(mfn), &mfn, sizeof(mfn)))
             return GNTST_bad_virt_addr;
     }
     return GNTST_okay;
@@ -32,8 +32,7 @@ static int op_setup_table(struct vcpu *v, struct domain *d, void *arg)
     int err = grant_grow_to(v, d, op->nr_frames);
     if (err)
         return err == -ERESTART ? err : GNTST_general_error;
-    return write_frames(v, d, XENMEM_resource_grant_table_id_shared, op->nr_frames,
-                        (u64)op->frame_list.p);
+    return put_frames(v, d, XENMEM_resource_grant_table_id_shared, op->nr_frames, op->frame_list.p);
 }
 
 static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
@@ -42,33 +41,29 @@ static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
     struct grant_table *t = d->grants;
     if (READ_ONCE(t->version) != 2 || op->nr_frames > grant_status_frames(READ_ONCE(t->nr_frames)))
         return GNTST_general_error;
-    return write_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames,
-                        (u64)op->frame_list.p);
+    return put_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames, op->frame_list.p);
 }
 
-static int op_query_size(struct vcpu *v, struct domain *d, void *arg)
+static int op_query_size(struct vcpu *v UNUSED, struct domain *d, void *arg)
 {
     struct gnttab_query_size *op = arg;
-    (void)v;
     op->nr_frames = READ_ONCE(d->grants->nr_frames);
     op->max_nr_frames = d->grants->max_frames;
     return GNTST_okay;
 }
 
 /* Who fills the log, fills it for everybody: not for any guest. */
-static int op_dump_table(struct vcpu *v, struct domain *d, void *arg)
+static int op_dump_table(struct vcpu *v, struct domain *d, void *arg UNUSED)
 {
-    (void)arg;
     if (!domain_has(v->domain, RIGHT_CONTROL))
         return GNTST_permission_denied;
     grant_dump(d);
     return GNTST_okay;
 }
 
-static int op_get_version(struct vcpu *v, struct domain *d, void *arg)
+static int op_get_version(struct vcpu *v UNUSED, struct domain *d, void *arg)
 {
     struct gnttab_get_version *op = arg;
-    (void)v;
     op->version = READ_ONCE(d->grants->version);
     return 0;
 }
@@ -78,33 +73,26 @@ static int op_get_version(struct vcpu *v, struct domain *d, void *arg)
 static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, size_t status,
                      int (*fn)(struct vcpu *v, struct domain *d, void *op))
 {
-    union {
-        struct gnttab_setup_table largest;
-        u8 byte[sizeof(struct gnttab_setup_table)];
-    } op;
+    _Alignas(8) u8 op[sizeof(struct gnttab_setup_table)];     /* the largest */
     if ((u32)a[2] != 1)
         return -EINVAL;
-    if (guest_read(v, &op, a[1], size))
+    if (guest_read(v, op, a[1], size))
         return -EFAULT;
     int err = 0;
-    struct domain *d = domain_get_for(v, *(domid_t *)&op.byte[dom], &err);
+    struct domain *d = domain_get_for(v, *(domid_t *)&op[dom], &err);
     if (!d && !status)
         return err;
     int result = err == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
     if (d) {
-        result = fn(v, d, &op);
+        result = fn(v, d, op);
         domain_put(d);
     }
     if (result == -ERESTART)
         return result;
     if (status)
-        *(int16_t *)&op.byte[status] = (int16_t)result;
-    return guest_write(v, a[1], &op, size);
+        *(int16_t *)&op[status] = (int16_t)result;
+    return guest_write(v, a[1], op, size);
 }
-#define TABLE_OP(name, status) \
-    table_op(v, a, sizeof(struct gnttab_##name), offsetof(struct gnttab_##name, dom), status, \
-             op_##name)
-#define STATUS_OP(name) TABLE_OP(name, offsetof(struct gnttab_##name, status))
 
 static long op_set_version(struct vcpu *v, unsigned long *a)
 {
@@ -121,7 +109,7 @@ static long op_set_version(struct vcpu *v, unsigned long *a)
 
 /* --- operations with arrays --- */
 
-static void swap_batch(struct vcpu *v, void *ops, u32 n)
+static void op_swap_grant_ref(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_swap_grant_ref *op = ops;
     for (u32 i = 0; i < n; i++)
@@ -135,9 +123,8 @@ static struct page *give_up(struct domain *d, u64 gfn)
     if (!pg)
         return NULL;
     d->ops->put_gfn(pg, false);
-    if (steal_page(d, pg)) {            /* looks at the owner and the references itself */
+    if (steal_page(d, pg))              /* looks at the owner and the references itself */
         return NULL;
-    }
     d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
     return pg;
 }
@@ -161,73 +148,50 @@ static int transfer(struct domain *d, const struct gnttab_transfer *op)
     return err;
 }
 
-static void transfer_batch(struct vcpu *v, void *ops, u32 n)
+static void op_transfer(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_transfer *op = ops;
     for (u32 i = 0; i < n; i++)
         op[i].status = (int16_t)transfer(v->domain, &op[i]);
 }
 
-#define ARRAY_OP(name, fn, begin) [GNTTABOP_##name] = { fn, sizeof(struct gnttab_##name), begin }
-static const struct array_call {
-    grant_batch_fn *fn;
-    u32 size;
-    bool begin;                 /* ops->grant_begin comes first */
-} arrays[] = {
-    ARRAY_OP(map_grant_ref, grant_map_batch, true),
-    ARRAY_OP(unmap_grant_ref, grant_unmap_batch, true),
-    ARRAY_OP(unmap_and_replace, grant_replace_batch, true),
-    ARRAY_OP(copy, grant_copy_batch, false),
-    ARRAY_OP(transfer, transfer_batch, false),
-    ARRAY_OP(swap_grant_ref, swap_batch, false),
-};
-
-static long other_op(struct vcpu *v, unsigned long *a)
-{
-    switch ((u32)a[0]) {
-    case GNTTABOP_setup_table:
-        return STATUS_OP(setup_table);
-    case GNTTABOP_get_status_frames:
-        return STATUS_OP(get_status_frames);
-    case GNTTABOP_query_size:
-        return STATUS_OP(query_size);
-    case GNTTABOP_dump_table:
-        return STATUS_OP(dump_table);
-    case GNTTABOP_set_version:
-        return op_set_version(v, a);
-    case GNTTABOP_get_version:
-        return TABLE_OP(get_version, 0);
-    case GNTTABOP_cache_flush:
-        return -EOPNOTSUPP;
-    default:
-        return -ENOSYS;
-    }
-}
-
 /* Arrays are done in batches: a[1] and a[2] (count) move on. */
-long do_grant_table_op(struct vcpu *v, unsigned long *a)
+static long array_op(struct vcpu *v, unsigned long *a, u32 size, bool begin, grant_batch_fn *fn)
 {
     struct gnttab_copy op[GRANT_BATCH];     /* the largest */
-    u32 cmd = (u32)a[0], count = (u32)a[2];
-    if ((int32_t)count < 0)
-        return -EINVAL;
-    const struct array_call *c = &arrays[index_nospec(cmd, ARRAY_SIZE(arrays))];
-    if (cmd >= ARRAY_SIZE(arrays) || !c->fn)
-        return other_op(v, a);
-    if (c->begin && v->domain->ops->grant_begin(v))
+    u32 count = (u32)a[2];
+    if (begin && v->domain->ops->grant_begin(v))
         return -ERESTART;
     while (count) {
         u32 n = MIN(count, (u32)GRANT_BATCH);
-        if (guest_read(v, op, a[1], n * c->size))
+        if (guest_read(v, op, a[1], n * size))
             return -EFAULT;
-        c->fn(v, op, n);
-        if (guest_write(v, a[1], op, n * c->size))
+        fn(v, op, n);
+        if (guest_write(v, a[1], op, n * size))
             return -EFAULT;             /* what was mapped ends with the domain */
-        a[1] += n * c->size;
-        count -= n;
-        a[2] = count;
+        a[1] += n * size;
+        a[2] = count -= n;
         if (count && hypercall_preempt(v))
             return -ERESTART;
     }
     return 0;
+}
+
+long do_grant_table_op(struct vcpu *v, unsigned long *a)
+{
+    if ((int32_t)a[2] < 0)
+        return -EINVAL;
+    switch ((u32)a[0]) {
+#define OP(nr, name, rights, note) case nr: return op_##name(v, a);
+#define OP_AT(nr, name, status, rights, note) \
+    case nr: return table_op(v, a, sizeof(struct gnttab_##name), \
+                             offsetof(struct gnttab_##name, dom), \
+                             offsetof(struct gnttab_##name, status), op_##name);
+#define OP_ARRAY(nr, name, begin, rights, note) \
+    case nr: return array_op(v, a, sizeof(struct gnttab_##name), begin, op_##name);
+#define NO_OP(nr, name, err, note) case nr: return -err;
+#include "ops/grant_table_op.h"
+    default:
+        return -ENOSYS;
+    }
 }

@@ -97,6 +97,6 @@ struct domain *grant_peer_get(struct domain **peer, domid_t id);
 #define GRANT_BATCH 16      /* operations read and written back at once */
 /* n operations of an array, at most GRANT_BATCH: each gets its status. */
 typedef void grant_batch_fn(struct vcpu *v, void *ops, u32 n);
-grant_batch_fn grant_map_batch, grant_unmap_batch, grant_replace_batch, grant_copy_batch;
+grant_batch_fn op_map_grant_ref, op_unmap_grant_ref, op_unmap_and_replace, op_copy;
 
 #endif

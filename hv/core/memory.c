@@ -136,79 +136,54 @@ static long op_reserved_memory(struct vcpu *v, u64 arg)
     return arg_write_field(v, arg, &m, nr_entries);
 }
 
-static long admit(struct domain *self, unsigned cmd)
+/* Operations on a domain that the structure names, at domid in it. */
+static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
+                      long (*fn)(struct memop *))
 {
-    switch (cmd) {
-#define OP(nr, name, rights, note) case nr: return domain_has(self, rights) ? 0 : -EPERM;
-#define NO_OP(nr, name, err, note) case nr: return -err;
-#include "ops/memory_op.h"
-#undef OP
-#undef NO_OP
-    default:
-        return -ENOSYS;
-    }
-}
-
-/* Operations whose structure names a domain. */
-#define ON_DOMAIN(nr, type, fn) [nr] = { fn, sizeof(struct type), offsetof(struct type, domid) }
-static const struct domain_op {
-    long (*fn)(struct memop *m);
-    u8 size, domid;
-} domain_ops[] = {
-    ON_DOMAIN(XENMEM_increase_reservation, xen_memory_reservation, memory_reservation),
-    ON_DOMAIN(XENMEM_decrease_reservation, xen_memory_reservation, memory_reservation),
-    ON_DOMAIN(XENMEM_populate_physmap, xen_memory_reservation, memory_reservation),
-    ON_DOMAIN(XENMEM_current_reservation, xen_memory_domain, op_ask),
-    ON_DOMAIN(XENMEM_maximum_reservation, xen_memory_domain, op_ask),
-    ON_DOMAIN(XENMEM_maximum_gpfn, xen_memory_domain, op_ask),
-    ON_DOMAIN(XENMEM_set_memory_map, xen_foreign_memory_map, op_set_memory_map),
-    ON_DOMAIN(XENMEM_set_pod_target, xen_pod_target, op_pod_target),
-    ON_DOMAIN(XENMEM_get_pod_target, xen_pod_target, op_pod_target),
-    ON_DOMAIN(XENMEM_claim_pages, xen_memory_reservation, op_claim),
-    ON_DOMAIN(XENMEM_acquire_resource, xen_mem_acquire_resource, op_acquire),
-};
-
-static long domain_op(struct vcpu *v, unsigned long *a, unsigned cmd, const struct domain_op *o)
-{
-    struct memop m;
+    struct memop m = { .v = v, .a = a, .cmd = a[0] & MEMOP_CMD, .start = a[0] >> MEMOP_BITS };
     int err = 0;
-    if (guest_read(v, &m.domain, a[1], o->size))
+    if (guest_read(v, &m.domain, a[1], size))
         return -EFAULT;
-    m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + o->domid), &err);
+    m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + domid), &err);
     if (!m.d)
         return err;
-    m.v = v;
-    m.a = a;
-    m.cmd = cmd;
-    m.start = a[0] >> MEMOP_BITS;
-    long rc = o->fn(&m);
+    long rc = fn(&m);
     domain_put(m.d);
     return rc;
+}
+
+static long other_op(struct vcpu *v, unsigned cmd, u64 arg)
+{
+    switch (cmd) {
+    case XENMEM_exchange:
+        return memory_exchange(v, arg);
+    case XENMEM_maximum_ram_page:
+        return clamp(max_mfn);
+    case XENMEM_memory_map:
+        return op_memory_map(v, arg);
+    case XENMEM_get_sharing_freed_pages:
+    case XENMEM_get_sharing_shared_pages:
+        return 0;
+    case XENMEM_reserved_device_memory_map:
+        return op_reserved_memory(v, arg);
+    default:
+        return arch_memory_op(v, cmd, arg);
+    }
 }
 
 /* a: command (and, of a call that goes on, how far it is), its structure. */
 long do_memory_op(struct vcpu *v, unsigned long *a)
 {
-    unsigned cmd = a[0] & ((1u << MEMOP_BITS) - 1);
-    long rc = admit(v->domain, cmd);
-    if (rc)
-        return rc;
-    const struct domain_op *o = &domain_ops[index_nospec(cmd, ARRAY_SIZE(domain_ops))];
-    if (cmd < ARRAY_SIZE(domain_ops) && o->fn)
-        return domain_op(v, a, cmd, o);
+    unsigned cmd = a[0] & MEMOP_CMD;
     switch (cmd) {
-    case XENMEM_exchange:
-        return memory_exchange(v, a[1]);
-    case XENMEM_maximum_ram_page:
-        return clamp(max_mfn);
-    case XENMEM_memory_map:
-        return op_memory_map(v, a[1]);
-    case XENMEM_get_sharing_freed_pages:
-    case XENMEM_get_sharing_shared_pages:
-        return 0;
-    case XENMEM_reserved_device_memory_map:
-        return op_reserved_memory(v, a[1]);
+#define OP(nr, name, rights, note) \
+    case nr: return domain_has(v->domain, rights) ? other_op(v, cmd, a[1]) : -EPERM;
+#define OP_ON(nr, name, type, handler, rights, note) \
+    case nr: return !domain_has(v->domain, rights) ? -EPERM \
+        : domain_op(v, a, sizeof(struct type), offsetof(struct type, domid), handler);
+#define NO_OP(nr, name, err, note) case nr: return -err;
+#include "ops/memory_op.h"
     default:
-        return arch_memory_op(v, cmd, a[1]);
+        return -ENOSYS;
     }
 }

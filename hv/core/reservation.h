@@ -13,6 +13,7 @@
 /* A long operation on a list goes on where it stood: the number of elements done is
  * in the command word, above the command's 6 bits. (Guests pass 0 there.) */
 #define MEMOP_BITS 6
+#define MEMOP_CMD  ((1u << MEMOP_BITS) - 1)
 #define MEMOP_MAX_ELEMENTS (~0UL >> MEMOP_BITS)
 
 /* 2 MiB: what is allocated and cleared in one piece. */

@@ -31,7 +31,8 @@ bool hypercall_preempt(struct vcpu *v);
  * file in hv/include/ops/ (e.g. ops/sched_op.h) with rows
  *   OP(number, name, rights, note)          -- implemented
  *   NO_OP(number, name, err, note)          -- returns that error, and why
- * from which the book's appendix is made. domctl and sysctl find their handlers in the
- * rows too (OP_AT: with a place in the structure); other families have a switch.
+ * from which the book's appendix is made. Most families find their handlers in the rows too
+ * (other kinds of rows, such as OP_AT with a place in the structure: see each file);
+ * others have a switch.
  */
 #endif

@@ -62,5 +62,8 @@ typedef s64 s_time_t;         /* nanoseconds since Bulkhead's start */
 /* Read or write exactly once: for memory that others write at the same time. */
 #define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+/* *p becomes new if it is *old: true. Else *old is what it is instead: false. */
+#define cas(p, old, new) \
+    __atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
 #endif
