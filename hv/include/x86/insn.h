@@ -13,7 +13,7 @@
 
 struct insn {
     u8 len;                 /* bytes, all parts */
-    bool lock, rep, repne, opsize16;
+    bool lock, rep, opsize16;
     u8 rex;
     u16 opcode;             /* one byte, or 0x0f00 | second byte */
     bool has_modrm, has_imm;

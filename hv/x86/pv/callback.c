@@ -244,10 +244,8 @@ long do_set_trap_table(struct vcpu *v, unsigned long *a)
     for (unsigned i = 0; i <= 256; i++, a[0] += sizeof(t)) {
         if (arg_read(v, &t, a[0]))
             return -EFAULT;
-        if (!t.address)
-            return 0;
-        if (!va_canonical(t.address))
-            return -EINVAL;
+        if (!t.address || !va_canonical(t.address))
+            return t.address ? -EINVAL : 0;
         t.cs |= 3;
         table[t.vector] = t;
     }
@@ -285,18 +283,14 @@ long do_callback_op(struct vcpu *v, unsigned long *a)
     struct callback_register reg;
     struct callback_unregister unreg;
 
-    switch (a[0]) {
-    case CALLBACKOP_register:
-        if (arg_read(v, &reg, a[1]))
-            return -EFAULT;
-        return callback_set(v, reg.type, reg.flags, reg.address);
-    case CALLBACKOP_unregister:
-        if (arg_read(v, &unreg, a[1]))
-            return -EFAULT;
-        return unreg.type <= CALLBACKTYPE_syscall ? -EINVAL /* event, failsafe too */
-                                                  : callback_set(v, unreg.type, 0, 0);
-    }
-    return -ENOSYS;
+    if (a[0] == CALLBACKOP_register)
+        return arg_read(v, &reg, a[1]) ?: callback_set(v, reg.type, reg.flags, reg.address);
+    if (a[0] != CALLBACKOP_unregister)
+        return -ENOSYS;
+    if (arg_read(v, &unreg, a[1]))
+        return -EFAULT;
+    return unreg.type <= CALLBACKTYPE_syscall ? -EINVAL     /* event, failsafe too */
+                                              : callback_set(v, unreg.type, 0, 0);
 }
 
 /* a: XENNMI_*, argument. nmi.h. */
@@ -304,17 +298,12 @@ long do_nmi_op(struct vcpu *v, unsigned long *a)
 {
     struct xennmi_callback cb;
 
-    switch (a[0]) {
-    case XENNMI_register_callback:
-        if (v->id != 0)
-            return -EINVAL;
-        if (arg_read(v, &cb, a[1]))
-            return -EFAULT;
-        return callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
-    case XENNMI_unregister_callback:
+    if (a[0] == XENNMI_unregister_callback)
         return callback_set(v, CALLBACKTYPE_nmi, 0, 0);
-    }
-    return -ENOSYS;
+    if (a[0] != XENNMI_register_callback)
+        return -ENOSYS;
+    return v->id != 0 ? -EINVAL : arg_read(v, &cb, a[1]) ?:
+           callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
 }
 
 /* a: ss, sp of the guest kernel's stack for entries from its user mode. */

@@ -75,16 +75,12 @@ static bool read_cr(struct vcpu *v, unsigned cr, u64 *to)
 {
     const struct pv_vcpu *pv = &xv(v)->pv;
 
-    if (cr == 0)
-        *to = (read_cr0() & ~(u64)CR0_TS) | (pv->cr0_ts ? CR0_TS : 0);
-    else if (cr == 2)
-        *to = v->info->arch.cr2;
-    else if (cr == 3)
-        *to = xen_pfn_to_cr3(page_to_mfn(pv->cr3));
-    else if (cr == 4)
-        *to = pv->cr4_guest | (read_cr4() & CR4_GUEST_MASK);
-    else
+    if (cr == 1 || cr > 4)
         return false;
+    *to = cr == 0 ? (read_cr0() & ~(u64)CR0_TS) | (pv->cr0_ts ? CR0_TS : 0) :
+          cr == 2 ? v->info->arch.cr2 :
+          cr == 3 ? xen_pfn_to_cr3(page_to_mfn(pv->cr3)) :
+                    pv->cr4_guest | (read_cr4() & CR4_GUEST_MASK);
     return true;
 }
 
@@ -153,20 +149,15 @@ static bool privileged(struct vcpu *v, struct cpu_user_regs *r, const struct ins
         if (domain_has(v->domain, RIGHT_HARDWARE))
             __asm__ volatile("wbinvd" ::: "memory");
         return true;
-    case 0x0f20:
-        return read_cr(v, in->reg, gpr);
-    case 0x0f22:
-        return write_cr(v, in->reg, *gpr);
+    case 0x0f20: return read_cr(v, in->reg, gpr);
     case 0x0f21:
         if (in->reg < 8)
             *gpr = xv(v)->pv.debugreg[in->reg];
         return in->reg < 8;
-    case 0x0f23:
-        return pv_set_debugreg(v, in->reg, *gpr) == 0;
-    case 0x0f30:
-        return do_wrmsr(v, r);
-    case 0x0f32:
-        return do_rdmsr(v, r);
+    case 0x0f22: return write_cr(v, in->reg, *gpr);
+    case 0x0f23: return pv_set_debugreg(v, in->reg, *gpr) == 0;
+    case 0x0f30: return do_wrmsr(v, r);
+    case 0x0f32: return do_rdmsr(v, r);
     }
     return false;
 }

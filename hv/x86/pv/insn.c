@@ -67,9 +67,8 @@ static unsigned prefixes(struct insn *in, const u8 *buf)
         switch (buf[i]) {
         case 0x66: in->opsize16 = true; break;
         case 0xf0: in->lock = true; break;
-        case 0xf2: in->repne = true; break;
         case 0xf3: in->rep = true; break;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
+        case 0xf2: case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
         default:
             if ((buf[i] & 0xf0) != 0x40)
                 return i;

@@ -137,10 +137,10 @@ static void set_registers(struct x86_vcpu *x, const struct vcpu_guest_context *c
     pv->gs_base_user = c->gs_base_user;
     pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
     pv->event = (struct pv_callback){ c->event_callback_eip, true };
-    pv->failsafe.address = c->failsafe_callback_eip;
-    pv->failsafe.mask = c->flags & VGCF_failsafe_disables_events;
-    pv->syscall.address = c->syscall_callback_eip;
-    pv->syscall.mask = c->flags & VGCF_syscall_disables_events;
+    pv->failsafe = (struct pv_callback){ c->failsafe_callback_eip,
+                                         c->flags & VGCF_failsafe_disables_events };
+    pv->syscall = (struct pv_callback){ c->syscall_callback_eip,
+                                        c->flags & VGCF_syscall_disables_events };
     for (unsigned i = 0; i < 256; i++) {
         pv->traps[i] = c->trap_ctxt[i];
         pv->traps[i].vector = (u8)i;
@@ -158,12 +158,10 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
     mfn_t user = xen_cr3_to_pfn(c->ctrlreg[1]);
-    int rc = check_context(c) ?: pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false);
+    int rc = check_context(c) ?: pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false) ?:
+             (user ? pv_load_cr3(v, user, true) : 0) ?:
+             pv_set_gdt(x, c->gdt_frames, (unsigned)MIN(c->gdt_ents, 0xffffUL));
 
-    if (!rc && user)
-        rc = pv_load_cr3(v, user, true);
-    if (!rc)
-        rc = pv_set_gdt(x, c->gdt_frames, (unsigned)MIN(c->gdt_ents, 0xffffUL));
     if (rc)
         return rc;
     pv_drop_ldt(x);
@@ -227,8 +225,7 @@ const struct guest_ops pv_ops = {
 /* hypercall page: entry n at n * 32: mov $n, %eax; syscall, rcx and r11 kept. */
 void pv_fill_hypercall_page(void *va)
 {
-    static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05,
-                               0x41, 0x5b, 0x59, 0xc3 };
+    static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
     static const u8 iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, 23, 0, 0, 0, 0x0f, 0x05 };
     u8 *p = va;
 

@@ -191,23 +191,15 @@ long do_set_segment_base(UNUSED struct vcpu *v, unsigned long *a)
 
 int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 {
-    switch (reg) {
-    case 0 ... 3:
-        if (!guest_range_ok(value, 8))
-            return -EPERM;
-        break;
-    case 6:
-        value = (value & 0xe00f) | 0xffff0ff0;
-        break;
-    case 7:
-        /* No GD; reserved bits as the CPU wants them; no I/O breakpoints: R/Wn of 2. */
-        value = (value & 0xffff03ff) | 0x400;
-        if ((value >> 1) & ~value & 0x11110000)
-            return -EPERM;
-        break;
-    default:
+    if (reg > 7 || reg == 4 || reg == 5)
         return -EINVAL;
-    }
+    if (reg == 6)
+        value = (value & 0xe00f) | 0xffff0ff0;
+    else if (reg == 7)      /* no GD; reserved bits as the CPU wants them */
+        value = (value & 0xffff03ff) | 0x400;
+    /* No I/O breakpoints: R/Wn of 2. */
+    if (reg == 7 ? (value >> 1) & ~value & 0x11110000 : reg < 4 && !guest_range_ok(value, 8))
+        return -EPERM;
     xv(v)->pv.debugreg[reg] = value;
     if (v == current_vcpu()) {
         __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));     /* off, if that was all */
