@@ -12,7 +12,7 @@ struct expect { u32 refs, uses; };
 
 struct audit {
     struct expect *at;      /* by MFN */
-    unsigned long differences;
+    unsigned long frames, differences;
 };
 
 static void expect(struct audit *a, mfn_t mfn, u32 refs, u32 uses)
@@ -102,7 +102,6 @@ unsigned long audit_frames(void)
     unsigned order = 0;
     struct audit a = { 0 };
     struct domain *d;
-    u64 frames = 0;
 
     while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect))
         order++;
@@ -135,12 +134,12 @@ unsigned long audit_frames(void)
         if (mfn_valid(mfn) && !(pg->flags & PG_FREE) &&
             (!(pg->flags & PG_HV) || (pg->flags & PG_XENHEAP))) {
             compare(&a, mfn);
-            frames++;
+            a.frames++;
         }
     }
     for_each_other_vcpu(vcpu_unpause);
     spin_unlock(&control_lock);
     free_hv_pages(pages, order);
-    printk(LOG_INFO, "audit: %lu frames, %lu differences\n", frames, a.differences);
+    printk(LOG_INFO, "audit: %lu frames, %lu differences\n", a.frames, a.differences);
     return a.differences;
 }

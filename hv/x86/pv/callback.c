@@ -188,14 +188,13 @@ void pv_iret(struct vcpu *v)
         pv_toggle_mode(xv(v));
     }
     v->info->evtchn_upcall_mask = !(rflags & X86_IF);
-    rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    r->rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
     if (unlikely(flags & VGCF_in_syscall)) {    /* the user's registers as sysret leaves them */
-        r->r11 = rflags;
+        r->r11 = r->rflags;
         r->rcx = rip;
     }
     r->rip = rip;
     r->cs = (u16)(cs | 3);              /* the guest's kernel runs in ring 3 as well */
-    r->rflags = rflags;
     r->rsp = rsp;
     r->ss = (u16)(ss | 3);
     return;

@@ -88,9 +88,7 @@ static unsigned modrm(struct insn *in, const u8 *p)
     in->mod = (u8)mod;
     in->reg = (u8)(((b >> 3) & 7) | (in->rex & 4) << 1);
     in->rm = (u8)((b & 7) | (in->rex & 1) << 3);
-    if (mod == 1)
-        return sib + 2;
-    return sib + (mod == 2 || (mod == 0 && (p[sib] & 7) == 5) ? 5 : 1);
+    return sib + (mod == 1 ? 2 : mod == 2 || (mod == 0 && (p[sib] & 7) == 5) ? 5 : 1);
 }
 
 bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n)

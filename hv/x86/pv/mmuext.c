@@ -118,15 +118,10 @@ static int table_op(struct vcpu *v, struct domain *d, unsigned cmd, mfn_t mfn)
 
     if (cmd <= MMUEXT_PIN_L4_TABLE)
         flush_ahead(mfn, cmd == MMUEXT_PIN_L1_TABLE);
-    int rc = mmu_begin(&m, v, d, d);
-    if (rc)
-        return rc;
-    if (cmd <= MMUEXT_PIN_L4_TABLE)
-        rc = mmu_pin(&m, mfn, cmd - MMUEXT_PIN_L1_TABLE + 1);
-    else if (cmd == MMUEXT_UNPIN_TABLE)
-        rc = mmu_unpin(&m, mfn);
-    else
-        rc = set_base(&m, xv(v), mfn, cmd == MMUEXT_NEW_USER_BASEPTR);
+    int rc = mmu_begin(&m, v, d, d) ?:
+             cmd <= MMUEXT_PIN_L4_TABLE ? mmu_pin(&m, mfn, cmd - MMUEXT_PIN_L1_TABLE + 1) :
+             cmd == MMUEXT_UNPIN_TABLE ? mmu_unpin(&m, mfn) :
+             set_base(&m, xv(v), mfn, cmd == MMUEXT_NEW_USER_BASEPTR);
     mmu_end(&m);
     return rc;
 }
@@ -134,7 +129,6 @@ static int table_op(struct vcpu *v, struct domain *d, unsigned cmd, mfn_t mfn)
 static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 {
     bool self = d == v->domain;
-    mfn_t src = op->arg2.src_mfn;
 
     switch (op->cmd) {
     case MMUEXT_NEW_BASEPTR: case MMUEXT_NEW_USER_BASEPTR:
@@ -153,7 +147,7 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
     case MMUEXT_CLEAR_PAGE:
         return fill_frame(d, op->arg1.mfn, NULL);
     case MMUEXT_COPY_PAGE:
-        return fill_frame(d, op->arg1.mfn, &src);
+        return fill_frame(d, op->arg1.mfn, &op->arg2.src_mfn);
     case MMUEXT_MARK_SUPER: case MMUEXT_UNMARK_SUPER:
         return -EOPNOTSUPP;     /* no superpages for PV guests */
     }

@@ -188,9 +188,8 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
                (pv->failsafe.mask ? VGCF_failsafe_disables_events : 0) |
                (pv->syscall.mask ? VGCF_syscall_disables_events : 0);
     c->user_regs = x->regs;
-    c->user_regs.rflags &= ~(u64)X86_IF;
-    if (!v->info->evtchn_upcall_mask)
-        c->user_regs.rflags |= X86_IF;
+    c->user_regs.rflags = (x->regs.rflags & ~(u64)X86_IF) |
+                          (v->info->evtchn_upcall_mask ? 0 : X86_IF);
     memcpy(c->trap_ctxt, pv->traps, sizeof(c->trap_ctxt));
     c->ldt_base = pv->ldt_base;
     c->ldt_ents = pv->ldt_entries;
@@ -212,20 +211,19 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 }
 
 const struct guest_ops pv_ops = {
-    .name = "pv",
-    .copy_from = pv_copy_from, .copy_to = pv_copy_to,
+    .name = "pv", .copy_from = pv_copy_from, .copy_to = pv_copy_to,
     .get_gfn = pv_get_gfn, .put_gfn = pv_put_gfn,
     .physmap_add = pv_physmap_add, .physmap_remove = pv_physmap_remove,
-    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap,
-    .grant_begin = mmu_drain, .grant_flush = pv_grant_flush,
-    .set_context = pv_set_context, .get_context = pv_get_context,
+    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap, .grant_begin = mmu_drain,
+    .grant_flush = pv_grant_flush, .set_context = pv_set_context, .get_context = pv_get_context,
     .vcpu_reset = pv_drop_descriptors, .relinquish = pv_relinquish,
 };
 
 /* hypercall page: entry n at n * 32: mov $n, %eax; syscall, rcx and r11 kept. */
 void pv_fill_hypercall_page(void *va)
 {
-    static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
+    static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05,
+                               0x41, 0x5b, 0x59, 0xc3 };
     static const u8 iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, 23, 0, 0, 0, 0x0f, 0x05 };
     u8 *p = va;
 

@@ -139,20 +139,18 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
             (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
             put_page(mfn_to_page(pte_mfn(e)));
         }
-        if (rc == -EINVAL) {
+        if (rc == -EINVAL)
             gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
                     page_to_mfn(pg), i, e);
-        }
         if (rc) {
             set_partial(pg, MAX(done, i + (rc == -ERESTART)));
             return rc;
         }
         t[i] = e | PTE_US;
     }
-    if (level == 4) {
+    if (level == 4)
         memcpy(&t[HV_SLOT_FIRST], &hv_l4[HV_SLOT_FIRST],
                (HV_SLOT_LAST - HV_SLOT_FIRST + 1) * sizeof(pte_t));
-    }
     return 0;
 }
 
