@@ -13,11 +13,9 @@
 
 struct insn {
     u8 len;                 /* bytes, all parts */
-    bool lock, rep, repne, opsize16;
-    u8 rex;
+    bool lock, rep, opsize16, has_modrm, has_imm;
     u16 opcode;             /* one byte, or 0x0f00 | second byte */
-    bool has_modrm, has_imm;
-    u8 mod, reg, rm;        /* with REX's bits */
+    u8 rex, mod, reg, rm;   /* reg and rm with REX's bits */
     s64 imm;
     u8 size;                /* of the operation: 1, 2, 4, 8 (even opcodes: 1; I/O: up to 4) */
 };

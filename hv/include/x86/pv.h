@@ -51,8 +51,7 @@ struct mmu {
     struct domain *d;       /* owner of the tables */
     struct domain *pg_dom;  /* owner of the frames that L1 entries may map */
     int budget;             /* tables that may still be walked before -ERESTART */
-    bool locked;
-    bool compare;           /* level 1 writes: only while the entry is still `expect` */
+    bool locked, compare;   /* compare, level 1 writes: only while the entry is still `expect` */
     pte_t expect;
 };
 #define MMU_BUDGET 4
@@ -97,8 +96,7 @@ void tlb_write_cr3(u64 cr3);            /* stamps this CPU's flush and loads CR3
 
 static inline u64 pv_cr3(const struct x86_vcpu *x)
 {
-    struct page *pg = x->pv.kernel_mode ? x->pv.cr3 : x->pv.user_cr3;
-    return page_to_mfn(pg) << PAGE_SHIFT;
+    return page_to_mfn(x->pv.kernel_mode ? x->pv.cr3 : x->pv.user_cr3) << PAGE_SHIFT;
 }
 /* 1..4, 0: not a page table */
 static inline unsigned pt_level(u64 type)

@@ -12,7 +12,7 @@ struct expect { u32 refs, uses; };
 
 struct audit {
     struct expect *at;      /* by MFN */
-    unsigned long differences;
+    unsigned long frames, differences;
 };
 
 static void expect(struct audit *a, mfn_t mfn, u32 refs, u32 uses)
@@ -45,28 +45,23 @@ static void count_table(struct audit *a, const struct page *pg)
     }
 }
 
-static void count_vcpu(struct audit *a, struct vcpu *v)
-{
-    struct pv_vcpu *pv = &xv(v)->pv;
-
-    expect_page(a, pv->cr3);
-    expect_page(a, pv->user_cr3);
-    expect_page(a, pv->partial);
-    expect_page(a, v->info_page);
-    for (unsigned i = 0; i < pv->nr_deferred; i++)
-        expect_page(a, pv->deferred[i]);
-    for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_frame); i++)
-        expect(a, pv->ldt_frame[i], 1, 1);
-    for (unsigned i = 0; i < ARRAY_SIZE(pv->gdt_frame); i++)
-        expect(a, pv->gdt_frame[i], 1, 1);
-}
-
 static void count_domain(struct audit *a, struct domain *d)
 {
     struct vcpu *v;
 
-    for_each_vcpu (d, v)
-        count_vcpu(a, v);
+    for_each_vcpu (d, v) {
+        struct pv_vcpu *pv = &xv(v)->pv;
+        expect_page(a, pv->cr3);
+        expect_page(a, pv->user_cr3);
+        expect_page(a, pv->partial);
+        expect_page(a, v->info_page);
+        for (unsigned i = 0; i < pv->nr_deferred; i++)
+            expect_page(a, pv->deferred[i]);
+        for (unsigned i = 0; i < ARRAY_SIZE(pv->ldt_frame); i++)
+            expect(a, pv->ldt_frame[i], 1, 1);
+        for (unsigned i = 0; i < ARRAY_SIZE(pv->gdt_frame); i++)
+            expect(a, pv->gdt_frame[i], 1, 1);
+    }
     expect_page(a, xd(d)->eoi_map_page);
     grant_for_each_mapping(d, expect_mapping, a);
     evtchn_for_each_page(d, expect_mapping, a);
@@ -76,14 +71,10 @@ static void compare(struct audit *a, mfn_t mfn)
 {
     const struct page *pg = mfn_to_page(mfn);
     struct expect want = a->at[mfn];
-    bool typed = (pg->type & PT_TYPE_MASK) != PT_NONE;
+    bool typed = (pg->type & PT_TYPE_MASK) != PT_NONE, own = pg->flags & PG_XENHEAP;
 
-    if (pg->flags & PG_ALLOCATED)
-        want.refs++;
-    if (pg->flags & PG_XENHEAP) {
-        want.refs++;
-        want.uses++;
-    }
+    want.refs += own + !!(pg->flags & PG_ALLOCATED);
+    want.uses += own;
     if (pg->refs == want.refs && (!typed || (u32)(pg->type & PT_COUNT_MASK) == want.uses))
         return;
     if (++a->differences <= 20) {
@@ -111,7 +102,6 @@ unsigned long audit_frames(void)
     unsigned order = 0;
     struct audit a = { 0 };
     struct domain *d;
-    u64 frames = 0;
 
     while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect))
         order++;
@@ -144,12 +134,12 @@ unsigned long audit_frames(void)
         if (mfn_valid(mfn) && !(pg->flags & PG_FREE) &&
             (!(pg->flags & PG_HV) || (pg->flags & PG_XENHEAP))) {
             compare(&a, mfn);
-            frames++;
+            a.frames++;
         }
     }
     for_each_other_vcpu(vcpu_unpause);
     spin_unlock(&control_lock);
     free_hv_pages(pages, order);
-    printk(LOG_INFO, "audit: %lu frames, %lu differences\n", frames, a.differences);
+    printk(LOG_INFO, "audit: %lu frames, %lu differences\n", a.frames, a.differences);
     return a.differences;
 }

@@ -188,14 +188,13 @@ void pv_iret(struct vcpu *v)
         pv_toggle_mode(xv(v));
     }
     v->info->evtchn_upcall_mask = !(rflags & X86_IF);
-    rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    r->rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
     if (unlikely(flags & VGCF_in_syscall)) {    /* the user's registers as sysret leaves them */
-        r->r11 = rflags;
+        r->r11 = r->rflags;
         r->rcx = rip;
     }
     r->rip = rip;
     r->cs = (u16)(cs | 3);              /* the guest's kernel runs in ring 3 as well */
-    r->rflags = rflags;
     r->rsp = rsp;
     r->ss = (u16)(ss | 3);
     return;
@@ -244,10 +243,8 @@ long do_set_trap_table(struct vcpu *v, unsigned long *a)
     for (unsigned i = 0; i <= 256; i++, a[0] += sizeof(t)) {
         if (arg_read(v, &t, a[0]))
             return -EFAULT;
-        if (!t.address)
-            return 0;
-        if (!va_canonical(t.address))
-            return -EINVAL;
+        if (!t.address || !va_canonical(t.address))
+            return t.address ? -EINVAL : 0;
         t.cs |= 3;
         table[t.vector] = t;
     }
@@ -285,18 +282,14 @@ long do_callback_op(struct vcpu *v, unsigned long *a)
     struct callback_register reg;
     struct callback_unregister unreg;
 
-    switch (a[0]) {
-    case CALLBACKOP_register:
-        if (arg_read(v, &reg, a[1]))
-            return -EFAULT;
-        return callback_set(v, reg.type, reg.flags, reg.address);
-    case CALLBACKOP_unregister:
-        if (arg_read(v, &unreg, a[1]))
-            return -EFAULT;
-        return unreg.type <= CALLBACKTYPE_syscall ? -EINVAL /* event, failsafe too */
-                                                  : callback_set(v, unreg.type, 0, 0);
-    }
-    return -ENOSYS;
+    if (a[0] == CALLBACKOP_register)
+        return arg_read(v, &reg, a[1]) ?: callback_set(v, reg.type, reg.flags, reg.address);
+    if (a[0] != CALLBACKOP_unregister)
+        return -ENOSYS;
+    if (arg_read(v, &unreg, a[1]))
+        return -EFAULT;
+    return unreg.type <= CALLBACKTYPE_syscall ? -EINVAL     /* event, failsafe too */
+                                              : callback_set(v, unreg.type, 0, 0);
 }
 
 /* a: XENNMI_*, argument. nmi.h. */
@@ -304,17 +297,12 @@ long do_nmi_op(struct vcpu *v, unsigned long *a)
 {
     struct xennmi_callback cb;
 
-    switch (a[0]) {
-    case XENNMI_register_callback:
-        if (v->id != 0)
-            return -EINVAL;
-        if (arg_read(v, &cb, a[1]))
-            return -EFAULT;
-        return callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
-    case XENNMI_unregister_callback:
+    if (a[0] == XENNMI_unregister_callback)
         return callback_set(v, CALLBACKTYPE_nmi, 0, 0);
-    }
-    return -ENOSYS;
+    if (a[0] != XENNMI_register_callback)
+        return -ENOSYS;
+    return v->id != 0 ? -EINVAL : arg_read(v, &cb, a[1]) ?:
+           callback_set(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
 }
 
 /* a: ss, sp of the guest kernel's stack for entries from its user mode. */

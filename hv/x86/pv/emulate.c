@@ -31,11 +31,9 @@ static bool io_allowed(struct vcpu *v, u16 port, unsigned size)
 
     if (pv->iopl >= (pv->kernel_mode ? 1 : 3))
         return true;
-    if (!pv->iobmp || (u32)port + size > pv->iobmp_limit ||
-        guest_read(v, bits, pv->iobmp + port / 8, (port & 7) + size > 8 ? 2 : 1)) {
-        return false;
-    }
-    return !(((bits[0] | bits[1] << 8) >> (port & 7)) & ((1u << size) - 1));
+    return pv->iobmp && (u32)port + size <= pv->iobmp_limit &&
+           !guest_read(v, bits, pv->iobmp + port / 8, (port & 7) + size > 8 ? 2 : 1) &&
+           !(((bits[0] | bits[1] << 8) >> (port & 7)) & ((1u << size) - 1));
 }
 
 /* ins, outs: one element, or as many as fit before other work waits. True: rip moves on. */
@@ -75,16 +73,12 @@ static bool read_cr(struct vcpu *v, unsigned cr, u64 *to)
 {
     const struct pv_vcpu *pv = &xv(v)->pv;
 
-    if (cr == 0)
-        *to = (read_cr0() & ~(u64)CR0_TS) | (pv->cr0_ts ? CR0_TS : 0);
-    else if (cr == 2)
-        *to = v->info->arch.cr2;
-    else if (cr == 3)
-        *to = xen_pfn_to_cr3(page_to_mfn(pv->cr3));
-    else if (cr == 4)
-        *to = pv->cr4_guest | (read_cr4() & CR4_GUEST_MASK);
-    else
+    if (cr == 1 || cr > 4)
         return false;
+    *to = cr == 0 ? (read_cr0() & ~(u64)CR0_TS) | (pv->cr0_ts ? CR0_TS : 0) :
+          cr == 2 ? v->info->arch.cr2 :
+          cr == 3 ? xen_pfn_to_cr3(page_to_mfn(pv->cr3)) :
+                    pv->cr4_guest | (read_cr4() & CR4_GUEST_MASK);
     return true;
 }
 
@@ -153,45 +147,44 @@ static bool privileged(struct vcpu *v, struct cpu_user_regs *r, const struct ins
         if (domain_has(v->domain, RIGHT_HARDWARE))
             __asm__ volatile("wbinvd" ::: "memory");
         return true;
-    case 0x0f20:
-        return read_cr(v, in->reg, gpr);
-    case 0x0f22:
-        return write_cr(v, in->reg, *gpr);
+    case 0x0f20: return read_cr(v, in->reg, gpr);
     case 0x0f21:
         if (in->reg < 8)
             *gpr = xv(v)->pv.debugreg[in->reg];
         return in->reg < 8;
-    case 0x0f23:
-        return pv_set_debugreg(v, in->reg, *gpr) == 0;
-    case 0x0f30:
-        return do_wrmsr(v, r);
-    case 0x0f32:
-        return do_rdmsr(v, r);
+    case 0x0f22: return write_cr(v, in->reg, *gpr);
+    case 0x0f23: return pv_set_debugreg(v, in->reg, *gpr) == 0;
+    case 0x0f30: return do_wrmsr(v, r);
+    case 0x0f32: return do_rdmsr(v, r);
     }
     return false;
 }
 
-/* False: not allowed. *done: rip moves on. */
-static bool emulate(struct vcpu *v, struct cpu_user_regs *r, const struct insn *in, bool *done)
+/* False: not allowed. Moves rip on when the instruction is done. */
+static bool emulate(struct vcpu *v, struct cpu_user_regs *r, const struct insn *in)
 {
     u16 port = in->opcode >= 0xe4 && in->opcode <= 0xe7 ? (u8)in->imm : (u16)r->rdx;
 
-    *done = true;
     if (in->lock)
         return false;
     switch (in->opcode) {
     case 0x6c ... 0x6f: case 0xe4 ... 0xe7: case 0xec ... 0xef:
         if (!io_allowed(v, port, in->size))
             return false;
-        if (in->opcode <= 0x6f)
-            *done = string_io(v, r, in);
-        else if (in->opcode & 2)
+        if (in->opcode <= 0x6f && !string_io(v, r, in))
+            return true;
+        if (in->opcode > 0x6f && (in->opcode & 2))
             guest_port_out(v, port, in->size, (u32)insn_reg_read(in, r, 0));
-        else
+        else if (in->opcode > 0x6f)
             insn_reg_write(in, r, 0, guest_port_in(v, port, in->size));
-        return true;
+        break;
+    default:
+        if (!xv(v)->pv.kernel_mode || !privileged(v, r, in))
+            return false;
     }
-    return xv(v)->pv.kernel_mode && privileged(v, r, in);
+    r->rip += in->len;
+    r->rflags &= ~(u64)X86_RF;
+    return true;
 }
 
 void pv_general_protection(struct vcpu *v, struct cpu_user_regs *r)
@@ -199,25 +192,15 @@ void pv_general_protection(struct vcpu *v, struct cpu_user_regs *r)
     struct insn in;
     u8 code[INSN_BUF] = { 0 };
     u32 ec = r->error_code;
-    bool done;
 
-    if (ec & 2) {
-        /* int n that the IDT refused: the instruction itself says which. */
-        if (pv_fetch(r->rip, code) >= 2 && code[0] == 0xcd) {
-            r->rip += 2;
-            r->entry_vector = code[1];
-            pv_inject_soft(v, r, code[1]);
-            return;
-        }
-    } else if (ec == 0 && insn_decode(&in, code, pv_fetch(r->rip, code)) &&
-               emulate(v, r, &in, &done)) {
-        if (done) {
-            r->rip += in.len;
-            r->rflags &= ~(u64)X86_RF;
-        }
-        return;
+    /* int n that the IDT refused: the instruction itself says which. */
+    if ((ec & 2) && pv_fetch(r->rip, code) >= 2 && code[0] == 0xcd) {
+        r->rip += 2;
+        r->entry_vector = code[1];
+        pv_inject_soft(v, r, code[1]);
+    } else if (ec || !insn_decode(&in, code, pv_fetch(r->rip, code)) || !emulate(v, r, &in)) {
+        pv_inject(v, r, TRAP_GP, ec);
     }
-    pv_inject(v, r, TRAP_GP, ec);
 }
 
 /* Code as the loaded tables show it: seven bytes, read with the one behind them, or before

@@ -67,9 +67,8 @@ static unsigned prefixes(struct insn *in, const u8 *buf)
         switch (buf[i]) {
         case 0x66: in->opsize16 = true; break;
         case 0xf0: in->lock = true; break;
-        case 0xf2: in->repne = true; break;
         case 0xf3: in->rep = true; break;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
+        case 0xf2: case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
         default:
             if ((buf[i] & 0xf0) != 0x40)
                 return i;
@@ -89,9 +88,7 @@ static unsigned modrm(struct insn *in, const u8 *p)
     in->mod = (u8)mod;
     in->reg = (u8)(((b >> 3) & 7) | (in->rex & 4) << 1);
     in->rm = (u8)((b & 7) | (in->rex & 1) << 3);
-    if (mod == 1)
-        return sib + 2;
-    return sib + (mod == 2 || (mod == 0 && (p[sib] & 7) == 5) ? 5 : 1);
+    return sib + (mod == 1 ? 2 : mod == 2 || (mod == 0 && (p[sib] & 7) == 5) ? 5 : 1);
 }
 
 bool insn_decode(struct insn *in, const u8 buf[INSN_BUF], unsigned n)

@@ -22,45 +22,33 @@ static struct domain *page_domain(struct vcpu *v, struct domain *d, domid_t id, 
     return d;
 }
 
-/* A word in no page table in use (or its frame would not be writable): as any data. */
-static int write_plain(struct domain *d, u64 maddr, u64 val)
+static int one_update(struct mmu *m, const struct mmu_update *req)
 {
-    struct page *pg = d->ops->get_gfn(d, maddr >> PAGE_SHIFT, true);
-
-    if (!pg)
-        return -EINVAL;
-    WRITE_ONCE(*maddr_word(maddr), val);
-    d->ops->put_gfn(pg, true);
-    return 0;
-}
-
-static int update_pte(struct mmu *m, u64 ptr, u64 val, bool preserve_ad)
-{
+    u64 ptr = req->ptr & ~3UL, cmd = req->ptr & 3;
     mfn_t mfn = ptr >> PAGE_SHIFT;
     struct page *pg = mfn_to_page(mfn);
 
+    if (cmd == MMU_MACHPHYS_UPDATE) {
+        if (!mfn_valid(mfn) || !get_page(pg, m->pg_dom))
+            return -EINVAL;
+        m2p_set(mfn, req->val);
+        put_page(pg);
+        return 0;
+    }
+    /* NO_TRANSLATE: frames of PV guests are named by MFN anyway. */
     if (!mfn_valid(mfn) || !mmu_owner(m, pg)) {
         gprintk(m->d, LOG_INFO, "mmu_update of %lx: not a frame of its own\n", ptr);
         return -EINVAL;
     }
     unsigned level = pt_level(pg->type);
     if (level && (pg->type & PT_VALIDATED))
-        return mmu_write_entry(m, maddr_word(ptr), level, val, preserve_ad);
-    return write_plain(m->d, ptr, val);
-}
-
-static int one_update(struct mmu *m, const struct mmu_update *req)
-{
-    unsigned cmd = req->ptr & 3;
-    mfn_t mfn = req->ptr >> PAGE_SHIFT;
-
-    /* NO_TRANSLATE: frames of PV guests are named by MFN anyway. */
-    if (cmd != MMU_MACHPHYS_UPDATE)
-        return update_pte(m, req->ptr & ~3UL, req->val, cmd == MMU_PT_UPDATE_PRESERVE_AD);
-    if (!mfn_valid(mfn) || !get_page(mfn_to_page(mfn), m->pg_dom))
+        return mmu_write_entry(m, maddr_word(ptr), level, req->val,
+                               cmd == MMU_PT_UPDATE_PRESERVE_AD);
+    /* A word in no page table in use (or its frame would not be writable): as any data. */
+    if (!m->d->ops->get_gfn(m->d, mfn, true))
         return -EINVAL;
-    m2p_set(mfn, req->val);
-    put_page(mfn_to_page(mfn));
+    WRITE_ONCE(*maddr_word(ptr), req->val);
+    m->d->ops->put_gfn(pg, true);
     return 0;
 }
 

@@ -55,30 +55,21 @@ int pv_load_cr3(struct vcpu *v, mfn_t mfn, bool user)
     return rc;
 }
 
-/* d's frame mfn becomes a copy of `from`, or zero when that is NULL. */
-static int fill_frame(struct domain *d, mfn_t mfn, const struct page *from)
+/* d's frame mfn becomes a copy of its frame *src, or zero when src is NULL. */
+static int fill_frame(struct domain *d, mfn_t mfn, const mfn_t *src)
 {
-    struct page *pg = d->ops->get_gfn(d, mfn, true);
+    struct page *from = src ? d->ops->get_gfn(d, *src, false) : NULL;
+    struct page *pg = src && !from ? NULL : d->ops->get_gfn(d, mfn, true);
 
-    if (!pg)
-        return -EINVAL;
-    if (from)
+    if (pg && from)
         memcpy(page_to_virt(pg), page_to_virt(from), PAGE_SIZE);
-    else
+    else if (pg)
         memset(page_to_virt(pg), 0, PAGE_SIZE);
-    d->ops->put_gfn(pg, true);
-    return 0;
-}
-
-static int copy_frame(struct domain *d, mfn_t dst, mfn_t src)
-{
-    struct page *from = d->ops->get_gfn(d, src, false);
-
-    if (!from)
-        return -EINVAL;
-    int rc = fill_frame(d, dst, from);
-    d->ops->put_gfn(from, false);
-    return rc;
+    if (pg)
+        d->ops->put_gfn(pg, true);
+    if (from)
+        d->ops->put_gfn(from, false);
+    return pg ? 0 : -EINVAL;
 }
 
 static int set_ldt(struct x86_vcpu *x, u64 base, u64 entries)
@@ -97,19 +88,16 @@ static int set_ldt(struct x86_vcpu *x, u64 base, u64 entries)
 static int flush_op(struct vcpu *v, const struct mmuext_op *op)
 {
     cpumask_t cpus = { 1UL << cpu_id() };
-    bool all = op->cmd == MMUEXT_TLB_FLUSH_ALL || op->cmd == MMUEXT_INVLPG_ALL;
     bool multi = op->cmd == MMUEXT_TLB_FLUSH_MULTI || op->cmd == MMUEXT_INVLPG_MULTI;
 
     if (multi && pv_read_vcpu_cpus(v, (u64)op->arg2.vcpumask.p, &cpus))
         return -EFAULT;
-    if (all)
+    if (op->cmd == MMUEXT_TLB_FLUSH_ALL || op->cmd == MMUEXT_INVLPG_ALL)
         cpus = xd(v->domain)->pv.active;
-    if (op->cmd & 1) {          /* INVLPG_*; the even ones are TLB_FLUSH_* */
-        if (guest_range_ok(op->arg1.linear_addr, 1))
-            tlb_flush_page_mask(cpus, op->arg1.linear_addr);
-    } else {
+    if (!(op->cmd & 1))         /* TLB_FLUSH_*; the odd ones are INVLPG_* */
         tlb_flush_mask(cpus);
-    }
+    else if (guest_range_ok(op->arg1.linear_addr, 1))
+        tlb_flush_page_mask(cpus, op->arg1.linear_addr);
     return 0;
 }
 
@@ -130,15 +118,10 @@ static int table_op(struct vcpu *v, struct domain *d, unsigned cmd, mfn_t mfn)
 
     if (cmd <= MMUEXT_PIN_L4_TABLE)
         flush_ahead(mfn, cmd == MMUEXT_PIN_L1_TABLE);
-    int rc = mmu_begin(&m, v, d, d);
-    if (rc)
-        return rc;
-    if (cmd <= MMUEXT_PIN_L4_TABLE)
-        rc = mmu_pin(&m, mfn, cmd - MMUEXT_PIN_L1_TABLE + 1);
-    else if (cmd == MMUEXT_UNPIN_TABLE)
-        rc = mmu_unpin(&m, mfn);
-    else
-        rc = set_base(&m, xv(v), mfn, cmd == MMUEXT_NEW_USER_BASEPTR);
+    int rc = mmu_begin(&m, v, d, d) ?:
+             cmd <= MMUEXT_PIN_L4_TABLE ? mmu_pin(&m, mfn, cmd - MMUEXT_PIN_L1_TABLE + 1) :
+             cmd == MMUEXT_UNPIN_TABLE ? mmu_unpin(&m, mfn) :
+             set_base(&m, xv(v), mfn, cmd == MMUEXT_NEW_USER_BASEPTR);
     mmu_end(&m);
     return rc;
 }
@@ -148,16 +131,13 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
     bool self = d == v->domain;
 
     switch (op->cmd) {
-    case MMUEXT_NEW_BASEPTR:
-    case MMUEXT_NEW_USER_BASEPTR:
+    case MMUEXT_NEW_BASEPTR: case MMUEXT_NEW_USER_BASEPTR:
         return self ? table_op(v, d, op->cmd, op->arg1.mfn) : -EPERM;
-    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE:
-    case MMUEXT_UNPIN_TABLE:
+    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE: case MMUEXT_UNPIN_TABLE:
         return table_op(v, d, op->cmd, op->arg1.mfn);
     case MMUEXT_TLB_FLUSH_LOCAL ... MMUEXT_INVLPG_ALL:      /* and between them _MULTI */
         return self ? flush_op(v, op) : -EPERM;
-    case MMUEXT_FLUSH_CACHE:
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
+    case MMUEXT_FLUSH_CACHE: case MMUEXT_FLUSH_CACHE_GLOBAL:
         if (!domain_has(v->domain, RIGHT_HARDWARE))
             return -EACCES;
         __asm__ volatile("wbinvd" ::: "memory");
@@ -167,9 +147,8 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
     case MMUEXT_CLEAR_PAGE:
         return fill_frame(d, op->arg1.mfn, NULL);
     case MMUEXT_COPY_PAGE:
-        return copy_frame(d, op->arg1.mfn, op->arg2.src_mfn);
-    case MMUEXT_MARK_SUPER:
-    case MMUEXT_UNMARK_SUPER:
+        return fill_frame(d, op->arg1.mfn, &op->arg2.src_mfn);
+    case MMUEXT_MARK_SUPER: case MMUEXT_UNMARK_SUPER:
         return -EOPNOTSUPP;     /* no superpages for PV guests */
     }
     return -ENOSYS;

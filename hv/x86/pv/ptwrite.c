@@ -7,11 +7,8 @@
 #include "x86/insn.h"
 #include "x86/pv.h"
 
-#define EFLAGS_CF 1u
-#define EFLAGS_PF 4u
-#define EFLAGS_ZF 0x40u
-#define EFLAGS_SF 0x80u
-#define EFLAGS_RESULT 0x8d5u    /* CF PF AF ZF SF OF */
+/* RESULT: CF PF AF ZF SF OF */
+enum { EFLAGS_CF = 1, EFLAGS_PF = 4, EFLAGS_ZF = 0x40, EFLAGS_SF = 0x80, EFLAGS_RESULT = 0x8d5 };
 
 /* The value that the operation leaves in memory; false: not one that is carried out. */
 static bool result(const struct insn *in, struct cpu_user_regs *r, u64 old, u64 *new, u64 *flags)
@@ -46,9 +43,8 @@ static bool result(const struct insn *in, struct cpu_user_regs *r, u64 old, u64 
         return false;
     }
     *new &= insn_mask(in);
-    *flags |= *new ? 0 : EFLAGS_ZF;
-    *flags |= (*new >> (8 * in->size - 1)) & 1 ? EFLAGS_SF : 0;
-    *flags |= __builtin_parity((unsigned)(*new & 0xff)) ? 0 : EFLAGS_PF;
+    *flags |= (*new ? 0 : EFLAGS_ZF) | ((*new >> (8 * in->size - 1)) & 1 ? EFLAGS_SF : 0) |
+              (__builtin_parity((unsigned)(*new & 0xff)) ? 0 : EFLAGS_PF);
     return true;
 }
 

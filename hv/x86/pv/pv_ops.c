@@ -137,10 +137,10 @@ static void set_registers(struct x86_vcpu *x, const struct vcpu_guest_context *c
     pv->gs_base_user = c->gs_base_user;
     pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
     pv->event = (struct pv_callback){ c->event_callback_eip, true };
-    pv->failsafe.address = c->failsafe_callback_eip;
-    pv->failsafe.mask = c->flags & VGCF_failsafe_disables_events;
-    pv->syscall.address = c->syscall_callback_eip;
-    pv->syscall.mask = c->flags & VGCF_syscall_disables_events;
+    pv->failsafe = (struct pv_callback){ c->failsafe_callback_eip,
+                                         c->flags & VGCF_failsafe_disables_events };
+    pv->syscall = (struct pv_callback){ c->syscall_callback_eip,
+                                        c->flags & VGCF_syscall_disables_events };
     for (unsigned i = 0; i < 256; i++) {
         pv->traps[i] = c->trap_ctxt[i];
         pv->traps[i].vector = (u8)i;
@@ -158,12 +158,10 @@ static int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct x86_vcpu *x = xv(v);
     mfn_t user = xen_cr3_to_pfn(c->ctrlreg[1]);
-    int rc = check_context(c) ?: pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false);
+    int rc = check_context(c) ?: pv_load_cr3(v, xen_cr3_to_pfn(c->ctrlreg[3]), false) ?:
+             (user ? pv_load_cr3(v, user, true) : 0) ?:
+             pv_set_gdt(x, c->gdt_frames, (unsigned)MIN(c->gdt_ents, 0xffffUL));
 
-    if (!rc && user)
-        rc = pv_load_cr3(v, user, true);
-    if (!rc)
-        rc = pv_set_gdt(x, c->gdt_frames, (unsigned)MIN(c->gdt_ents, 0xffffUL));
     if (rc)
         return rc;
     pv_drop_ldt(x);
@@ -190,9 +188,8 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
                (pv->failsafe.mask ? VGCF_failsafe_disables_events : 0) |
                (pv->syscall.mask ? VGCF_syscall_disables_events : 0);
     c->user_regs = x->regs;
-    c->user_regs.rflags &= ~(u64)X86_IF;
-    if (!v->info->evtchn_upcall_mask)
-        c->user_regs.rflags |= X86_IF;
+    c->user_regs.rflags = (x->regs.rflags & ~(u64)X86_IF) |
+                          (v->info->evtchn_upcall_mask ? 0 : X86_IF);
     memcpy(c->trap_ctxt, pv->traps, sizeof(c->trap_ctxt));
     c->ldt_base = pv->ldt_base;
     c->ldt_ents = pv->ldt_entries;
@@ -214,13 +211,11 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 }
 
 const struct guest_ops pv_ops = {
-    .name = "pv",
-    .copy_from = pv_copy_from, .copy_to = pv_copy_to,
+    .name = "pv", .copy_from = pv_copy_from, .copy_to = pv_copy_to,
     .get_gfn = pv_get_gfn, .put_gfn = pv_put_gfn,
     .physmap_add = pv_physmap_add, .physmap_remove = pv_physmap_remove,
-    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap,
-    .grant_begin = mmu_drain, .grant_flush = pv_grant_flush,
-    .set_context = pv_set_context, .get_context = pv_get_context,
+    .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap, .grant_begin = mmu_drain,
+    .grant_flush = pv_grant_flush, .set_context = pv_set_context, .get_context = pv_get_context,
     .vcpu_reset = pv_drop_descriptors, .relinquish = pv_relinquish,
 };
 

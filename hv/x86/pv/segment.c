@@ -30,11 +30,10 @@ bool pv_descriptor_fix(u64 *desc)
 static int desc_frame_get(struct domain *d, mfn_t mfn)
 {
     struct page *pg = mfn_to_page(mfn);
-    u64 *desc = page_to_virt(pg), old;
 
     if (!mfn_valid(mfn) || !get_page(pg, d))
         return -EINVAL;
-    old = READ_ONCE(pg->type);
+    u64 old = READ_ONCE(pg->type);
     if ((old & PT_COUNT_MASK) && (old & PT_TYPE_MASK) == PT_DESC) {
         WRITE_ONCE(pg->type, old + 1);
         return 0;
@@ -44,7 +43,7 @@ static int desc_frame_get(struct domain *d, mfn_t mfn)
                                     __ATOMIC_RELAXED)) {
         unsigned i = 0;
         tlb_flush_stale(pg->stamp);
-        while (i < 512 && pv_descriptor_fix(&desc[i]))
+        while (i < 512 && pv_descriptor_fix((u64 *)page_to_virt(pg) + i))
             i++;
         WRITE_ONCE(pg->type, i == 512 ? PT_DESC | PT_VALIDATED | 1 : PT_NONE);
         if (i == 512)
@@ -191,23 +190,15 @@ long do_set_segment_base(UNUSED struct vcpu *v, unsigned long *a)
 
 int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 {
-    switch (reg) {
-    case 0 ... 3:
-        if (!guest_range_ok(value, 8))
-            return -EPERM;
-        break;
-    case 6:
-        value = (value & 0xe00f) | 0xffff0ff0;
-        break;
-    case 7:
-        /* No GD; reserved bits as the CPU wants them; no I/O breakpoints: R/Wn of 2. */
-        value = (value & 0xffff03ff) | 0x400;
-        if ((value >> 1) & ~value & 0x11110000)
-            return -EPERM;
-        break;
-    default:
+    if (reg > 7 || reg == 4 || reg == 5)
         return -EINVAL;
-    }
+    if (reg == 6)
+        value = (value & 0xe00f) | 0xffff0ff0;
+    else if (reg == 7)      /* no GD; reserved bits as the CPU wants them */
+        value = (value & 0xffff03ff) | 0x400;
+    /* No I/O breakpoints: R/Wn of 2. */
+    if (reg == 7 ? (value >> 1) & ~value & 0x11110000 : reg < 4 && !guest_range_ok(value, 8))
+        return -EPERM;
     xv(v)->pv.debugreg[reg] = value;
     if (v == current_vcpu()) {
         __asm__ volatile("mov %0, %%db7" :: "r"(0x400UL));     /* off, if that was all */
@@ -239,7 +230,6 @@ long do_set_debugreg(struct vcpu *v, unsigned long *a)
 /* a: register. The value, or -EINVAL. */
 long do_get_debugreg(struct vcpu *v, unsigned long *a)
 {
-    if (a[0] > 7 || a[0] == 4 || a[0] == 5)
-        return -EINVAL;
-    return (long)xv(v)->pv.debugreg[index_nospec(a[0], 8)];
+    return a[0] > 7 || a[0] == 4 || a[0] == 5 ? -EINVAL :
+           (long)xv(v)->pv.debugreg[index_nospec(a[0], 8)];
 }

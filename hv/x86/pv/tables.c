@@ -64,17 +64,15 @@ static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte
     mfn_t mfn = pte_mfn(e);
     struct page *pg = mfn_to_page(mfn);
 
-    if (!mfn_valid(mfn)) {      /* device memory: uncounted, by permission */
+    if (!mfn_valid(mfn))        /* device memory: uncounted, by permission */
         return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
                guest_iomem_permitted(m->d, mfn) ? 0 : -EINVAL;
-    }
     if (!get_page(pg, m->pg_dom))
         return -EINVAL;
-    if ((e & PTE_RW) && get_page_writable(pg)) {
-        put_page(pg);
-        return -EINVAL;
-    }
-    return 0;
+    if (!(e & PTE_RW) || !get_page_writable(pg))
+        return 0;
+    put_page(pg);
+    return -EINVAL;
 }
 
 static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
@@ -141,20 +139,18 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
             (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
             put_page(mfn_to_page(pte_mfn(e)));
         }
-        if (rc == -EINVAL) {
+        if (rc == -EINVAL)
             gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
                     page_to_mfn(pg), i, e);
-        }
         if (rc) {
             set_partial(pg, MAX(done, i + (rc == -ERESTART)));
             return rc;
         }
         t[i] = e | PTE_US;
     }
-    if (level == 4) {
+    if (level == 4)
         memcpy(&t[HV_SLOT_FIRST], &hv_l4[HV_SLOT_FIRST],
                (HV_SLOT_LAST - HV_SLOT_FIRST + 1) * sizeof(pte_t));
-    }
     return 0;
 }
 
@@ -351,17 +347,15 @@ static int write_l1(struct mmu *m, pte_t *slot, pte_t val, bool preserve_ad)
 
 int mmu_write_entry(struct mmu *m, pte_t *slot, unsigned level, pte_t val, bool preserve_ad)
 {
-    pte_t old;
-
     val = entry_fixed(m, val, level);
     if (level == 1)
         return write_l1(m, slot, val, preserve_ad);
     if (slot_is_hv(level, (unsigned)(((u64)slot & ~PAGE_MASK) / sizeof(pte_t))))
         return -EINVAL;
+    pte_t old = READ_ONCE(*slot);
     if (val & PTE_P) {
         if (val & UPPER_REFUSED)
             return -EINVAL;
-        old = READ_ONCE(*slot);
         if ((old & PTE_P) && pte_mfn(old) == pte_mfn(val)) {
             WRITE_ONCE(*slot, preserve_ad ? val | (old & PTE_A) : val);
             return 0;
