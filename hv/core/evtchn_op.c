@@ -5,7 +5,6 @@
  * a port whose number cannot be told to the guest is closed again. The operations check
  * and change the channel (core/evtchn.c); they return a new port, 0, or -errno.
  */
-#include "cpu.h"
 #include "evtchn_private.h"
 #include "guest.h"
 #include "hypercall.h"

@@ -51,15 +51,6 @@ static void fill(const struct node *n, struct content *c)
     }
 }
 
-static const struct node *find(const char *path)
-{
-    for (const struct node *n = nodes; n < nodes + ARRAY_SIZE(nodes); n++) {
-        if (!strcmp(path, n->path))
-            return n;
-    }
-    return NULL;
-}
-
 static long read_node(struct vcpu *v, const struct node *n, u64 to, u64 room)
 {
     struct content c = { .data = "" };
@@ -102,8 +93,10 @@ long do_hypfs_op(struct vcpu *v, unsigned long *a)
         return -EFAULT;
     if (strnlen(path, a[2]) != a[2] - 1)
         return -EINVAL;
-    const struct node *n = find(path);
-    if (!n)
+    const struct node *n = nodes, *end = nodes + ARRAY_SIZE(nodes);
+    while (n < end && strcmp(path, n->path))
+        n++;
+    if (n == end)
         return -ENOENT;
     if (!spin_trylock(&control_lock))
         return -ERESTART;

@@ -133,8 +133,7 @@ static long sysctl_cputopoinfo(struct xen_sysctl_cputopoinfo *c)
 static long sysctl_numainfo(struct xen_sysctl_numainfo *n)
 {
     struct xen_sysctl_meminfo mem = {
-        .memsize = total_page_count() << PAGE_SHIFT,
-        .memfree = free_page_count() << PAGE_SHIFT,
+        .memsize = total_page_count() << PAGE_SHIFT, .memfree = free_page_count() << PAGE_SHIFT,
     };
     u32 here = DISTANCE_HERE;
     if (n->num_nodes > 0 &&

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Printing of the trace rings (trace.h). Owns them; no lock. */
 #include "trace.h"
-#include "lib.h"
 
 struct trace_ring trace_rings[NR_CPUS];
 

@@ -4,7 +4,6 @@
  * may lie anywhere below 4 GiB and are overwritten later, so everything is copied.
  * The loader is trusted, its lengths are still kept within bounds. Start-up only.
  */
-#include "lib.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
 

@@ -4,7 +4,6 @@
  * image and the loader's modules. Taken from the top, so that low memory stays for
  * those who need it. Start-up only, one CPU, no lock.
  */
-#include "lib.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
 

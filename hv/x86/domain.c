@@ -5,9 +5,7 @@
  * interrupts off; everything else is called by the owner of the object.
  */
 #include "arch.h"
-#include "mm.h"
 #include "trace.h"
-#include "x86/asm.h"
 #include "x86/desc.h"
 #include "x86/machine.h"
 #include "x86/pv.h"

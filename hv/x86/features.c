@@ -3,7 +3,6 @@
  * What the CPU has, and the control registers that Bulkhead runs with. The boot
  * CPU's values are applied to every other CPU. Written at start only, no lock.
  */
-#include "lib.h"
 #include "options.h"
 #include "x86/machine.h"
 

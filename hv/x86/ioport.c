@@ -8,7 +8,6 @@
  * guest that races with itself gets what hardware would give it.
  */
 #include "console.h"
-#include "mm.h"
 #include "ranges.h"
 #include "x86/domain.h"
 #include "x86/irq.h"

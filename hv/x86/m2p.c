@@ -5,7 +5,6 @@
  * that a frame number can have: what is not RAM (PCI windows, holes) shows one shared
  * page of invalid entries. Single entries are written whole; no lock.
  */
-#include "lib.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
 

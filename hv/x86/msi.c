@@ -7,7 +7,6 @@
  * an IOMMU it could do as much by DMA.
  * Formats: PCI local bus 3.0, 6.8; Intel SDM vol. 3, 11.11.
  */
-#include "mm.h"
 #include "x86/irq.h"
 #include "x86/pci.h"
 

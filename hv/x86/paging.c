@@ -8,7 +8,6 @@
  * Permanent mappings are global: they survive a change of CR3. Guests' entries and
  * what map_physical makes are not.
  */
-#include "lib.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
 

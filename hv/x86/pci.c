@@ -4,7 +4,6 @@
  * for the others, whose devices have their page mapped with their record. pci_lock
  * (LOCK_PCI) guards the ports and the list of devices.
  */
-#include "mm.h"
 #include "x86/machine.h"
 #include "x86/pci.h"
 

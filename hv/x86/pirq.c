@@ -6,7 +6,6 @@
  * is made. The tables of all domains are guarded by irq_lock.
  */
 #include "evtchn.h"
-#include "mm.h"
 #include "ranges.h"
 #include "x86/domain.h"
 #include "x86/irq.h"

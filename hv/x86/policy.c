@@ -7,7 +7,6 @@
  */
 #include "domctl.h"
 #include "guest.h"
-#include "mm.h"
 #include "x86/cpu_policy.h"
 #include "x86/machine.h"
 

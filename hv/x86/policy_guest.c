@@ -4,7 +4,6 @@
  * which does not change while it runs; no lock.
  */
 #include "arch.h"
-#include "mm.h"
 #include "x86/cpu_policy.h"
 #include "x86/domain.h"
 #include "x86/machine.h"

@@ -4,7 +4,6 @@
  */
 #include "arch.h"
 #include "console.h"
-#include "lib.h"
 #include "options.h"
 #include "policy.h"
 #include "sched.h"

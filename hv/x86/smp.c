@@ -8,11 +8,8 @@
  */
 #include "arch.h"
 #include "console.h"
-#include "lib.h"
-#include "mm.h"
 #include "options.h"
 #include "sched.h"
-#include "x86/asm.h"
 #include "x86/boot.h"
 #include "x86/machine.h"
 

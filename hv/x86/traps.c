@@ -5,9 +5,7 @@
  * machine. No lock.
  */
 #include "arch.h"
-#include "lib.h"
 #include "x86/desc.h"
-#include "x86/domain.h"
 #include "x86/machine.h"
 #include "x86/pv.h"
 #include "console.h"

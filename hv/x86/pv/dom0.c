@@ -12,11 +12,9 @@
  * A bad image stops the machine with one line that says what is wrong.
  */
 #include "elf.h"
-#include "mm.h"
 #include "options.h"
 #include "sched.h"
 #include "unpack.h"
-#include "x86/domain.h"
 #include "x86/machine.h"
 #include "x86/pv.h"
 #include <xen/elfnote.h>

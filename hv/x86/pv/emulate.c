@@ -7,7 +7,6 @@
 #include "guest.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
-#include "x86/machine.h"
 #include "x86/pv.h"
 #include "x86/uaccess.h"
 

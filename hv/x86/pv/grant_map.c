@@ -5,7 +5,6 @@
  * that a guest which overwrites the entry loses that one and nothing else.
  */
 #include "arch.h"
-#include "mm.h"
 #include "x86/asm.h"
 #include "x86/pv.h"
 #include <xen/grant_table.h>

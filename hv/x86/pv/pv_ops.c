@@ -5,7 +5,6 @@
  * struct vcpu_guest_context.
  */
 #include "x86/desc.h"
-#include "x86/machine.h"
 #include "x86/pv.h"
 #include "x86/uaccess.h"
 
