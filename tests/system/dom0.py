@@ -19,7 +19,7 @@ DEBIAN_XEN = os.path.basename(HV).startswith("xen-")
 LOGS = pathlib.Path(os.environ.get("SYSTEM_LOGS", REPO / "build/system-logs"))
 # Emulation on a busy host is slow: these limits only end what hangs.
 BOOT = 600
-LIFE = 3000
+LIFE = 4 * 3600
 STORE = "/var/lib/bulkhead"
 HV_LINE = re.compile(r"\((?:XEN|HV|BH|bulkhead)\) [^\n]*\n")
 
