@@ -83,7 +83,7 @@ check:
 	@tests/run
 
 check-system:
-	@tools/need qemu-system-x86 qemu-utils python3-pytest python3-pexpect $(IMAGE_PKGS)
+	@tools/need qemu-system-x86 qemu-utils python3-pytest python3-pexpect python3-pytest-xdist $(IMAGE_PKGS)
 	@tools/mkimage
 	@COUNTS=$(CURDIR)/build/system.counts HV=$(or $(HV),$(B)/bulkhead) tests/system/run
 

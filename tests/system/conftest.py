@@ -10,6 +10,9 @@ import pytest
 
 from dom0 import DEBIAN_XEN, Machine
 
+# pytest-xdist: each worker has a shared machine of its own.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: runs only with FULL=1 or -m slow")
@@ -39,7 +42,7 @@ class Holder:
             self.machine = None
         if not self.machine:
             self.boots += 1
-            machine = Machine(f"shared-{self.boots}")
+            machine = Machine(f"shared-{WORKER}{self.boots}")
             try:
                 self.machine = machine.boot()
             except BaseException:
