@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Builds, runs and ends a domU that is a copy of this guest: see domu.h. */
 #include "domu.h"
+#include "record.h"
 #include <xen/domctl.h>
 
 #define HEAP_PAGES 64           /* alloc_page */
@@ -157,6 +158,7 @@ static long fill_data(const struct domu *d, const struct layout *l)
 static void domu_begin(UNUSED void *unused)
 {
     failed_checks = 0;
+    record_clear();
     trap_hook = NULL;
     guest_init(domu_info);
     body(domu_page);
@@ -252,6 +254,7 @@ long domu_wait(struct domu *d)
         print("%s", text);
     }
     failed_checks += failures;
+    record_merge(d);
     if (!(op.u.getdomaininfo.flags & XEN_DOMINF_shutdown))
         return -ETIME;
     return op.u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;

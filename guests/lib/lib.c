@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What all tiny guests share: see tiny.h. */
+#include "record.h"
 #include "tiny.h"
 #include <xen/sysctl.h>
 
@@ -326,9 +327,11 @@ void guest_start(struct start_info *si)
     print("\nguest: start, %lu pages, %s\n", si->nr_pages, si->cmd_line);
     for (const struct test *t = tests_start; t < tests_end; t++) {
         failed_checks = 0;
+        record_clear();
         t->fn();
         events_off();
         trap_hook = NULL;
+        record_print();
         print("%s %s\n", failed_checks ? "FAIL" : "PASS", t->name);
         passed += !failed_checks;
         failed += failed_checks != 0;
