@@ -241,7 +241,7 @@ void domu_start(struct domu *d) { CHECK_EQ(control(XEN_DOMCTL_unpausedomain, d->
 
 long domu_wait(struct domu *d)
 {
-    static char text[sizeof(domu_text) + 1];
+    static char text[DOMU_TEXT];
     u64 end = system_time() + WAIT_NS;
     do {
         HC(sched_op, SCHEDOP_yield, 0);
@@ -249,9 +249,10 @@ long domu_wait(struct domu *d)
     } while (!(op.u.getdomaininfo.flags & XEN_DOMINF_shutdown) && system_time() < end);
     unsigned failures;
     domu_read(d, &failures, &failed_checks, sizeof(failures));
-    domu_read(d, text, domu_text, sizeof(domu_text));
-    if (*text) {
-        print("%s", text);
+    domu_read(d, text, domu_text, sizeof(text));
+    for (char *line = text, *end; (end = strstr(line, "\n")); line = end + 1) {
+        *end = 0;
+        print("%s\n", line);
     }
     failed_checks += failures;
     record_merge(d);

@@ -18,7 +18,7 @@ void (*volatile trap_hook)(struct trap_regs *r);
 volatile u32 event_count[4096], upcalls;
 
 bool in_domu;
-char domu_text[2048];
+char domu_text[DOMU_TEXT];
 unsigned failed_checks;
 static unsigned passed, failed;
 static u64 next_va, end_va, next_pfn;
@@ -81,7 +81,7 @@ bool on_xen(void)
 {
     static char info[1024];
     struct xen_compile_info *c = (void *)info;
-    HC(xen_version, XENVER_compile_info, c);
+    hypercall(__HYPERVISOR_xen_version, XENVER_compile_info, (u64)c, 0, 0, 0, 0);
     return strstr(c->compile_by, "bulkhead") == NULL && strstr(c->compile_domain, "bulkhead") == NULL &&
            strstr(c->compiler, "ulkhead") == NULL;
 }

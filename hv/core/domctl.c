@@ -327,23 +327,22 @@ long domctl_gettscinfo(struct domctl *c)
 
 /* --- dispatch --- */
 
-/* May the caller do it, and is there what it names? vcpu: NULL, or an id in c->op. */
+/* May the caller do it, and is there the vCPU? vcpu: NULL, or an id in c->op. */
 static long admit(struct domctl *c, u32 rights, long (*handler)(struct domctl *), const u32 *vcpu)
 {
     if (!domain_has(c->caller->domain, rights))
         return -EPERM;
     c->handler = handler;
-    if (handler == domctl_createdomain || handler == domctl_getdomaininfo)
-        return 0;
-    c->d = domain_get(c->op.domain);
-    if (!c->d)
-        return -ESRCH;
     c->v = vcpu ? domain_vcpu(c->d, *vcpu) : NULL;
     return !vcpu || c->v ? 0 : *vcpu < c->d->max_vcpus ? -ESRCH : -EINVAL;
 }
 
 static long find_handler(struct domctl *c)
 {
+    bool any = c->op.cmd == XEN_DOMCTL_createdomain || c->op.cmd == XEN_DOMCTL_getdomaininfo;
+    c->d = any ? NULL : domain_get(c->op.domain);
+    if (!any && !c->d)
+        return -ESRCH;
     switch (c->op.cmd) {
 #define OP(nr, name, rights, note) case nr: return admit(c, rights, domctl_##name, NULL);
 #define OP_AT(nr, name, field, rights, note) \

@@ -141,12 +141,11 @@ static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
                       long (*fn)(struct memop *))
 {
     struct memop m = { .v = v, .a = a, .cmd = a[0] & MEMOP_CMD, .start = a[0] >> MEMOP_BITS };
-    int err = 0;
-    if (guest_read(v, &m.domain, a[1], size))
-        return -EFAULT;
-    m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + domid), &err);
+    int err = -EFAULT;
+    if (!guest_read(v, &m.domain, a[1], size))
+        m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + domid), &err);
     if (!m.d)
-        return err;
+        return fn == memory_reservation ? (long)m.start : err;      /* that one counts */
     long rc = fn(&m);
     domain_put(m.d);
     return rc;

@@ -166,7 +166,7 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
         return find_msix(sbdf);
     case PHYSDEVOP_pci_mmcfg_reserved:
         return find_mmcfg(op.mmcfg.address, op.mmcfg.segment);
-    default:                            /* free_irq_vector, dbgp_op: nothing to do */
+    default:                            /* dbgp_op: nothing to do */
         return 0;
     }
 }

@@ -114,6 +114,11 @@ def differences(ours, theirs):
     return found
 
 
+def by_tables(names, row, here):
+    """Is it a difference because the call is not implemented here? The table has the reason."""
+    return row in names.refused and here <= {names.refused[row], "EPERM"}
+
+
 def as_line(name, here, xen):
     return f"{name}: " + "; ".join(f"{who} {' '.join(sorted(r))}" for who, r in (("here", here), ("xen", xen)) if r)
 

@@ -10,7 +10,7 @@ OP_AT(PHYSDEVOP_set_iobitmap, set_iobitmap, iobitmap, RIGHT_NONE, "of the callin
 OP_AT(PHYSDEVOP_apic_read, apic_read, apic, RIGHT_HARDWARE, "IO-APIC registers")
 NO_OP(PHYSDEVOP_apic_write, apic_write, EPERM, "the IO-APICs are Bulkhead's")
 OP_AT(PHYSDEVOP_alloc_irq_vector, alloc_irq_vector, irq, RIGHT_HARDWARE, "checks the GSI; the vector is Bulkhead's affair and reported as 0")
-OP_AT(PHYSDEVOP_free_irq_vector, free_irq_vector, irq, RIGHT_HARDWARE, "nothing to do")
+NO_OP(PHYSDEVOP_free_irq_vector, free_irq_vector, ENOSYS, "vectors are Bulkhead's affair; as on Xen")
 OP_AT(PHYSDEVOP_eoi, eoi, eoi, RIGHT_NONE, "ends a level-triggered PIRQ; no effect on others")
 OP_AT(PHYSDEVOP_map_pirq, map_pirq, map, RIGHT_NONE, "GSI: the caller holds it; MSI, MSI_SEG: RIGHT_HARDWARE; MULTI_MSI: EOPNOTSUPP")
 OP_AT(PHYSDEVOP_unmap_pirq, unmap_pirq, unmap, RIGHT_NONE, "unbinds it first")
