@@ -37,7 +37,7 @@ void print(const char *fmt, ...)
         strlcpy(domu_text + strlen(domu_text), buf, sizeof(domu_text) - strlen(domu_text));
         return;
     }
-    HC(console_io, CONSOLEIO_write, MIN(n, (int)sizeof(buf) - 1), buf);
+    hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, (u64)MIN(n, (int)sizeof(buf) - 1), (u64)buf, 0, 0, 0);
 }
 
 void check_failed(const char *file, int line, const char *fmt, ...)
