@@ -79,8 +79,6 @@ NO_LIST(sysctl) {
 };
 
 #define FOR_EACH(r, list) for (const struct row *r = list; r < list + ARRAY_SIZE(list); r++)
-/* Where Xen has it, or looks at something else first: listed in differences.txt, not judged here. */
-#define SAYS(rc, what) do { long rc_ = (rc); if (!on_xen()) CHECK_EQ(rc_, what); } while (0)
 
 static long call(unsigned nr, u64 a, u64 b, u64 c) { return recorded_hypercall(nr, a, b, c, 0, 0, 0); }
 

@@ -11,6 +11,7 @@
 
 extern char image_start[], image_end[], stack_end[], vcpu_entry[], event_entry[], failsafe_entry[];
 
+unsigned domu_grant_version = 2;
 static struct xen_domctl op;
 static u8 scratch[PAGE_SIZE] ALIGNED(4096);     /* contents in the making */
 static void (*volatile body)(void *page);       /* what the domU runs: copied with the rest */
@@ -192,7 +193,7 @@ static long create_empty(struct domu *d)
     memset(&op, 0, sizeof(op));
     op.u.createdomain = (struct xen_domctl_createdomain){
         .max_vcpus = DOMU_VCPUS, .max_evtchn_port = 1023, .max_grant_frames = 4, .max_maptrack_frames = 4,
-        .grant_opts = XEN_DOMCTL_GRANT_version(2),
+        .grant_opts = XEN_DOMCTL_GRANT_version(domu_grant_version),
     };
     long rc = control(XEN_DOMCTL_createdomain, 0);
     if (rc)
