@@ -263,9 +263,6 @@ TEST(no_such_domain)
     CHECK_EQ(HC(memory_op, XENMEM_exchange, &me), -ESRCH);
     struct xen_foreign_memory_map fm = { .domid = NO_DOMAIN };
     CHECK_EQ(HC(memory_op, XENMEM_set_memory_map, &fm), -ESRCH);
-    struct xen_pod_target pod = { .domid = NO_DOMAIN };
-    CHECK_EQ(HC(memory_op, XENMEM_set_pod_target, &pod), -ESRCH);
-    CHECK_EQ(HC(memory_op, XENMEM_get_pod_target, &pod), -ESRCH);
     struct xen_mem_acquire_resource ar = { .domid = NO_DOMAIN, .type = XENMEM_resource_grant_table };
     CHECK_EQ(HC(memory_op, XENMEM_acquire_resource, &ar), -ESRCH);
     for (u32 cmd = 0; cmd <= MMUEXT_FLUSH_CACHE_GLOBAL; cmd++) {
@@ -376,9 +373,6 @@ DOMU_TEST(refused_foreign)
     CHECK_EQ(HC(memory_op, XENMEM_exchange, &me), -EPERM);
     struct xen_foreign_memory_map fm = { .domid = 0 };
     CHECK_EQ(HC(memory_op, XENMEM_set_memory_map, &fm), -EPERM);
-    struct xen_pod_target pod = { .domid = 0 };
-    SAYS(HC(memory_op, XENMEM_set_pod_target, &pod), -EPERM);
-    SAYS(HC(memory_op, XENMEM_get_pod_target, &pod), -EPERM);
     struct xen_mem_acquire_resource ar = { .domid = 0, .type = XENMEM_resource_grant_table };
     CHECK_EQ(HC(memory_op, XENMEM_acquire_resource, &ar), -EPERM);
     for (u32 cmd = 0; cmd <= MMUEXT_FLUSH_CACHE_GLOBAL; cmd++) {

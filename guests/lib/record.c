@@ -191,7 +191,7 @@ long recorded_hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
     if (rc < 0 && nr != __HYPERVISOR_get_debugreg) {
         note(row, rc > -127 ? -rc : 127);
     } else if (rc < 0) {
-        note(row, rc == -EINVAL ? EINVAL : 0);      /* the value can be any */
+        note(row, rc == -EINVAL || rc == -ENODEV ? -rc : 0);        /* the value can be any */
     } else if (want && (u64)rc < want) {
         note(row, BIT_SHORT);
     } else if (nr == __HYPERVISOR_grant_table_op) {

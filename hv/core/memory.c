@@ -49,24 +49,16 @@ static long op_set_memory_map(struct memop *m)
     return err;
 }
 
-/* Nothing is populated on demand, so any target is met by what there is. */
-static long op_pod_target(struct memop *m)
-{
-    m->pod.tot_pages = READ_ONCE(m->d->tot_pages);
-    m->pod.pod_cache_pages = m->pod.pod_entries = 0;
-    return arg_write(m->v, m->a[1], &m->pod);
-}
-
 /* A claim is granted when the pages are there; they are not held back. */
 static long op_claim(struct memop *m)
 {
     const struct xen_memory_reservation *r = &m->res;
+    u64 have = READ_ONCE(m->d->tot_pages), n = r->nr_extents;
     if (!handle_null(r->extent_start) || r->extent_order || r->mem_flags ||
-        r->nr_extents > READ_ONCE(m->d->max_pages)) {
+        (n && n <= have) || n > READ_ONCE(m->d->max_pages)) {
         return -EINVAL;
     }
-    u64 have = READ_ONCE(m->d->tot_pages);
-    return r->nr_extents > have && r->nr_extents - have > free_page_count() ? -ENOMEM : 0;
+    return n && n - have > free_page_count() ? -ENOMEM : 0;
 }
 
 /* XENMEM_acquire_resource: the frames of something that belongs to a domain and that its
@@ -103,7 +95,7 @@ static long op_acquire(struct memop *m)
         return -EINVAL;
     }
     if (m->d == m->v->domain)
-        return -EPERM;
+        return r->domid == DOMID_SELF ? -ESRCH : -EPERM;
     if (!handle_null(r->frame_list))
         return acquire_frames(m);
     r->nr_frames = grant_max_frames(m->d, r->id);       /* the size is asked */
