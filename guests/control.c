@@ -1,33 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The control plane as dom0 sees it: domctl, sysctl, platform_op, physdev_op, console_io. */
-#include "tiny.h"
-#include <xen/domctl.h>
+#include "control.h"
 #include <xen/hypfs.h>
-#include <xen/platform.h>
-#include <xen/sysctl.h>
-
-static struct xen_domctl dc;
-static struct xen_sysctl sc;
-
-static struct xen_domctl *domctl_for(unsigned cmd, domid_t dom)
-{
-    memset(&dc, 0, sizeof(dc));
-    dc.cmd = cmd;
-    dc.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    dc.domain = dom;
-    return &dc;
-}
-static long domctl(unsigned cmd, domid_t dom)
-{
-    return HC(domctl, domctl_for(cmd, dom));
-}
-static struct xen_sysctl *sysctl_for(unsigned cmd)
-{
-    memset(&sc, 0, sizeof(sc));
-    sc.cmd = cmd;
-    sc.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return &sc;
-}
 
 TEST(versions)
 {

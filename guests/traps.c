@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Exceptions, user mode, emulated instructions, segments, descriptors, debug registers. */
+#include "record.h"
 #include "tiny.h"
 
 TEST(exceptions)
@@ -159,6 +160,7 @@ TEST(user_mode)
         user_vector = 0xdead;
         enter_user((u64)cases[i].at, (u64)stack + 4096);
         CHECK_EQ(user_vector, cases[i].vector);
+        record_result(__HYPERVISOR_iret, -1, user_vector == cases[i].vector ? 0 : -EINVAL);
         /* Kernel and user both run in ring 3; which it was is told by the selector. */
         CHECK_EQ(user_cs & 3, 3);
     }

@@ -35,13 +35,20 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64
                      : "a"((u64)nr) : "rcx", "r11", "memory");
     return ret;
 }
+/* The same, with a note of what was called and returned (record.c): what HC means in guests/. */
+long recorded_hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+#ifdef RECORD
+#define HYPERCALL_BY recorded_hypercall
+#else
+#define HYPERCALL_BY hypercall
+#endif
 #define HC_PICK(_1, _2, _3, _4, _5, _6, _7, n, ...) n
-#define HC1(nr) hypercall(nr, 0, 0, 0, 0, 0, 0)
-#define HC2(nr, a) hypercall(nr, (u64)(a), 0, 0, 0, 0, 0)
-#define HC3(nr, a, b) hypercall(nr, (u64)(a), (u64)(b), 0, 0, 0, 0)
-#define HC4(nr, a, b, c) hypercall(nr, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
-#define HC5(nr, a, b, c, d) hypercall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
-#define HC6(nr, a, b, c, d, e) hypercall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
+#define HC1(nr) HYPERCALL_BY(nr, 0, 0, 0, 0, 0, 0)
+#define HC2(nr, a) HYPERCALL_BY(nr, (u64)(a), 0, 0, 0, 0, 0)
+#define HC3(nr, a, b) HYPERCALL_BY(nr, (u64)(a), (u64)(b), 0, 0, 0, 0)
+#define HC4(nr, a, b, c) HYPERCALL_BY(nr, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
+#define HC5(nr, a, b, c, d) HYPERCALL_BY(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
+#define HC6(nr, a, b, c, d, e) HYPERCALL_BY(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
 /* HC (mmu_update, req, 1, NULL, DOMID_SELF): arguments of any integer or pointer type. */
 #define HC(name, ...) HC_PICK(0, ##__VA_ARGS__, 0, HC6, HC5, HC4, HC3, HC2, HC1)(__HYPERVISOR_##name, ##__VA_ARGS__)
 
@@ -64,10 +71,19 @@ void check_failed(const char *file, int line, const char *fmt, ...) PRINTF(3, 4)
         if (a_ != b_) check_failed(__FILE__, __LINE__, "%s is %ld (%#lx), not %s = %ld (%#lx)", \
                                    #a, a_, a_, #b, b_, b_);                       \
     } while (0)
+/* Where Xen rightly says something else: tests/guest/differences.txt has it and why. */
+#define SAYS(rc, what) do { long rc_ = (rc); if (!on_xen()) CHECK_EQ(rc_, what); } while (0)
 void print(const char *fmt, ...) PRINTF(1, 2);
 NORETURN void power_off(void);
 char *strstr(const char *hay, const char *needle);
 bool on_xen(void);              /* Debian's Xen, not Bulkhead */
+
+/* --- for guests/lib alone --- */
+void guest_init(struct start_info *si);
+extern unsigned failed_checks;
+extern bool in_domu;            /* a domU of domu.h: print () collects its text here: */
+#define DOMU_TEXT 8192
+extern char domu_text[DOMU_TEXT];
 
 /* --- start-up data --- */
 extern struct start_info *start_info;

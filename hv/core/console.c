@@ -192,7 +192,7 @@ long do_console_io(struct vcpu *v, unsigned long *a)
     a[0] = (u32)a[0];
     a[1] = (u32)a[1];
     if (a[1] > 0x7fffffff)
-        return -EINVAL;
+        return -E2BIG;
     if (a[0] == CONSOLEIO_write)
         return console_write(v, a);
     return a[0] == CONSOLEIO_read ? console_read(v, a[2], a[1]) : -ENOSYS;

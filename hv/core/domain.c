@@ -171,7 +171,7 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
         return -EINVAL;
     }
     if (c->cpupool_id != 0)
-        return -ENOENT;
+        return -ESRCH;
     d->max_vcpus = c->max_vcpus;
     d->max_evtchn_port = MIN(c->max_evtchn_port, (u32)MAX_EVTCHN_PORT);
     d->max_grant_frames = (u32)grants;

@@ -61,7 +61,7 @@ long domctl_createdomain(struct domctl *c)
     int err = 0;
     c->copyback = true;
     if (config->vmtrace_size || config->iommu_opts)
-        return -EOPNOTSUPP;
+        return -EINVAL;
     const struct guest_ops *kind = arch_guest_kind(config, &err);
     if (!kind)
         return err;
@@ -143,6 +143,8 @@ long domctl_setdomainhandle(struct domctl *c)
 
 long domctl_setdebugging(struct domctl *c)
 {
+    if (on_itself(c))
+        return -EINVAL;
     c->d->debugger_attached = c->op.u.setdebugging.enable;
     return 0;
 }
@@ -327,23 +329,24 @@ long domctl_gettscinfo(struct domctl *c)
 
 /* --- dispatch --- */
 
-/* May the caller do it, and is there what it names? vcpu: NULL, or an id in c->op. */
+/* May the caller do it, and is there the vCPU? vcpu: NULL, or an id in c->op. The newer
+ * operations do not tell an id that cannot be from one that is not there. */
 static long admit(struct domctl *c, u32 rights, long (*handler)(struct domctl *), const u32 *vcpu)
 {
     if (!domain_has(c->caller->domain, rights))
         return -EPERM;
     c->handler = handler;
-    if (handler == domctl_createdomain || handler == domctl_getdomaininfo)
-        return 0;
-    c->d = domain_get(c->op.domain);
-    if (!c->d)
-        return -ESRCH;
     c->v = vcpu ? domain_vcpu(c->d, *vcpu) : NULL;
-    return !vcpu || c->v ? 0 : *vcpu < c->d->max_vcpus ? -ESRCH : -EINVAL;
+    bool older = c->op.cmd < XEN_DOMCTL_sendtrigger;
+    return !vcpu || c->v ? 0 : older && *vcpu >= c->d->max_vcpus ? -EINVAL : -ESRCH;
 }
 
 static long find_handler(struct domctl *c)
 {
+    bool any = c->op.cmd == XEN_DOMCTL_createdomain || c->op.cmd == XEN_DOMCTL_getdomaininfo;
+    c->d = any ? NULL : domain_get(c->op.domain);
+    if (!any && !c->d)
+        return -ESRCH;
     switch (c->op.cmd) {
 #define OP(nr, name, rights, note) case nr: return admit(c, rights, domctl_##name, NULL);
 #define OP_AT(nr, name, field, rights, note) \

@@ -147,14 +147,14 @@ static int op_set_priority(struct domain *d, void *arg)
 {
     const struct evtchn_set_priority *op = arg;
     bool valid = op->priority <= EVTCHN_FIFO_PRIORITY_MIN;
+    if (!READ_ONCE(d->evtchn->fifo))
+        return -ENOSYS;
     struct evtchn *c = valid ? evtchn_lock_open(d, op->port) : NULL;
     if (!c)
         return -EINVAL;
-    bool fifo = READ_ONCE(d->evtchn->fifo);
-    if (fifo)
-        WRITE_ONCE(c->priority, (u8)op->priority);
+    WRITE_ONCE(c->priority, (u8)op->priority);
     spin_unlock(&c->lock);
-    return fifo ? 0 : -ENOSYS;
+    return 0;
 }
 
 static int op_reset(struct domain *d, void *arg UNUSED)

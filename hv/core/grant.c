@@ -213,10 +213,10 @@ int grant_transfer_begin(struct domain *d, u32 ref, domid_t by)
     with_lock (&t->lock) {
         u32 n = nr_refs(t), want = GTF_accept_transfer | (u32)by << 16;
         if (ref >= n)
-            return GNTST_bad_gntref;
+            return GNTST_general_error;
         u32 *word = &entry_of(t, (u32)index_nospec(ref, n))->header;
         if (!cas(word, &want, want | GTF_transfer_committed))
-            return GNTST_bad_gntref;
+            return GNTST_general_error;
         t->nr_active++;                 /* the version stays */
     }
     return GNTST_okay;

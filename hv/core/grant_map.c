@@ -191,7 +191,7 @@ static int unmap_one(struct vcpu *v, const struct gnttab_unmap_grant_ref *op, bo
                      struct grant_map *m)
 {
     u64 dev = replace ? 0 : op->dev_bus_addr, new_addr = replace ? op->dev_bus_addr : 0;
-    if (dev && (!(m->flags & GNTMAP_device_map) || dev != (u64)m->mfn << PAGE_SHIFT))
+    if (dev && (m->flags & GNTMAP_device_map) && dev != (u64)m->mfn << PAGE_SHIFT)
         return GNTST_bad_dev_addr;
     if (op->host_addr || replace) {
         if (!(m->flags & GNTMAP_host_map))

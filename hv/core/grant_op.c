@@ -97,8 +97,6 @@ static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, 
 static long op_set_version(struct vcpu *v, unsigned long *a)
 {
     struct gnttab_set_version op;
-    if ((u32)a[2] != 1)
-        return -EINVAL;
     if (arg_read(v, &op, a[1]))
         return -EFAULT;
     int err = grant_set_version(v->domain, op.version);

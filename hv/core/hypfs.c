@@ -83,8 +83,6 @@ long do_hypfs_op(struct vcpu *v, unsigned long *a)
     char path[32] = "";
     if (a[0] == XEN_HYPFS_OP_get_version)
         return a[1] | a[2] | a[3] | a[4] ? -EINVAL : 1;
-    if (a[0] != XEN_HYPFS_OP_read && a[0] != XEN_HYPFS_OP_write_contents)
-        return -EOPNOTSUPP;
     if (!a[2] || a[2] > XEN_HYPFS_MAX_PATHLEN)
         return -EINVAL;
     if (a[2] > sizeof(path))
@@ -100,7 +98,8 @@ long do_hypfs_op(struct vcpu *v, unsigned long *a)
         return -ENOENT;
     if (!spin_trylock(&control_lock))
         return -ERESTART;
-    long rc = a[0] == XEN_HYPFS_OP_read ? read_node(v, n, a[3], a[4]) : write_node(v, n, a[3], a[4]);
+    long rc = a[0] == XEN_HYPFS_OP_read ? read_node(v, n, a[3], a[4]) :
+              a[0] == XEN_HYPFS_OP_write_contents ? write_node(v, n, a[3], a[4]) : -EOPNOTSUPP;
     spin_unlock(&control_lock);
     return rc;
 }

@@ -49,24 +49,16 @@ static long op_set_memory_map(struct memop *m)
     return err;
 }
 
-/* Nothing is populated on demand, so any target is met by what there is. */
-static long op_pod_target(struct memop *m)
-{
-    m->pod.tot_pages = READ_ONCE(m->d->tot_pages);
-    m->pod.pod_cache_pages = m->pod.pod_entries = 0;
-    return arg_write(m->v, m->a[1], &m->pod);
-}
-
 /* A claim is granted when the pages are there; they are not held back. */
 static long op_claim(struct memop *m)
 {
     const struct xen_memory_reservation *r = &m->res;
+    u64 have = READ_ONCE(m->d->tot_pages), n = r->nr_extents;
     if (!handle_null(r->extent_start) || r->extent_order || r->mem_flags ||
-        r->nr_extents > READ_ONCE(m->d->max_pages)) {
+        (n && n <= have) || n > READ_ONCE(m->d->max_pages)) {
         return -EINVAL;
     }
-    u64 have = READ_ONCE(m->d->tot_pages);
-    return r->nr_extents > have && r->nr_extents - have > free_page_count() ? -ENOMEM : 0;
+    return n && n - have > free_page_count() ? -ENOMEM : 0;
 }
 
 /* XENMEM_acquire_resource: the frames of something that belongs to a domain and that its
@@ -103,7 +95,7 @@ static long op_acquire(struct memop *m)
         return -EINVAL;
     }
     if (m->d == m->v->domain)
-        return -EPERM;
+        return r->domid == DOMID_SELF ? -ESRCH : -EPERM;
     if (!handle_null(r->frame_list))
         return acquire_frames(m);
     r->nr_frames = grant_max_frames(m->d, r->id);       /* the size is asked */
@@ -141,12 +133,11 @@ static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
                       long (*fn)(struct memop *))
 {
     struct memop m = { .v = v, .a = a, .cmd = a[0] & MEMOP_CMD, .start = a[0] >> MEMOP_BITS };
-    int err = 0;
-    if (guest_read(v, &m.domain, a[1], size))
-        return -EFAULT;
-    m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + domid), &err);
+    int err = -EFAULT;
+    if (!guest_read(v, &m.domain, a[1], size))
+        m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + domid), &err);
     if (!m.d)
-        return err;
+        return fn == memory_reservation ? (long)m.start : err;      /* that one counts */
     long rc = fn(&m);
     domain_put(m.d);
     return rc;

@@ -64,7 +64,7 @@ static long get_symbol(struct vcpu *v, struct xenpf_symdata *s)
     u64 addr;
     if (!symbol_get(s->symnum, &addr, &name)) {
         s->namelen = 0;
-        return 0;
+        return s->symnum && !symbol_get(s->symnum - 1, &addr, &name) ? -ERANGE : 0;
     }
     size_t len = strlen(name) + 1;
     if (copy_to_handle(v, s->name, 0, name, MIN(len, (size_t)s->namelen)))

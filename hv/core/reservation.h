@@ -30,7 +30,6 @@ struct memop {
         struct xen_memory_domain domain;
         struct xen_memory_reservation res;
         struct xen_foreign_memory_map map;
-        struct xen_pod_target pod;
         struct xen_mem_acquire_resource resource;
     };
 };

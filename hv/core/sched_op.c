@@ -82,7 +82,7 @@ static long remote_shutdown(struct vcpu *v, u64 addr)
 
     if (arg_read(v, &s, addr))
         return -EFAULT;
-    if (s.domain_id == DOMID_SELF || s.domain_id == v->domain->id ||
+    if (s.domain_id == v->domain->id ||
         (!domain_has(v->domain, RIGHT_CONTROL) && v->domain->target != s.domain_id)) {
         return -EPERM;
     }

@@ -111,8 +111,6 @@ static long sysctl_getcpuinfo(struct xen_sysctl_getcpuinfo *g)
 
 static long sysctl_availheap(struct xen_sysctl_availheap *h)
 {
-    if (h->node < -1)
-        return -EINVAL;
     h->avail_bytes = h->node > 0 ? 0 : free_page_count() << PAGE_SHIFT;
     return 0;
 }

@@ -11,9 +11,9 @@
 
 const struct guest_ops *arch_guest_kind(const struct xen_domctl_createdomain *c, int *err)
 {
-    bool other_kind = c->flags & ~XEN_DOMCTL_CDF_xs_domain;
+    bool other_kind = (c->flags & ~XEN_DOMCTL_CDF_xs_domain) || c->arch.emulation_flags;
     *err = other_kind && c->flags <= XEN_DOMCTL_CDF_MAX * 2 - 1 ? -EOPNOTSUPP : -EINVAL;
-    if (other_kind || c->arch.emulation_flags || (c->arch.misc_flags & ~XEN_X86_MISC_FLAGS_MAX))
+    if (other_kind || (c->arch.misc_flags & ~XEN_X86_MISC_FLAGS_MAX))
         return NULL;
     return &pv_ops;
 }

@@ -81,7 +81,7 @@ int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
     while (i < acpi.nr_ioapics && (!ioapics[i] || acpi.ioapic[i].addr != base))
         i++;
     if (i == acpi.nr_ioapics)
-        return -ENODEV;
+        return -EINVAL;
     with_lock (&irq_lock) {
         if (reg > 3 && (reg < REG_RTE || reg >= REG_RTE + 2 * pins_of(ioapics[i])))
             return -EINVAL;

@@ -99,11 +99,12 @@ static long find_msix(u32 sbdf)
 
 static long find_mmcfg(u64 address, u16 segment)
 {
-    for (unsigned i = 0; i < acpi.nr_mcfg; i++) {
-        if (acpi.mcfg[i].base == address && acpi.mcfg[i].segment == segment)
-            return 0;
+    long rc = -ENODEV;
+    for (unsigned i = 0; i < acpi.nr_mcfg && rc; i++) {
+        if (acpi.mcfg[i].segment == segment)
+            rc = acpi.mcfg[i].base == address ? 0 : -EIO;
     }
-    return -ENODEV;
+    return rc;
 }
 
 long do_physdev_op(struct vcpu *v, unsigned long *a)
@@ -166,7 +167,7 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
         return find_msix(sbdf);
     case PHYSDEVOP_pci_mmcfg_reserved:
         return find_mmcfg(op.mmcfg.address, op.mmcfg.segment);
-    default:                            /* free_irq_vector, dbgp_op: nothing to do */
+    default:                            /* dbgp_op: nothing to do */
         return 0;
     }
 }

@@ -254,12 +254,10 @@ int pirq_map(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m)
     if (m->type == MAP_PIRQ_TYPE_MSI || m->type == MAP_PIRQ_TYPE_MSI_SEG) {
         if (!domain_has(v->domain, RIGHT_HARDWARE))
             return -EPERM;
-        if ((u32)m->entry_nr > MSIX_SIZE(~0u))
-            return -EINVAL;
         u32 seg = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u32)m->bus >> 16;
         int err = pci_get_dev(pci_sbdf(seg, (u8)m->bus, (u8)m->devfn), &dev);
-        if (err)
-            return err;
+        if (err || (u32)m->entry_nr > MSIX_SIZE(~0u))
+            return err ?: -EINVAL;
     } else if (m->type != MAP_PIRQ_TYPE_GSI) {
         return -EINVAL;
     }

@@ -445,7 +445,7 @@ TEST(bad_calls)
     CHECK_EQ(call(XEN_DOMCTL_createdomain, DOMID_INVALID), -EINVAL);
     op.u.createdomain = small;
     op.u.createdomain.cpupool_id = 3;
-    CHECK_EQ(call(XEN_DOMCTL_createdomain, DOMID_INVALID), -ENOENT);
+    CHECK_EQ(call(XEN_DOMCTL_createdomain, DOMID_INVALID), -ESRCH);
     domid_t id = make();
     op.u.getvcpuinfo.vcpu = 2;
     CHECK_EQ(call(XEN_DOMCTL_getvcpuinfo, id), -EINVAL);

@@ -546,7 +546,7 @@ TEST(swap_and_transfer)
     CHECK_EQ(v1(2, 11)->flags, GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
     tr.mfn = 51;
     call(1, GNTTABOP_transfer, &tr, 1);
-    CHECK_EQ(tr.status, GNTST_bad_gntref);
+    CHECK_EQ(tr.status, GNTST_general_error);
     CHECK_EQ(nr_free_stolen, 1);
     CHECK_EQ(frames[51].owner, DOMID_INVALID);
     teardown();

@@ -288,8 +288,8 @@ long do_callback_op(struct vcpu *v, unsigned long *a)
         return -ENOSYS;
     if (arg_read(v, &unreg, a[1]))
         return -EFAULT;
-    return unreg.type <= CALLBACKTYPE_syscall ? -EINVAL     /* event, failsafe too */
-                                              : callback_set(v, unreg.type, 0, 0);
+    return unreg.type == CALLBACKTYPE_nmi ? callback_set(v, CALLBACKTYPE_nmi, 0, 0) :
+           unreg.type <= CALLBACKTYPE_syscall32 ? -EINVAL : -ENOSYS;
 }
 
 /* a: XENNMI_*, argument. nmi.h. */

@@ -139,7 +139,7 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
         return self ? flush_op(v, op) : -EPERM;
     case MMUEXT_FLUSH_CACHE: case MMUEXT_FLUSH_CACHE_GLOBAL:
         if (!domain_has(v->domain, RIGHT_HARDWARE))
-            return -EACCES;
+            return op->cmd == MMUEXT_FLUSH_CACHE ? -EACCES : -EINVAL;     /* as Xen has it */
         __asm__ volatile("wbinvd" ::: "memory");
         return 0;
     case MMUEXT_SET_LDT:

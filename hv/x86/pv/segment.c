@@ -191,7 +191,7 @@ long do_set_segment_base(UNUSED struct vcpu *v, unsigned long *a)
 int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 {
     if (reg > 7 || reg == 4 || reg == 5)
-        return -EINVAL;
+        return -ENODEV;
     if (reg == 6)
         value = (value & 0xe00f) | 0xffff0ff0;
     else if (reg == 7)      /* no GD; reserved bits as the CPU wants them */
@@ -224,12 +224,12 @@ void pv_load_debugregs(struct x86_vcpu *x)
 /* a: register 0..3, 6, 7; value. */
 long do_set_debugreg(struct vcpu *v, unsigned long *a)
 {
-    return a[0] > 7 ? -EINVAL : pv_set_debugreg(v, (unsigned)a[0], a[1]);
+    return a[0] > 7 ? -ENODEV : pv_set_debugreg(v, (unsigned)a[0], a[1]);
 }
 
-/* a: register. The value, or -EINVAL. */
+/* a: register. The value, or -ENODEV. */
 long do_get_debugreg(struct vcpu *v, unsigned long *a)
 {
-    return a[0] > 7 || a[0] == 4 || a[0] == 5 ? -EINVAL :
+    return a[0] > 7 || a[0] == 4 || a[0] == 5 ? -ENODEV :
            (long)xv(v)->pv.debugreg[index_nospec(a[0], 8)];
 }

@@ -66,13 +66,13 @@ static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte
 
     if (!mfn_valid(mfn))        /* device memory: uncounted, by permission */
         return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
-               guest_iomem_permitted(m->d, mfn) ? 0 : -EINVAL;
+               guest_iomem_permitted(m->d, mfn) ? 0 : -EPERM;
     if (!get_page(pg, m->pg_dom))
-        return -EINVAL;
+        return -EPERM;
     if (!(e & PTE_RW) || !get_page_writable(pg))
         return 0;
     put_page(pg);
-    return -EINVAL;
+    return -EBUSY;
 }
 
 static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
@@ -104,15 +104,15 @@ static int validate_l1(struct mmu *m, struct page *pg)
 
     for (pte_t *p = t; p < t + 512; p++) {
         pte_t e = *p;
-        if (!(e & PTE_P))
-            continue;
-        if (get_l1_entry(m, e)) {
+        int rc = e & PTE_P ? get_l1_entry(m, e) : 0;
+        if (rc) {
             gprintk(m->d, LOG_INFO, "L1 table %lx entry %u: %lx cannot be mapped\n",
                     page_to_mfn(pg), (unsigned)(p - t), e);
             invalidate_l1(pg, (unsigned)(p - t));
-            return -EINVAL;
+            return rc;
         }
-        *p = entry_fixed(m, e, 1);
+        if (e & PTE_P)
+            *p = entry_fixed(m, e, 1);
     }
     return 0;
 }
@@ -122,7 +122,7 @@ static int validate_l1(struct mmu *m, struct page *pg)
 /* Large pages, and bits that would mean something at this level, are refused. */
 #define UPPER_REFUSED (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT)
 
-/* Takes on entries from where `pg` stands. 0, -EINVAL or -ERESTART, place noted. */
+/* Takes on entries from where `pg` stands. 0, -ERESTART or what is wrong, place noted. */
 static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
 {
     pte_t *t = page_to_virt(pg);
@@ -135,11 +135,11 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
         if (slot_is_hv(level, i) || !(e & PTE_P))
             continue;
         int rc = e & UPPER_REFUSED ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
-        if (i < done && rc != -EINVAL) {
+        if (i < done && (!rc || rc == -ERESTART)) {
             (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
             put_page(mfn_to_page(pte_mfn(e)));
         }
-        if (rc == -EINVAL)
+        if (rc && rc != -ERESTART)
             gprintk(m->d, LOG_INFO, "L%u table %lx entry %u: %lx refused\n", level,
                     page_to_mfn(pg), i, e);
         if (rc) {
@@ -217,8 +217,8 @@ static int type_put(struct mmu *m, struct page *pg)
     return 0;
 }
 
-/* A reference on frame mfn and a use as a validated table. 0, -EINVAL (neither is held),
- * -ERESTART (both are, but the table is partial). */
+/* A reference on frame mfn and a use as a validated table. 0, -ERESTART (both are held,
+ * but the table is partial), or an error (neither is). */
 static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
 {
     struct page *pg = mfn_to_page(mfn);
@@ -329,8 +329,10 @@ static int write_l1(struct mmu *m, pte_t *slot, pte_t val, bool preserve_ad)
     /* Same frame and rights: nothing to count. */
     bool same = (old & PTE_P) && !((old ^ val) & (PTE_ADDR | PTE_RW | PTE_P));
 
-    if (!same && (val & PTE_P) && get_l1_entry(m, val))
-        return -EINVAL;
+    int rc = !same && (val & PTE_P) ? get_l1_entry(m, val) : 0;
+
+    if (rc)
+        return rc;
     do {        /* only the CPU changes the entry meanwhile: accessed and dirty bits */
         if (m->compare && old != m->expect) {
             if (!same && (val & PTE_P))
