@@ -61,7 +61,7 @@ static void add_memory(u64 start, u64 len, u32 type)
 {
     unsigned n = boot_info.nr_e820;
     struct e820_range *e = boot_info.e820, *last = n ? &e[n - 1] : NULL;
-    if (!type || !len || start + len < start)
+    if (!type || !len || start + len < start || start >> 52)     /* no CPU has more bits */
         return;
     if (last && last->type == type && last->start + last->len == start) {
         last->len += len;
