@@ -8,13 +8,20 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 DEBUG ?= 0
-ifeq ($(DEBUG),1)
+COVERAGE_FLAGS := -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic
+ifeq ($(COVERAGE),1)
+CC := clang
+B := build/coverage
+CFLAGS_MODE := -DNDEBUG $(COVERAGE_FLAGS) -Wno-frame-larger-than
+HV_LDS := build/coverage/hv.lds
+else ifeq ($(DEBUG),1)
 B ?= build/debug
 CFLAGS_MODE := -DDEBUG -fno-omit-frame-pointer
 else
 B ?= build
 CFLAGS_MODE := -DNDEBUG
 endif
+HV_LDS ?= hv/x86/hv.lds
 OBJCOPY ?= objcopy
 LD ?= ld
 NM ?= nm
@@ -45,7 +52,7 @@ $(B)/%.o: %.S $(B)/asm_offsets.h
 # The image is linked twice: the first link's symbols become the table of the second
 # (after .text, so nothing that it names moves). QEMU and GRUB load the flat binary.
 LDFLAGS := -static -no-pie -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none \
-	-T hv/x86/hv.lds
+	-T $(HV_LDS)
 $(B)/symbols-none.o $(B)/symbols.o: %.o: %.S
 	@$(CC) -c -o $@ $<
 
@@ -56,7 +63,7 @@ $(B)/symbols-none.S: tools/symbols
 $(B)/symbols.S: $(B)/bulkhead.1 tools/symbols
 	@$(NM) -n $< | tools/symbols > $@
 
-$(B)/bulkhead.1: $(OBJ) $(B)/symbols-none.o hv/x86/hv.lds
+$(B)/bulkhead.1: $(OBJ) $(B)/symbols-none.o $(HV_LDS)
 	@echo '  LD  $@'; $(LD) $(LDFLAGS) -o $@ $(OBJ) $(B)/symbols-none.o
 
 $(B)/bulkhead.elf: $(B)/bulkhead.1 $(B)/symbols.o
@@ -99,4 +106,4 @@ docs:
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
 .PHONY: all clean run image check check-system install uninstall docs
--include tests/unit/unit.mk guests/guests.mk bench/bench.mk
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/coverage/coverage.mk guests/guests.mk bench/bench.mk

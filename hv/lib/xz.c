@@ -208,7 +208,7 @@ static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 
             if (state >= LIT_STATES) {
                 /* Follow the byte that would have gone on with the match, as long
                  * as the bits agree. */
-                u64 match = dst[-(size_t)rep0 - 1];
+                u64 match = dst[-(s64)rep0 - 1];
                 u64 off;
                 MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT();
                 MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT(); MATCHED_BIT();
@@ -235,7 +235,7 @@ static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 
                 BIT(p->is_rep0_long[state][pos_state], {
                     if (unlikely(rep0 >= (size_t)(dst - start)))
                         return false;
-                    *dst = dst[-(size_t)rep0 - 1];
+                    *dst = dst[-(s64)rep0 - 1];
                     dst++;
                     state = state < LIT_STATES ? 9 : 11;
                     continue;

@@ -61,7 +61,7 @@ static void add_memory(u64 start, u64 len, u32 type)
 {
     unsigned n = boot_info.nr_e820;
     struct e820_range *e = boot_info.e820, *last = n ? &e[n - 1] : NULL;
-    if (!type || !len || start + len < start)
+    if (!type || !len || start + len < start || start >> 52)     /* no CPU has more bits */
         return;
     if (last && last->type == type && last->start + last->len == start) {
         last->len += len;
@@ -98,18 +98,21 @@ static void tidy_memory(void)
 
 static void read_mb1(const struct mb1_info *b)
 {
+    u32 mods = b->flags & MB1_MODS ? MIN(b->mods_count, 64u) : 0;
+    u32 map_len = b->flags & MB1_MMAP ? MIN(b->mmap_length, 0x10000u) : 0;
+
     if (b->flags & MB1_LOADER)
         strlcpy(boot_info.loader, phys_to_virt(b->boot_loader_name), sizeof(boot_info.loader));
     if (b->flags & MB1_CMDLINE)
         strlcpy(boot_info.cmdline, skip_name(phys_to_virt(b->cmdline)), sizeof(boot_info.cmdline));
-    for (u32 i = 0; (b->flags & MB1_MODS) && i < b->mods_count; i++) {
+    for (u32 i = 0; i < mods; i++) {
         const struct mb1_mod *m = (const struct mb1_mod *)phys_to_virt(b->mods_addr) + i;
         add_module(m->start, m->end, m->string ? skip_name(phys_to_virt(m->string)) : "");
     }
-    for (u32 at = 0; (b->flags & MB1_MMAP) && at + sizeof(struct mb1_mmap) <= b->mmap_length;) {
+    for (u32 at = 0; at + sizeof(struct mb1_mmap) <= map_len;) {
         const struct mb1_mmap *m = phys_to_virt(b->mmap_addr + at);
         add_memory(m->addr, m->len, m->type);
-        at += m->size + 4;
+        at += MIN(MAX(m->size, 20u), 0x10000u) + 4;
     }
     if (b->flags & MB1_FB)
         boot_info.fb = b->fb;
@@ -124,10 +127,9 @@ static const char *tag_text(const struct mb2_tag *t, u32 from)
 
 static void read_mb2_memory(const struct mb2_mmap *m)
 {
-    u32 step = m->entry_size;
-    if (m->tag.size < sizeof(*m) || step < sizeof(struct mb2_mmap_entry))
+    if (m->tag.size < sizeof(*m) || m->entry_size < sizeof(struct mb2_mmap_entry))
         return;
-    for (u32 at = sizeof(*m); m->tag.size - at >= step; at += step) {
+    for (u32 at = sizeof(*m); m->tag.size - at >= m->entry_size; at += m->entry_size) {
         const struct mb2_mmap_entry *e = (const void *)((const char *)m + at);
         add_memory(e->addr, e->len, e->type);
     }

@@ -103,6 +103,7 @@ UNIT_WEAK void gprintk(struct domain *d, enum loglevel level, const char *fmt, .
     (void)d; (void)level; (void)fmt;
 }
 
+#ifndef UNIT_NO_MAIN
 UNIT_WEAK NORETURN void panic(const char *fmt, ...)
 {
     if (unit_panic_expected) {
@@ -117,6 +118,7 @@ UNIT_WEAK NORETURN void panic(const char *fmt, ...)
     fflush(stdout);
     exit(3);
 }
+#endif
 
 /* One thread: a lock that is taken already is a deadlock. */
 UNIT_WEAK void spin_lock_slow(spinlock_t *l)
@@ -124,6 +126,8 @@ UNIT_WEAK void spin_lock_slow(spinlock_t *l)
     (void)l;
     panic("a lock was taken twice");
 }
+
+#ifndef UNIT_NO_MAIN
 int main(int argc, char **argv)
 {
     unsigned passed = 0, failed = 0;
@@ -144,5 +148,6 @@ int main(int argc, char **argv)
     printf("%s: %u passed, %u failed\n", name ? name + 1 : argv[0], passed, failed);
     return failed != 0;
 }
+#endif
 
 #endif

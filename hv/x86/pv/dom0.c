@@ -176,7 +176,7 @@ static void put(u64 pa, const void *src, u64 len)
 /* `len` bytes in one piece at the far end of dom0's memory. */
 static u8 *take_buffer(u64 len)
 {
-    u64 pages = ROUND_UP(len, PAGE_SIZE) >> PAGE_SHIFT;
+    u64 pages = len / PAGE_SIZE + 1;
     for (unsigned i = b.nr_chunks; i-- > 0;) {
         if (chunks[i].nr >= pages) {
             b.buffer_pfn = chunks[i].pfn + chunks[i].nr - pages;
