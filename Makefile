@@ -106,4 +106,4 @@ docs:
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
 .PHONY: all clean run image check check-system install uninstall docs
--include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/coverage/coverage.mk guests/guests.mk bench/bench.mk
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/coverage/coverage.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk
