@@ -40,7 +40,7 @@ static const char *keys(const char *text)
 }
 
 /* In Bulkhead's words. */
-#define SAYS(word) CHECK(on_xen() || strstr(log, word) != NULL)
+#define LOGGED(word) CHECK(on_xen() || strstr(log, word) != NULL)
 
 static u32 bound(unsigned cmd, void *op, const u32 *port)
 {
@@ -61,12 +61,12 @@ TEST(key_events)
     long virq = evtchn_bind_virq(VIRQ_DEBUG, 0);
     CHECK(virq > 0);
     const char *log = keys("e");
-    SAYS("'e' pressed: event channels");
-    SAYS("d0: event channels, 2-level");
-    SAYS("unbound");
-    SAYS("interdomain");
-    SAYS("ipi         vcpu 0, pending");
-    SAYS("virq");
+    LOGGED("'e' pressed: event channels");
+    LOGGED("d0: event channels, 2-level");
+    LOGGED("unbound");
+    LOGGED("interdomain");
+    LOGGED("ipi         vcpu 0, pending");
+    LOGGED("virq");
     struct evtchn_close c = { .port = ipi.port };
     CHECK_EQ(HC(event_channel_op, EVTCHNOP_close, &c), 0);
     c.port = (u32)virq;
@@ -88,15 +88,15 @@ TEST(key_grants)
     CHECK_EQ(HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1), 0);
     CHECK_EQ(m.status, GNTST_okay);
     const char *log = keys("g");
-    SAYS("d0: grant table version 1, 1/");
-    SAYS("11 by d0: gfn");
-    SAYS("0 readers, 1 writers");
+    LOGGED("d0: grant table version 1, 1/");
+    LOGGED("11 by d0: gfn");
+    LOGGED("0 readers, 1 writers");
     struct gnttab_dump_table d = { .dom = DOMID_SELF };
     take_log();
     CHECK_EQ(HC(grant_table_op, GNTTABOP_dump_table, &d, 1), 0);
     CHECK_EQ(d.status, GNTST_okay);
     log = take_log();
-    SAYS("11 by d0: gfn");
+    LOGGED("11 by d0: gfn");
     struct gnttab_unmap_grant_ref un = { .host_addr = (u64)view, .handle = m.handle };
     CHECK_EQ(HC(grant_table_op, GNTTABOP_unmap_grant_ref, &un, 1), 0);
     log = keys("g");
@@ -121,38 +121,38 @@ TEST(key_cpus_and_queues)
         HC(sched_op, SCHEDOP_yield, 0);
     }
     log = keys("q");
-    SAYS("domain 0: pv");
-    SAYS("vcpu 0: cpu");
-    SAYS("running");
+    LOGGED("domain 0: pv");
+    LOGGED("vcpu 0: cpu");
+    LOGGED("running");
     log = keys("r");
-    SAYS("scheduler: now");
-    SAYS("runs  d0v0 weight");
+    LOGGED("scheduler: now");
+    LOGGED("runs  d0v0 weight");
     log = keys("d");
-    SAYS("'d' pressed");
-    SAYS("CPU 0: domain 0 vCPU 0");
+    LOGGED("'d' pressed");
+    LOGGED("CPU 0: domain 0 vCPU 0");
     stop = true;
 }
 
 TEST(keys_about_the_machine)
 {
     const char *log = keys("h");
-    SAYS("key 'r': run queues");
-    SAYS("key 'C': crash");
+    LOGGED("key 'r': run queues");
+    LOGGED("key 'C': crash");
     log = keys("m");
-    SAYS("memory: ");
+    LOGGED("memory: ");
     log = keys("t");
-    SAYS("time: ");
+    LOGGED("time: ");
     log = keys("i");
-    SAYS("'i' pressed: interrupts");
+    LOGGED("'i' pressed: interrupts");
     log = keys("T");
-    SAYS("'T' pressed");
+    LOGGED("'T' pressed");
     log = keys("z\x01\xff");
-    SAYS("no debug key 0x7a");
-    SAYS("no debug key 0x1:");
-    SAYS("no debug key 0xff");
+    LOGGED("no debug key 0x7a");
+    LOGGED("no debug key 0x1:");
+    LOGGED("no debug key 0xff");
     CHECK(on_xen() || !keys("")[0]);
     log = keys("A");
-    SAYS("0 differences");
+    LOGGED("0 differences");
 }
 
 TEST(errors)
@@ -200,7 +200,7 @@ TEST(typed)
     events_off();
     CHECK_EQ(strcmp(line, "hello, dom0\n\x01\x01 two are not three\n\x01\x01" "done\n"), 0);
     const char *log = take_log();
-    SAYS("'m' pressed: memory");
-    SAYS("'q' pressed: domains");
-    SAYS("serial input to dom0");
+    LOGGED("'m' pressed: memory");
+    LOGGED("'q' pressed: domains");
+    LOGGED("serial input to dom0");
 }
