@@ -69,6 +69,7 @@ TEST(entries)
     CHECK_EQ(HC(update_va_mapping_otherdomain, page, good, UVMF_INVLPG | UVMF_LOCAL, d.id), -EBUSY);
     CHECK_EQ(HC(update_va_mapping_otherdomain, page, 0xfee00UL << PAGE_SHIFT | PG_DATA, 0, DOMID_SELF), -EPERM);
     CHECK_EQ(HC(update_va_mapping_otherdomain, 1UL << 63, good, 0, DOMID_SELF), -EINVAL);
+    SAYS(HC(update_va_mapping_otherdomain, page, good, UVMF_INVLPG | (u64)NOWHERE, DOMID_SELF), -EFAULT);
     CHECK_EQ(HC(update_va_mapping_otherdomain, page, pt << PAGE_SHIFT | PG_DATA, 0, DOMID_SELF), -EBUSY);
     CHECK_EQ(HC(update_va_mapping_otherdomain, page, good, UVMF_INVLPG | UVMF_LOCAL, DOMID_SELF), 0);
     /* Upper levels: what is no table, or is one of another level. */
