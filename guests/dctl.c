@@ -221,6 +221,7 @@ TEST(other_vcpu_state)
     CHECK(own == -EINVAL || (on_xen() && own == -ESRCH));
 
     CHECK_EQ(domctl(XEN_DOMCTL_getvcpuextstate, d.id), 0);
+    SAYS(domctl(XEN_DOMCTL_setvcpuextstate, d.id), 0);
     CHECK_EQ(DOMCTL(d.id, getvcpuextstate, u.vcpuextstate.vcpu = NO_VCPU), -ESRCH);
     CHECK_EQ(DOMCTL(d.id, setvcpuextstate, u.vcpuextstate.vcpu = NO_VCPU), -ESRCH);
     domctl_for(XEN_DOMCTL_setvcpuextstate, d.id)->u.vcpuextstate.size = 64;
@@ -312,6 +313,8 @@ TEST(scheduling)
     struct xen_domctl_tsc_info t = dc.u.tsc_info;
     CHECK(t.gtsc_khz > 0);
     CHECK_EQ(DOMCTL(d.id, settscinfo, u.tsc_info = t), 0);
+    t.tsc_mode = 1;             /* always emulated */
+    SAYS(DOMCTL(d.id, settscinfo, u.tsc_info = t), -EOPNOTSUPP);
     t.tsc_mode = 99;
     CHECK_EQ(DOMCTL(d.id, settscinfo, u.tsc_info = t), -EINVAL);
     CHECK_EQ(DOMCTL(0, settscinfo, u.tsc_info = t), -EINVAL);

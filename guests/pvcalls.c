@@ -221,6 +221,8 @@ TEST(remote_shutdown)
     s.domain_id = DOMID_SELF;
     CHECK_EQ(HC(sched_op, SCHEDOP_remote_shutdown, &s), -ESRCH);
     s.domain_id = 0;
-    CHECK_EQ(HC(sched_op, SCHEDOP_remote_shutdown, &s), -EPERM);
+    if (!on_xen()) {            /* which then ends the machine */
+        CHECK_EQ(HC(sched_op, SCHEDOP_remote_shutdown, &s), -EPERM);
+    }
     domu_destroy(&d);
 }

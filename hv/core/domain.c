@@ -290,9 +290,10 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
 int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset)
 {
     struct domain *d = v->domain;
-    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % __alignof__(struct vcpu_info) ||
+    bool fits = offset <= PAGE_SIZE - sizeof(struct vcpu_info);
+    if (!fits || offset % __alignof__(struct vcpu_info) ||
         (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
-        return -EINVAL;
+        return fits ? -EINVAL : -ENXIO;
     }
     struct page *pg = d->ops->get_gfn(d, gfn, true);
     if (!pg)

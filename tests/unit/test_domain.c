@@ -328,7 +328,7 @@ TEST(vcpu_info_moves_once)
     struct domain *d = domain_get(id);
     struct vcpu *v = d->vcpu[1];
     CHECK_EQ(v->info->evtchn_upcall_mask, 1);
-    CHECK_EQ(vcpu_register_info(v, 45, PAGE_SIZE - 56), -EINVAL);
+    CHECK_EQ(vcpu_register_info(v, 45, PAGE_SIZE - 56), -ENXIO);
     CHECK_EQ(vcpu_register_info(v, 45, 4), -EINVAL);
     CHECK_EQ(vcpu_register_info(v, 3, 0), -EINVAL);
     CHECK_EQ(vcpu_register_info(v, 45, PAGE_SIZE - 64), 0);

@@ -91,7 +91,7 @@ static int flush_op(struct vcpu *v, const struct mmuext_op *op)
     bool multi = op->cmd == MMUEXT_TLB_FLUSH_MULTI || op->cmd == MMUEXT_INVLPG_MULTI;
 
     if (multi && pv_read_vcpu_cpus(v, (u64)op->arg2.vcpumask.p, &cpus))
-        return -EFAULT;
+        return -EINVAL;
     if (op->cmd == MMUEXT_TLB_FLUSH_ALL || op->cmd == MMUEXT_INVLPG_ALL)
         cpus = xd(v->domain)->pv.active;
     if (!(op->cmd & 1))         /* TLB_FLUSH_*; the odd ones are INVLPG_* */

@@ -68,7 +68,7 @@ static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte
         return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
                guest_iomem_permitted(m->d, mfn) ? 0 : -EPERM;
     if (!get_page(pg, m->pg_dom))
-        return -EPERM;
+        return -EBUSY;
     if (!(e & PTE_RW) || !get_page_writable(pg))
         return 0;
     put_page(pg);
