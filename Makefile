@@ -2,7 +2,7 @@
 # make            build/bulkhead (release);  make DEBUG=1: build/debug/bulkhead
 # make CC=clang   with clang
 # make run        Debian as dom0 with a guest, on this terminal (root)
-# make check      every test (root)
+# make check      every test (root);  make coverage: what they reach
 # make install    beside the distribution's kernels, offered by GRUB (root)
 ifeq ($(origin CC),default)
 CC := gcc
@@ -73,7 +73,7 @@ $(B)/bulkhead: $(B)/bulkhead.elf
 	@$(OBJCOPY) -O binary $< $@
 
 clean:
-	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/plugin build/bulkhead*
+	rm -rf build/hv build/debug build/coverage build/fuzz build/clang build/clang-debug build/unit build/guests build/plugin build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
 run:

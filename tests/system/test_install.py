@@ -19,6 +19,7 @@ for m in dev proc sys; do mount --bind /$m /mnt/$m; done
 mount -t vfat -o ro $f /mnt/files
 echo 'LABEL=installed / ext4 noatime 0 0' >/mnt/etc/fstab
 cat >/mnt/etc/default/grub <<'E'
+GRUB_DISTRIBUTOR=Debian
 GRUB_DEFAULT='Debian GNU/Linux, with Xen hypervisor'
 GRUB_TIMEOUT=2
 GRUB_TERMINAL=serial
