@@ -30,12 +30,13 @@ CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-builtin-printf -Wall -Wextra -We
 	-Wno-address-of-packed-member -fPIE -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fno-jump-tables -Wvla -Wstrict-prototypes \
-	-Wmissing-prototypes -Wframe-larger-than=1536 -Ihv/include -D__XEN_TOOLS__ -MMD -MP $(CFLAGS_MODE)
+	-Wmissing-prototypes -Wframe-larger-than=1536 -Ihv/include -D__XEN_TOOLS__ -MMD -MP $(CFLAGS_MODE) $(ANALYZE)
 SRC_C := $(filter-out hv/x86/asm_offsets.c,$(wildcard hv/lib/*.c hv/core/*.c hv/x86/*.c hv/x86/pv/*.c hv/drivers/*.c))
 SRC_S := $(wildcard hv/x86/*.S hv/x86/pv/*.S)
 OBJ := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 
 all: $(B)/bulkhead
+objects: $(OBJ)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -72,8 +73,16 @@ $(B)/bulkhead.elf: $(B)/bulkhead.1 $(B)/symbols.o
 $(B)/bulkhead: $(B)/bulkhead.elf
 	@$(OBJCOPY) -O binary $< $@
 
+# For tools/analyze and editors: how each source is compiled.
+$(B)/compile_commands.json: Makefile $(SRC_C)
+	@mkdir -p $(@D)
+	@for f in $(SRC_C); do \
+	  echo "{ \"directory\": \"$(CURDIR)\", \"file\": \"$$f\", \"command\": \"$(CC) $(CFLAGS) -c $$f\" },"; \
+	done | sed '1s/^/[ /; $$s/,$$/ ]/' > $@
+
 clean:
-	rm -rf build/hv build/debug build/coverage build/fuzz build/clang build/clang-debug build/unit build/guests build/plugin build/bulkhead*
+	rm -rf build/hv build/analyze build/debug build/coverage build/fuzz build/clang build/clang-debug build/unit build/guests \
+		build/plugin build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
 run:
@@ -88,6 +97,11 @@ image:
 
 check:
 	@tests/run
+
+check-static:
+	@tools/analyze clang-tidy
+	@tools/analyze cppcheck
+	@tools/analyze gcc
 
 check-system:
 	@tools/need qemu-system-x86 qemu-utils python3-pytest python3-pexpect python3-pytest-xdist $(IMAGE_PKGS)
@@ -105,5 +119,5 @@ docs:
 	@tools/mkappendix
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
-.PHONY: all clean run image check check-system install uninstall docs
+.PHONY: all objects clean run image check check-static check-system install uninstall docs
 -include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/coverage/coverage.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk

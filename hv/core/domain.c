@@ -212,7 +212,6 @@ static int make_parts(struct domain *d)
  * never finished. Nobody can reach d any more. */
 static void domain_free(struct domain *d)
 {
-    struct vcpu *v;
     for_each_vcpu (d, v) {
         vcpu_timers_destroy(v);
         sched_vcpu_destroy(v);
@@ -319,7 +318,6 @@ int vcpu_register_info(struct vcpu *v, u64 gfn, u32 offset)
 
 void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    struct vcpu *v;
     u32 flags = XEN_DOMINF_blocked;
     memset(info, 0, sizeof(*info));
     info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
@@ -329,7 +327,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         info->max_vcpu_id = v->id;
         if (!(why & VPF_DOWN)) {
             info->nr_online_vcpus++;
-            flags &= why & VPF_BLOCKED ? ~0u : ~XEN_DOMINF_blocked;
+            flags &= (why & VPF_BLOCKED) ? ~0u : ~XEN_DOMINF_blocked;
             flags |= READ_ONCE(v->is_running) ? XEN_DOMINF_running : 0;
         }
     }
@@ -386,6 +384,7 @@ static struct domain *unpublish_dead(void)
         if (d)
             __atomic_store_n(&page[d->id % IDS_PER_PAGE], NULL, __ATOMIC_RELEASE);
     }
+    // cppcheck-suppress uninitvar ; with_lock runs its body once
     return d;
 }
 

@@ -162,9 +162,12 @@ long domctl_set_virq_handler(struct domctl *c)
 static int put_affinity(struct domctl *c, u64 hard, u64 soft)
 {
     const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
-    int err = a->flags & XEN_VCPUAFFINITY_HARD ? bitmap_write(c->caller, &a->cpumap_hard, hard) : 0;
-    bool more = !err && (a->flags & XEN_VCPUAFFINITY_SOFT);
-    return more ? bitmap_write(c->caller, &a->cpumap_soft, soft) : err;
+    int err = 0;
+    if (a->flags & XEN_VCPUAFFINITY_HARD)
+        err = bitmap_write(c->caller, &a->cpumap_hard, hard);
+    if (!err && (a->flags & XEN_VCPUAFFINITY_SOFT))
+        err = bitmap_write(c->caller, &a->cpumap_soft, soft);
+    return err;
 }
 
 long domctl_setvcpuaffinity(struct domctl *c)
@@ -351,7 +354,7 @@ static long find_handler(struct domctl *c)
 #define OP(nr, name, rights, note) case nr: return admit(c, rights, domctl_##name, NULL);
 #define OP_AT(nr, name, field, rights, note) \
     case nr: return admit(c, rights, domctl_##name, &c->op.u.field);
-#define NO_OP(nr, name, err, note) case nr: return -err;
+#define NO_OP(nr, name, err, note) case nr: return -(err);
 #include "ops/domctl.h"
     default:
         return -ENOSYS;

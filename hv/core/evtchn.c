@@ -82,7 +82,7 @@ int evtchn_send(struct domain *d, u32 port)
     int err = 0;
     if (c->state == EVT_INTERDOMAIN) {
         struct domain *rd = domain_owner(c->remote_dom);
-        evtchn_raise(rd, c->id, evtchn_of(rd->evtchn, c->id));
+        evtchn_raise(rd, c->id, evtchn_at(rd->evtchn, c->id));
     } else if (c->state == EVT_IPI) {
         evtchn_raise(d, port, c);
     } else if (c->state != EVT_UNBOUND) {       /* whoever binds that one finds its end pending */
@@ -242,6 +242,7 @@ int evtchn_alloc(struct domain *d, enum evtchn_state state, domid_t remote, u32 
     if (port < 0)
         return port;
     struct evtchn *c = evtchn_lock(d, (u32)port);
+    BUG_ON(!c);
     c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     c->vcpu = (u16)vcpu;
     c->remote_dom = remote;
@@ -256,6 +257,7 @@ void evtchn_release(struct domain *d, u32 port)
 {
     struct evtchn_domain *e = d->evtchn;
     struct evtchn *c = evtchn_lock(d, port);
+    BUG_ON(!c);
     if (READ_ONCE(e->fifo))
         evtchn_fifo_clear(d, port, c);
     else
@@ -306,6 +308,7 @@ int evtchn_close(struct domain *d, u32 port)
         if (was.state <= EVT_RESERVED)
             return was.state == EVT_FREE ? -EINVAL : -EBUSY;
     } while (was.state == EVT_INTERDOMAIN && !disconnect(d, c, &was));
+    // cppcheck-suppress uninitvar ; the loop has run once
     if (was.state == EVT_VIRQ)
         WRITE_ONCE(d->vcpu[virq_is_global(was.id) ? 0 : was.vcpu]->virq_port[was.id], 0);
     else if (was.state == EVT_PIRQ)
@@ -316,36 +319,38 @@ int evtchn_close(struct domain *d, u32 port)
 
 /* --- reset, end --- */
 
+/* The next port to close. 0: there is none; the closing is over, and *f is to be freed. */
+static u32 next_to_close(struct domain *d, struct evtchn_fifo **f)
+{
+    struct evtchn_domain *e = d->evtchn;
+    with_lock (&e->lock) {
+        if (!e->closing)            /* another CPU has finished; there may be new ones */
+            return 0;
+        e->close_next = (u32)find_next_bit(e->used, e->nr_ports, e->close_next);
+        if (e->close_next < e->nr_ports)
+            return e->close_next;
+        /* A reset by another domain leaves the FIFO ABI, as the ABI says. */
+        if (d->is_dying || d == current_vcpu()->domain) {
+            *f = e->fifo;
+            e->fifo = NULL;
+        }
+        e->closing = d->is_dying;
+    }
+    return 0;
+}
+
 /* Several CPUs may do it at once: each port is closed by one of them. */
 int evtchn_domain_close(struct domain *d)
 {
-    struct evtchn_domain *e = d->evtchn;
     struct evtchn_fifo *f = NULL;
-    with_lock (&e->lock) {
-        if (!e->closing)
-            e->close_next = 1;
-        e->closing = true;
+    with_lock (&d->evtchn->lock) {
+        if (!d->evtchn->closing)
+            d->evtchn->close_next = 1;
+        d->evtchn->closing = true;
     }
     if (d->is_dying)
         virq_forget_handler(d);
-    for (;;) {
-        u32 port = 0;
-        with_lock (&e->lock) {
-            if (!e->closing)            /* another CPU has finished; there may be new ones */
-                return 0;
-            port = e->close_next = (u32)find_next_bit(e->used, e->nr_ports, e->close_next);
-            if (port >= e->nr_ports) {
-                port = 0;
-                /* A reset by another domain leaves the FIFO ABI, as the ABI says. */
-                if (d->is_dying || d == current_vcpu()->domain) {
-                    f = e->fifo;
-                    e->fifo = NULL;
-                }
-                e->closing = d->is_dying;
-            }
-        }
-        if (!port)
-            break;
+    for (u32 port; (port = next_to_close(d, &f)) != 0; ) {
         /* A port that another CPU is working on stays in `used` until that is done. */
         bool busy = evtchn_close(d, port) != 0;
         if ((busy || port % 16 == 0) && hypercall_preempt(current_vcpu()))
@@ -391,7 +396,7 @@ void evtchn_dump(struct domain *d)
         return;
     printk(LOG_INFO, "d%u: event channels, %s\n", d->id, e->fifo ? "FIFO" : "2-level");
     for (u32 port = 1; port < e->nr_ports; port++) {
-        struct evtchn *c = evtchn_of(e, port);
+        struct evtchn *c = evtchn_at(e, port);
         if (c->state == EVT_FREE)
             continue;
         const char *pending = evtchn_is_pending(d, port) > 0 ? ", pending" : "";

@@ -83,9 +83,10 @@ static bool append(event_word_t *w, u32 port)
 static bool enqueue(const struct evtchn_fifo *f, struct fifo_vcpu *e, unsigned q, u32 port)
 {
     u32 tail = e->tail[q];
-    e->tail[q] = port;
     /* The port itself as tail: it was claimed, so it had been taken off. */
-    if (tail && tail != port && append(word_of(f, tail), port))
+    event_word_t *last = tail && tail != port ? word_of(f, tail) : NULL;
+    e->tail[q] = port;
+    if (last && append(last, port))
         return false;
     WRITE_ONCE(e->control->head[q], port);
     return !(__atomic_fetch_or(&e->control->ready, 1u << q, __ATOMIC_SEQ_CST) & (1u << q));

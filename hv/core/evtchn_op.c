@@ -17,6 +17,7 @@ static int finish_port(struct domain *d, int port, enum evtchn_state state, u32 
         return err;
     }
     struct evtchn *c = evtchn_lock(d, (u32)port);
+    BUG_ON(!c);
     c->id = id;
     c->state = state;
     if (__atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
@@ -36,7 +37,7 @@ static int op_alloc_unbound(struct domain *d, void *arg)
 static int connect(struct domain *d, u32 port, struct domain *rd, u32 rport)
 {
     struct evtchn *c = evtchn_of(d->evtchn, port), *rc = evtchn_of(rd->evtchn, rport);
-    if (!rc)
+    if (!c || !rc)
         return -EINVAL;
     spin_lock_pair(&c->lock, &rc->lock);
     bool waits = rc->state == EVT_UNBOUND && rc->remote_dom == d->id;
@@ -200,7 +201,7 @@ long do_event_channel_op(struct vcpu *v, unsigned long *a)
 #define OP_AT(nr, name, field, rights, note) \
     case nr: return serve(v, a[1], op_##name, sizeof(struct evtchn_##name), \
                           offsetof(struct evtchn_##name, field));
-#define NO_OP(nr, name, err, note) case nr: return -err;
+#define NO_OP(nr, name, err, note) case nr: return -(err);
 #include "ops/event_channel_op.h"
     default:
         return -ENOSYS;

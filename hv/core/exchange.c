@@ -70,6 +70,7 @@ static int take_old(struct exchange *e, u64 first)
         xen_pfn_t gfn;
         err = copy_from_handle(e->v, &gfn, e->x.in.extent_start, first + i, 1);
         for (u64 k = 0; !err && k < 1UL << e->x.in.extent_order; k++)
+            // cppcheck-suppress uninitvar ; copy_from_handle has written it
             err = take_old_frame(e, gfn + k);
     }
     return err;

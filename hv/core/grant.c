@@ -268,9 +268,8 @@ int grant_grow_to(struct vcpu *v, struct domain *d, u32 n)
     if (n > t->max_frames)
         return -EINVAL;
     for (;;) {
-        int err = 0;
         with_lock (&t->lock) {
-            err = grow(d, MIN(n, t->nr_frames + 16));
+            int err = grow(d, MIN(n, t->nr_frames + 16));
             if (err || t->nr_frames >= n)
                 return err;
         }
@@ -288,6 +287,7 @@ static int convert(struct domain *d, u32 version)
         const union entry *e = entry_of(t, i);
         u32 header = READ_ONCE(e->header), type = header & GTF_type_mask;
         u64 frame = t->version == 1 ? READ_ONCE(e->v1.frame) : READ_ONCE(e->v2.full_page.frame);
+        // cppcheck-suppress knownConditionTrueFalse ; not with version 2
         if (version == 1 && (type == GTF_transitive || frame != (u32)frame ||
                              (type == GTF_permit_access && (header & GTF_sub_page)))) {
             return -EINVAL;             /* cannot be said in version 1 */

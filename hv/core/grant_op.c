@@ -102,7 +102,7 @@ static long op_set_version(struct vcpu *v, unsigned long *a)
     int err = grant_set_version(v->domain, op.version);
     op.version = READ_ONCE(v->domain->grants->version);
     int fault = arg_write(v, a[1], &op);
-    return err ?: fault;
+    return err ? err : fault;
 }
 
 /* --- operations with arrays --- */
@@ -154,7 +154,7 @@ static void op_transfer(struct vcpu *v, void *ops, u32 n)
 }
 
 /* Arrays are done in batches: a[1] and a[2] (count) move on. */
-static long array_op(struct vcpu *v, unsigned long *a, u32 size, bool begin, grant_batch_fn *fn)
+static long array_op(struct vcpu *v, unsigned long *a, size_t size, bool begin, grant_batch_fn *fn)
 {
     struct gnttab_copy op[GRANT_BATCH];     /* the largest */
     u32 count = (u32)a[2];
@@ -187,7 +187,7 @@ long do_grant_table_op(struct vcpu *v, unsigned long *a)
                              offsetof(struct gnttab_##name, status), op_##name);
 #define OP_ARRAY(nr, name, begin, rights, note) \
     case nr: return array_op(v, a, sizeof(struct gnttab_##name), begin, op_##name);
-#define NO_OP(nr, name, err, note) case nr: return -err;
+#define NO_OP(nr, name, err, note) case nr: return -(err);
 #include "ops/grant_table_op.h"
     default:
         return -ENOSYS;

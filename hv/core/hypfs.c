@@ -82,7 +82,7 @@ long do_hypfs_op(struct vcpu *v, unsigned long *a)
 {
     char path[32] = "";
     if (a[0] == XEN_HYPFS_OP_get_version)
-        return a[1] | a[2] | a[3] | a[4] ? -EINVAL : 1;
+        return (a[1] | a[2] | a[3] | a[4]) ? -EINVAL : 1;
     if (!a[2] || a[2] > XEN_HYPFS_MAX_PATHLEN)
         return -EINVAL;
     if (a[2] > sizeof(path))
@@ -92,7 +92,7 @@ long do_hypfs_op(struct vcpu *v, unsigned long *a)
     if (strnlen(path, a[2]) != a[2] - 1)
         return -EINVAL;
     const struct node *n = nodes, *end = nodes + ARRAY_SIZE(nodes);
-    while (n < end && strcmp(path, n->path))
+    while (n < end && strcmp(path, n->path) != 0)
         n++;
     if (n == end)
         return -ENOENT;

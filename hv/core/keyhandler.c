@@ -27,7 +27,6 @@ static void for_each_domain(void (*fn)(struct domain *d))
 
 static void dump_domain(struct domain *d)
 {
-    struct vcpu *v;
     printk(LOG_INFO, "domain %u: %s%s%s pages %lu of %lu, rights 0x%x, references %u, paused %u\n",
            d->id, d->ops ? d->ops->name : "-", d->is_dying ? " dying" : "",
            d->is_shut_down ? " shut down" : "", d->tot_pages, d->max_pages, d->rights,

@@ -31,7 +31,6 @@ void vcpu_unpause(struct vcpu *v)
 
 static void domain_pause_nosync(struct domain *d)
 {
-    struct vcpu *v;
     __atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
     for_each_vcpu (d, v)
         vcpu_sleep_nosync(v);
@@ -39,7 +38,6 @@ static void domain_pause_nosync(struct domain *d)
 
 void domain_pause(struct domain *d)
 {
-    struct vcpu *v;
     domain_pause_nosync(d);
     for_each_vcpu (d, v) {
         if (v != current_vcpu())
@@ -49,7 +47,6 @@ void domain_pause(struct domain *d)
 
 void domain_unpause(struct domain *d)
 {
-    struct vcpu *v;
     if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) == 0) {
         for_each_vcpu (d, v)
             vcpu_wake(v);
@@ -145,7 +142,6 @@ void domain_crash(struct domain *d, const char *fmt, ...)
  * only after everybody has left what he was doing. */
 static int release_vcpu_info(struct domain *d)
 {
-    struct vcpu *v;
     for_each_vcpu (d, v)
         __atomic_store_n(&v->info, vcpu_info_default(v), __ATOMIC_RELEASE);
     domains_grace_period();
@@ -160,7 +156,6 @@ static int release_vcpu_info(struct domain *d)
 
 static int silence(struct domain *d)
 {
-    struct vcpu *v;
     for_each_vcpu (d, v)
         vcpu_timers_destroy(v);
     pirq_domain_quiesce(d);

@@ -9,7 +9,7 @@
 #include "hypercall.h"
 #include "reservation.h"
 
-#define E820_ENTRY_SIZE 20      /* u64 start, u64 size, u32 type: Bulkhead only keeps it */
+#define E820_ENTRY_SIZE 20UL    /* u64 start, u64 size, u32 type: Bulkhead only keeps it */
 #define E820_ENTRIES_MAX 128
 
 static long clamp(u64 n)
@@ -172,7 +172,7 @@ long do_memory_op(struct vcpu *v, unsigned long *a)
 #define OP_ON(nr, name, type, handler, rights, note) \
     case nr: return !domain_has(v->domain, rights) ? -EPERM \
         : domain_op(v, a, sizeof(struct type), offsetof(struct type, domid), handler);
-#define NO_OP(nr, name, err, note) case nr: return -err;
+#define NO_OP(nr, name, err, note) case nr: return -(err);
 #include "ops/memory_op.h"
     default:
         return -ENOSYS;

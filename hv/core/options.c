@@ -6,6 +6,7 @@
 #include "options.h"
 #include "lib.h"
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): names that the linker gives
 extern const struct option __start_options[], __stop_options[];
 
 char options_cmdline[1024];
@@ -81,7 +82,7 @@ void options_parse(const char *p)
 {
     strlcpy(options_cmdline, p, sizeof(options_cmdline));
     while (*p != '\0') {
-        char word[256];     /* a longer option is cut */
+        char word[256] = "";        /* a longer option is cut */
         size_t n = 0;
         bool quoted = false;
         while (*p == ' ' || *p == '\t')
@@ -92,7 +93,6 @@ void options_parse(const char *p)
             else if (n < sizeof(word) - 1)
                 word[n++] = *p;
         }
-        word[n] = '\0';
         if (!strcmp(word, "--"))
             return;
         if (n)

@@ -56,6 +56,7 @@ static bool remove_extent(struct memop *m, u64 i)
     xen_pfn_t gfn;
     bool good = !copy_from_handle(m->v, &gfn, m->res.extent_start, i, 1);
     for (u64 k = 0; good && k < 1UL << m->res.extent_order; k++) {
+        // cppcheck-suppress uninitvar ; copy_from_handle has written it
         struct page *pg = m->d->ops->get_gfn(m->d, gfn + k, false);
         good = pg && give_up(m->d, gfn + k, pg);
         if (pg)

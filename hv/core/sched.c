@@ -190,7 +190,7 @@ static unsigned choose_cpu(const struct vcpu *v)
 {
     u64 allowed = allowed_cpus(v), preferred = preferred_cpus(v), idle = READ_ONCE(idle_mask);
 
-    idle &= idle & preferred ? preferred : allowed;
+    idle &= (idle & preferred) ? preferred : allowed;
     u64 from = idle != 0 ? idle : preferred;
     unsigned best = in(from, v->cpu) ? v->cpu : ffs64(from);
     if (idle != 0) {
@@ -276,7 +276,7 @@ void sched_charge(struct vcpu *v)
 static int rest_state(const struct vcpu *v)
 {
     return vcpu_runnable(v) ? RUNSTATE_runnable :
-           READ_ONCE(v->pause_flags) & VPF_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
+           (READ_ONCE(v->pause_flags) & VPF_BLOCKED) ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
 void vcpu_sleep_nosync(struct vcpu *v)

@@ -47,7 +47,6 @@ void cap_park(struct vcpu *v)
 void cap_unpark(void *data)
 {
     struct domain *d = data;
-    struct vcpu *v;
 
     for_each_vcpu (d, v) {
         struct runq *q = runq_lock(v);
@@ -60,8 +59,6 @@ void cap_unpark(void *data)
 
 long sched_adjust_domain(struct domain *d, struct xen_domctl_scheduler_op *op)
 {
-    struct vcpu *v;
-
     if (op->sched_id != XEN_SCHEDULER_CREDIT2)
         return -EINVAL;
     if (op->cmd == XEN_DOMCTL_SCHEDOP_getinfo) {

@@ -16,8 +16,6 @@
 
 void sched_poll_wake(struct domain *d, u32 port)
 {
-    struct vcpu *v;
-
     for_each_vcpu (d, v) {
         if (!test_bit(v->id, d->poll_mask))
             continue;

@@ -35,10 +35,12 @@ extern cpumask_t sched_online;
 extern u32 sched_ratelimit_us;
 
 /* Runs body for each vCPU that waits in q (locked), as v; to take v out, leave the loop. */
+// NOLINTBEGIN(bugprone-macro-parentheses): v is declared
 #define for_each_waiting(v, q)                                                          \
     for (struct vcpu *v = list_entry((q)->queue.next, struct vcpu, sched.queue);        \
          &v->sched.queue != &(q)->queue;                                                \
          v = list_entry(v->sched.queue.next, struct vcpu, sched.queue))
+// NOLINTEND(bugprone-macro-parentheses)
 
 /* Locks the queue that guards v. */
 struct runq *runq_lock(struct vcpu *v);

@@ -196,7 +196,7 @@ static long dispatch(struct domain *caller, struct xen_sysctl *op)
 #define OP(nr, name, rights, note) OP_AT(nr, name, name, rights, note)
 #define OP_AT(nr, name, field, rights, note) \
     case nr: return domain_has(caller, rights) ? sysctl_##name(&op->u.field) : -EPERM;
-#define NO_OP(nr, name, err, note) case nr: return -err;
+#define NO_OP(nr, name, err, note) case nr: return -(err);
 #include "ops/sysctl.h"
     default:
         return -ENOSYS;

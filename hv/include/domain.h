@@ -233,10 +233,12 @@ void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
 void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
-/* Runs body for each existing vCPU v of d; needs `unsigned i_` free. */
+/* Runs body for each existing vCPU of d, as v. */
+// NOLINTBEGIN(bugprone-macro-parentheses): v is declared
 #define for_each_vcpu(d, v) \
-    for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++) \
-        if (((v) = (d)->vcpu[i_]) != NULL)
+    for (struct vcpu *v, **at_ = (d)->vcpu; at_ < (d)->vcpu + (d)->max_vcpus; at_++) \
+        if ((v = *at_) != NULL)
+// NOLINTEND(bugprone-macro-parentheses)
 
 static inline bool domain_has(const struct domain *d, u32 rights)
 {

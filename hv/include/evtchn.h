@@ -39,12 +39,12 @@ static inline bool vcpu_upcall_waiting(const struct vcpu *v)
 }
 
 /* What x86/pirq.c gives to event channels. d: caller; 0 or -errno. */
-int pirq_guest_bind(struct vcpu *v, u32 pirq, u32 port, bool will_share);
-void pirq_guest_unbind(struct domain *d, u32 pirq);     /* a number that was bound once */
-int pirq_eoi(struct domain *d, u32 pirq);               /* also on EVTCHNOP_unmask of its port */
+int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share);
+void pirq_guest_unbind(struct domain *d, u32 nr);       /* a number that was bound once */
+int pirq_eoi(struct domain *d, u32 nr);                 /* also on EVTCHNOP_unmask of its port */
 u32 pirq_limit(struct domain *d);                       /* PIRQ numbers 0..limit-1 */
 /* EVTCHNOP_bind_vcpu of a PIRQ port: the interrupt follows the vCPU to its CPU. */
-void pirq_set_cpu(struct domain *d, u32 pirq, unsigned cpu);
+void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu);
 /* First step of a domain's end: unbinds and unmaps all for ever, gives the EOI page back;
  * before d's frames are relinquished. May be called again. */
 void pirq_domain_quiesce(struct domain *d);

@@ -42,7 +42,7 @@ struct option {
 
 /* Reads the command line up to its end or "--"; quotes "..." keep blanks. What is
  * unknown or has a bad value is named in the log and otherwise ignored. */
-void options_parse(const char *cmdline);
+void options_parse(const char *p);
 /* The whole command line as it was given, for XENVER_commandline. */
 extern char options_cmdline[1024];
 /* 0: false word, 1: true word (see OPTION_BOOL), -1: neither. */

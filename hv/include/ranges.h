@@ -11,20 +11,20 @@
 struct ranges;
 
 struct ranges *ranges_create(void);         /* empty; NULL: no memory */
-void ranges_destroy(struct ranges *r);      /* NULL is fine; nobody uses it any more */
+void ranges_destroy(struct ranges *s);      /* NULL is fine; nobody uses it any more */
 /* Both ends belong to the interval. 0; -EINVAL when first > last; -ENOMEM (then
  * nothing has changed). Adding what is in, removing what is not, is no error. Changes
  * to one set come one at a time. */
-int ranges_change(struct ranges *r, u64 first, u64 last, bool add);
-static inline int ranges_add(struct ranges *r, u64 first, u64 last)
+int ranges_change(struct ranges *s, u64 first, u64 last, bool add);
+static inline int ranges_add(struct ranges *s, u64 first, u64 last)
 {
-    return ranges_change(r, first, last, true);
+    return ranges_change(s, first, last, true);
 }
-static inline int ranges_remove(struct ranges *r, u64 first, u64 last)
+static inline int ranges_remove(struct ranges *s, u64 first, u64 last)
 {
-    return ranges_change(r, first, last, false);
+    return ranges_change(s, first, last, false);
 }
 /* Is the whole interval in the set? False for NULL (nothing is permitted). */
-bool ranges_contains(struct ranges *r, u64 first, u64 last);
+bool ranges_contains(struct ranges *s, u64 first, u64 last);
 
 #endif

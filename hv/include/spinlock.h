@@ -87,6 +87,6 @@ void spin_unlock_pair(spinlock_t *a, spinlock_t *b);
 static inline void with_lock_end(spinlock_t **l) { spin_unlock(*l); }
 #define with_lock(l)                                                                      \
     for (spinlock_t *held_ __attribute__((cleanup(with_lock_end), unused)) = (spin_lock(l), (l)), \
-         *once_ = held_; once_ != NULL; once_ = NULL)
+         *end_ = NULL; !end_; end_ = (spinlock_t *)~0UL)
 
 #endif

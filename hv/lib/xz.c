@@ -85,8 +85,8 @@ static u32 crc32_bytes(u32 c, const u8 *p, size_t n)
  * to the words 145, 183, 211 and 300 further on. At last 300 words are left, with the
  * CRC of the whole.
  */
-#define CRC_SPAN  300
-#define CRC_CHUNK 2048
+#define CRC_SPAN  300UL
+#define CRC_CHUNK 2048UL
 
 static u32 crc32(const u8 *p, size_t n)
 {
@@ -96,7 +96,7 @@ static u32 crc32(const u8 *p, size_t n)
         memset(ring, 0, CRC_SPAN * 8);
         ring[0] = c;
         for (size_t strike = n / 8 - CRC_SPAN, count; strike; strike -= count) {
-            count = MIN(strike, (size_t)CRC_CHUNK);
+            count = MIN(strike, CRC_CHUNK);
             for (u64 *w = ring; w < ring + count; w++, p += 8) {
                 u64 word = load64(p) ^ w[0];
                 w[145] ^= word;
@@ -142,6 +142,7 @@ static u32 crc32(const u8 *p, size_t n)
         }                                                                         \
     }
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): statements
 #define TREE_BIT(tree, sym) BIT((tree)[sym], sym += sym, sym += sym + 1)
 
 /* One bit of a literal after a match: off is 0x100 when the match has a 1 there. */
@@ -180,8 +181,9 @@ static inline void copy_match(u8 *dst, size_t dist, size_t len, size_t room)
  * dictionary begins, out + cap where the buffer ends. SYMBOL_MAX bytes behind the
  * chunk are readable. True: well formed.
  */
-static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 *start, u8 *dst,
-                       size_t out_len, u8 *cap)
+// NOLINTNEXTLINE(readability-function-size,readability-function-cognitive-complexity): the hot loop
+static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, const u8 *start, u8 *dst,
+                       size_t out_len, const u8 *cap)
 {
     const u8 *in_end = in + in_len;
     u8 *end = dst + out_len;
@@ -301,7 +303,6 @@ static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 
                         }
                     } while (--bits);
                     rep0 <<= 4;
-                    sym = 1;
                     BIT(p->align[1], { sym = 2; }, { sym = 3; rep0 += 1; });
                     BIT(p->align[sym], { sym += sym; }, { sym += sym + 1; rep0 += 2; });
                     BIT(p->align[sym], { sym += sym; }, { sym += sym + 1; rep0 += 4; });
@@ -314,6 +315,7 @@ static NOINLINE bool lzma_chunk(struct lzma *s, const u8 *in, size_t in_len, u8 
         copy_match(dst, (size_t)rep0 + 1, len, (size_t)(cap - dst));
         dst += len;
     }
+    // cppcheck-suppress unreadVariable ; the macro keeps `range` for a next bit
     NORMALIZE();
     s->rep0 = rep0;
     s->rep1 = rep1;
@@ -354,6 +356,12 @@ static const char too_long[] = "the xz file unpacks to more than it claims";
 static size_t in_left(const struct span *b) { return (size_t)(b->in_end - b->in); }
 static size_t out_left(const struct span *b) { return (size_t)(b->out_end - b->out); }
 
+static size_t read_length(struct span *b)
+{
+    b->in += 2;
+    return ((size_t)b->in[-2] << 8 | b->in[-1]) + 1;
+}
+
 /* The chunks of a block up to their end mark. */
 static const char *lzma2_unpack(struct lzma *s, struct span *b)
 {
@@ -369,35 +377,27 @@ static const char *lzma2_unpack(struct lzma *s, struct span *b)
             start = b->out;             /* the dictionary starts anew here, */
             least = 0xc0;               /* and what points into it must too */
         }
-        size_t out_len = ((size_t)b->in[0] << 8 | b->in[1]) + 1;
-        b->in += 2;
-        if (control < 0x80) {           /* stored */
-            if (control > 2 || least == 0xe0)
-                return damaged;
-            if (in_left(b) < out_len)
-                return cut_short;
-            if (out_left(b) < out_len)
-                return too_long;
-            memcpy(b->out, b->in, out_len);
-            b->in += out_len;
-            b->out += out_len;
-            continue;
+        bool stored = control < 0x80;
+        size_t out_len = read_length(b), in_len = out_len;
+        if (!stored) {
+            out_len += (size_t)(control & 0x1f) << 16;
+            in_len = read_length(b);
         }
-        out_len += (size_t)(control & 0x1f) << 16;
-        size_t in_len = ((size_t)b->in[0] << 8 | b->in[1]) + 1;
-        b->in += 2;
-        if (control < least || (control >= 0xc0 && !lzma_properties(s, *b->in++)))
+        if (stored ? control > 2 || least == 0xe0
+                   : control < least || (control >= 0xc0 && !lzma_properties(s, *b->in++)))
             return damaged;
         if (control >= 0xa0)
             lzma_reset(s);
-        least = 0x80;
+        least = stored ? least : 0x80;
         /* In a whole file at least SYMBOL_MAX bytes follow the last chunk: the end
          * mark, the index (8 or more) and the footer (12). */
         if (in_left(b) < in_len + SYMBOL_MAX)
             return cut_short;
         if (out_left(b) < out_len)
             return too_long;
-        if (!lzma_chunk(s, b->in, in_len, start, b->out, out_len, b->out_end))
+        if (stored)
+            memcpy(b->out, b->in, out_len);
+        else if (!lzma_chunk(s, b->in, in_len, start, b->out, out_len, b->out_end))
             return damaged;
         b->in += in_len;
         b->out += out_len;
@@ -477,7 +477,7 @@ static const char *check_filters(const u8 *p, const u8 *end, unsigned before)
         return damaged;
     if (before > 1 || (before && (p[0] != 4 || p[1] != 0)))
         return "the xz file uses a filter other than x86";
-    p += 2 * before;
+    p += before ? 2 : 0;
     if (p[0] != 0x21 || p[1] != 1)
         return "the xz file uses another method than LZMA2";
     for (p += 3; p < end; p++) {

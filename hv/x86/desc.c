@@ -39,7 +39,7 @@ static void idt_init(void)
 {
     static const u8 ist[256] = { [TRAP_NMI] = 1, [TRAP_DF] = 2, [TRAP_MC] = 3, [TRAP_DB] = 4 };
     for (unsigned v = 0; v < 256; v++) {
-        u64 addr = (u64)idt_stubs + 16 * v;
+        u64 addr = (u64)idt_stubs + 16UL * v;
         /* 0x80: the old system call of 32-bit user programs */
         bool user = v == TRAP_BP || v == TRAP_OF || v == 0x80;
         idt[v] = (struct gate){
@@ -110,8 +110,8 @@ void desc_init_cpu(unsigned cpu)
                      :: "r"(HV_DS), "r"(0));
     __asm__ volatile("ltr %w0\n\tlldt %w1" :: "r"(HV_TSS), "r"(0));
     wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)HV_CS << 32);
-    wrmsr(MSR_LSTAR, (u64)syscall_stubs + 32 * cpu);
-    wrmsr(MSR_CSTAR, (u64)syscall32_stubs + 32 * cpu);
+    wrmsr(MSR_LSTAR, (u64)syscall_stubs + 32UL * cpu);
+    wrmsr(MSR_CSTAR, (u64)syscall32_stubs + 32UL * cpu);
     for (u32 msr = 0x174; msr <= 0x176; msr++)
         wrmsr(msr, 0);          /* sysenter faults, whatever ran here before */
     wrmsr(MSR_SFMASK, X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | X86_AC);

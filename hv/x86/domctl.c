@@ -128,8 +128,8 @@ static u64 frame_type(struct domain *d, u64 gfn)
     if (!pg)
         return XEN_DOMCTL_PFINFO_XTAB;
     u64 type = READ_ONCE(pg->type);
-    u64 info = of_level[type & PT_COUNT_MASK ? pt_level(type) : 0];
-    info |= type & PT_PINNED ? XEN_DOMCTL_PFINFO_LPINTAB : 0;
+    u64 info = of_level[(type & PT_COUNT_MASK) ? pt_level(type) : 0];
+    info |= (type & PT_PINNED) ? XEN_DOMCTL_PFINFO_LPINTAB : 0;
     d->ops->put_gfn(pg, false);
     return info;
 }
@@ -143,13 +143,13 @@ long domctl_getpageframeinfo3(struct domctl *c)
     xen_pfn_t frames[PFINFO_BATCH];
     u64 n = MIN(i->num, (u64)PFINFO_BATCH);
     c->copyback = true;
-    if (i->num > PFINFO_MAX)
-        return -E2BIG;
-    if (n && copy_from_handle(c->caller, frames, i->array, 0, n))
+    if (!n || i->num > PFINFO_MAX)
+        return n ? -E2BIG : 0;
+    if (copy_from_handle(c->caller, frames, i->array, 0, n))
         return -EFAULT;
     for (u64 k = 0; k < n; k++)
         frames[k] = frame_type(c->d, frames[k]);
-    if (n && copy_to_handle(c->caller, i->array, 0, frames, n))
+    if (copy_to_handle(c->caller, i->array, 0, frames, n))
         return -EFAULT;
     i->num -= n;
     i->array.p += n;

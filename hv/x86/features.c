@@ -66,7 +66,7 @@ static void read_features(void)
     cpu_has.page1g = r[3] >> 26 & 1;
     for (u32 i = 0; i < 3; i++) {
         leaf(0x80000002 + i, r);
-        memcpy(cpu_has.brand + 16 * i, r, 16);
+        memcpy(cpu_has.brand + 16UL * i, r, 16);
     }
     leaf(0x80000007, r);
     cpu_has.tsc_invariant = r[3] >> 8 & 1;

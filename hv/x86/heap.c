@@ -126,7 +126,7 @@ static struct page *alloc_block(unsigned order, u32 memf)
 
 static void set_words(struct page *pg, unsigned order, u64 word)
 {
-    for (struct page *end = pg + (1UL << order); pg < end; pg++) {
+    for (const struct page *end = pg + (1UL << order); pg < end; pg++) {
         pg->type = 0;
         pg->word = word;
     }

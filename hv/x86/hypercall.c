@@ -25,7 +25,7 @@
     static long refused_##name(struct vcpu *v, unsigned long *a)         \
     {                                                                    \
         (void)v; (void)a;                                                \
-        return -err;                                                     \
+        return -(err);                                                   \
     }
 #include "hypercall_table.h"
 NOT_IMPLEMENTED(none, no_such_call, ENOSYS, "")
@@ -38,7 +38,7 @@ extern hypercall_fn *const hypercall_fns[64];   /* for entry.S */
 hypercall_fn *const hypercall_fns[64] = {
     [0 ... 63] = refused_no_such_call,
 #define HYPERCALL(nr, name, handler, nargs, right, note) \
-    [nr] = (right) == RIGHT_NONE && !DEBUG_BUILD ? handler : checked_##name,
+    [nr] = (right) == RIGHT_NONE && !DEBUG_BUILD ? (handler) : checked_##name,
 #define NOT_IMPLEMENTED(nr, name, err, note) [nr] = refused_##name,
 #include "hypercall_table.h"
 };
@@ -51,7 +51,7 @@ bool hypercall_preempt(struct vcpu *v)
 }
 
 /* -ERESTART: the guest repeats its `syscall` (two bytes) with the arguments in a[]. */
-void hypercall_restart(unsigned long *a)
+void hypercall_restart(const unsigned long *a)
 {
     struct cpu_user_regs *r = &cpu_top()->regs;
     r->rdi = a[0];

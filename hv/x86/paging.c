@@ -103,8 +103,8 @@ static void map_direct(paddr_t pa, paddr_t end)
 {
     for (unsigned level; pa < end; pa += pte_span(level)) {
         level = cpu_has.page1g ? 3 : 2;
-        while ((pa & (pte_span(level) - 1)) || pte_span(level) > end - pa)
-            level--;        /* ends with whole frames */
+        while (level > 1 && ((pa & (pte_span(level) - 1)) || pte_span(level) > end - pa))
+            level--;
         *hv_pte(DIRECT_MAP + pa, level) = pa | PTE_HV_RW | PTE_G | (level > 1 ? PTE_PSE : 0);
     }
 }

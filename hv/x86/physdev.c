@@ -37,7 +37,7 @@ static long admit(struct vcpu *v, unsigned cmd, u64 arg, union physdev_arg *op)
     switch (cmd) {
 #define OP_AT(nr, name, field, needs, note) \
     case nr: return domain_has(v->domain, needs) ? arg_read(v, &op->field, arg) : -EPERM;
-#define NO_OP(nr, name, err, note) case nr: return -err;
+#define NO_OP(nr, name, err, note) case nr: return -(err);
 #include "ops/physdev_op.h"
     default:
         return -ENOSYS;

@@ -55,7 +55,7 @@ static struct irq_desc *desc_of(const struct pirq *p)
 }
 
 /* d's place at the interrupt; NULL: not bound. */
-static struct irq_guest *guest_of(struct domain *d, const struct pirq *p)
+static struct irq_guest *guest_of(const struct domain *d, const struct pirq *p)
 {
     struct irq_desc *desc = desc_of(p);
     for (unsigned i = 0; i < desc->nr_guests; i++) {

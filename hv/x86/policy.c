@@ -148,7 +148,7 @@ static const struct { u32 first, last, keep[4]; } shown[] = {
 
 static void filter_leaf(xen_cpuid_leaf_t *l)
 {
-    static const u32 nothing[4];
+    static const u32 nothing[4] = { 0 };
     const u32 *keep = nothing;
     for (unsigned i = 0; i < ARRAY_SIZE(shown); i++) {
         if (l->leaf >= shown[i].first && l->leaf <= shown[i].last)
@@ -331,11 +331,12 @@ long sysctl_get_cpu_policy(struct xen_sysctl_cpu_policy *p)
 long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f)
 {
     const struct cpu_policy *from;
-    u32 words[FEATURE_WORDS], room = f->nr_features;
+    u32 room = f->nr_features;
     long rc = choose(true, f->index, &from);
     if (rc)
         return rc;
     if (!handle_null(f->features)) {
+        u32 words[FEATURE_WORDS];
         for (unsigned w = 0; w < FEATURE_WORDS; w++)
             words[w] = feature_word(from, w);
         if (copy_to_handle(current_vcpu(), f->features, 0, words, MIN(room, (u32)FEATURE_WORDS)))
@@ -360,8 +361,9 @@ static struct shape machine_shape(void)
 {
     const xen_cpuid_leaf_t *smt = policy_find(&raw, 0xb, 0), *core = policy_find(&raw, 0xb, 1);
     struct shape s = { .threads = 1 };
-    u32 r[4], logical = 1;
+    u32 logical = 1;
     if (cpu_has.amd) {
+        u32 r[4];
         cpuid(0x80000008, 0, r);
         logical = (r[C] & 0xff) + 1;
         s.package_bits = (r[C] >> 12) & 0xf ? (r[C] >> 12) & 0xf : bits_for(logical);

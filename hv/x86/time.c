@@ -204,7 +204,7 @@ static u64 days_since_epoch(u32 y, u32 m, u32 d)
  * second is added instead, so that the error is at most that. */
 static u64 rtc_unix_time(void)
 {
-    u8 a[7], b[7];
+    u8 a[7] = { 0 }, b[7];      /* 0: gcc's analyzer does not see that all are read */
     unsigned tries = 5;
     do {
         rtc_sample(a);
@@ -222,7 +222,7 @@ static u64 rtc_unix_time(void)
         printk(LOG_WARN, "time: the RTC holds no valid time\n");
         return 0;
     }
-    return days_since_epoch(year, a[4], a[3]) * 86400 + hour * 3600 + a[1] * 60u + a[0];
+    return days_since_epoch(year, a[4], a[3]) * 86400 + hour * 3600UL + a[1] * 60UL + a[0];
 }
 
 /* --- the wall clock --- */

@@ -76,6 +76,7 @@ static __attribute__((noinline)) void flush_others(u64 set, u64 what)
     }
     for (; set; set &= set - 1) {
         unsigned cpu = ffs64(set);
+        // cppcheck-suppress uninitvar ; the first loop was over the same set
         while ((s32)(__atomic_load_n(&mailbox[cpu].served, __ATOMIC_ACQUIRE) - ticket[cpu]) < 0)
             arch_spin_poll();
     }

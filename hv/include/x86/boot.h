@@ -24,6 +24,7 @@ void boot_mem_init(void);
 void *boot_mem_filled(u64 size, int fill);
 /* The next range of RAM above r, whole frames, above the first MiB or not; false: none. */
 bool boot_next_ram(struct boot_range *r);
+// NOLINTNEXTLINE(bugprone-macro-parentheses): r is declared
 #define for_each_ram(r) for (struct boot_range r = { 0, 0 }; boot_next_ram(&r);)
 
 /* --- x86/heap.c --- */

@@ -22,7 +22,7 @@ void desc_load_ldt(struct x86_vcpu *x);
 void trap_from_guest(struct cpu_user_regs *regs);
 void trap_from_hv(struct cpu_user_regs *regs);
 void trap_on_ist(struct cpu_user_regs *regs);
-void hypercall_restart(unsigned long *a);
+void hypercall_restart(const unsigned long *a);
 
 /* entry.S */
 extern const char idt_stubs[], syscall_stubs[], syscall32_stubs[];

@@ -37,9 +37,11 @@ struct irq_desc {
 extern spinlock_t irq_lock;
 extern struct irq_desc irq_descs[256];
 static inline u8 irq_vector(const struct irq_desc *desc) { return (u8)(desc - irq_descs); }
+// NOLINTBEGIN(bugprone-macro-parentheses): desc is declared
 #define for_each_device_irq(desc)                                       \
     for (struct irq_desc *desc = &irq_descs[VEC_DEVICE_FIRST];          \
          desc <= &irq_descs[VEC_DEVICE_LAST]; desc++)
+// NOLINTEND(bugprone-macro-parentheses)
 
 /* A free one, made `kind`, sent to CPU `cpu`, masked; NULL: none is left. */
 struct irq_desc *irq_alloc(enum irq_kind kind, unsigned cpu);
@@ -78,8 +80,8 @@ void msi_write(const struct irq_desc *desc, bool enable);
 /* --- x86/pirq.c, called by physdev.c without irq_lock --- */
 struct physdev_map_pirq;
 int pirq_map(struct vcpu *v, struct domain *d, struct physdev_map_pirq *m);
-int pirq_unmap(struct domain *d, u32 pirq);
-int pirq_status(struct domain *d, u32 pirq, u32 *flags);
+int pirq_unmap(struct domain *d, u32 nr);
+int pirq_status(struct domain *d, u32 nr, u32 *flags);
 int pirq_reserve(struct domain *d);         /* its number, or -errno */
 int pirq_set_eoi_page(struct domain *d, u64 gfn);
 int pirq_restore_msi(u32 sbdf);

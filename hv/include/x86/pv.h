@@ -92,7 +92,6 @@ int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags);
 int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags);
 
 /* --- x86/tlb.c --- */
-void tlb_write_cr3(u64 cr3);            /* stamps this CPU's flush and loads CR3 */
 
 static inline u64 pv_cr3(const struct x86_vcpu *x)
 {

@@ -47,8 +47,6 @@ static void count_table(struct audit *a, const struct page *pg)
 
 static void count_domain(struct audit *a, struct domain *d)
 {
-    struct vcpu *v;
-
     for_each_vcpu (d, v) {
         struct pv_vcpu *pv = &xv(v)->pv;
         expect_page(a, pv->cr3);
@@ -87,7 +85,6 @@ static void compare(struct audit *a, mfn_t mfn)
 static void for_each_other_vcpu(void (*fn)(struct vcpu *v))
 {
     struct domain *d = NULL;
-    struct vcpu *v;
 
     for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
         for_each_vcpu (d, v) {

@@ -35,7 +35,7 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
 
     if (!from_kernel)
         pv_toggle_mode(xv(v));
-    if (!guest_range_ok((u64)f, 8 * (7 + extra)))
+    if (!guest_range_ok((u64)f, 8UL * (7 + extra)))
         goto bad;
     user_access_begin();
     user_put64(&f[0], r->rcx, fault);
@@ -306,6 +306,7 @@ long do_nmi_op(struct vcpu *v, unsigned long *a)
 }
 
 /* a: ss, sp of the guest kernel's stack for entries from its user mode. */
+// cppcheck-suppress constParameter ; the type of all handlers
 long do_stack_switch(struct vcpu *v, unsigned long *a)
 {
     xv(v)->pv.kernel_ss = (u16)(a[0] | 3);

@@ -336,7 +336,7 @@ static void fill_p2m(void)
             m2p[mfn] = pfn;
         }
     }
-    for (u64 pfn = b.nr_pages; pfn % 512; pfn++)
+    for (u64 pfn = b.nr_pages; p2m && pfn % 512; pfn++)
         p2m[pfn % 512] = INVALID_MFN;
 }
 
@@ -434,10 +434,10 @@ static void fill_start_info(void)
 static void create_domain(void)
 {
     struct xen_domctl_createdomain config = {
-        .max_vcpus = MIN(opt_vcpus ?: nr_cpus, (unsigned)MAX_VCPUS), .max_evtchn_port = ~0u,
-        .max_grant_frames = -1, .max_maptrack_frames = -1,
+        .max_evtchn_port = ~0u, .max_grant_frames = -1, .max_maptrack_frames = -1,
         .grant_opts = XEN_DOMCTL_GRANT_version(2),
     };
+    config.max_vcpus = MIN(opt_vcpus ?: nr_cpus, (unsigned)MAX_VCPUS);
     int err;
     b.d = domain_create(0, &config, &pv_ops, RIGHT_CONTROL | RIGHT_PLATFORM | RIGHT_HARDWARE |
                         RIGHT_CONSOLE | RIGHT_FOREIGN, &err);

@@ -20,7 +20,7 @@ static pte_t *find_slot(struct mmu *m, u64 addr, u32 flags)
 
 static pte_t grant_pte(mfn_t mfn, u32 flags)
 {
-    pte_t bits = PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX | (flags & GNTMAP_readonly ? 0 : PTE_RW);
+    pte_t bits = PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX | ((flags & GNTMAP_readonly) ? 0 : PTE_RW);
     return pte_make(mfn, bits) | (pte_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
 }
 

@@ -130,8 +130,8 @@ static void flush_ahead(u64 val)
 static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain *pg_dom)
 {
     struct mmu m;
-    cpumask_t cpus;
-    long rc = flush_target(v, flags, &cpus);
+    cpumask_t on;
+    long rc = flush_target(v, flags, &on);
 
     if (rc)
         return rc;
@@ -142,12 +142,12 @@ static long update_va(struct vcpu *v, u64 va, u64 val, u64 flags, struct domain 
     pte_t *slot = mmu_walk(v, va);
     rc = slot ? mmu_write_entry(&m, slot, 1, val, false) : -EINVAL;
     mmu_end(&m);
-    if (rc || !cpus.bits)
+    if (rc || !on.bits)
         return rc;
     if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
-        tlb_flush_page_mask(cpus, va);
+        tlb_flush_page_mask(on, va);
     else
-        tlb_flush_mask(cpus);
+        tlb_flush_mask(on);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "guest.h"
 #include "hypercall.h"
 #include "x86/desc.h"
+#include "x86/machine.h"
 #include "x86/pv.h"
 
 int pv_read_vcpu_cpus(struct vcpu *v, u64 addr, cpumask_t *cpus)
@@ -87,17 +88,17 @@ static int set_ldt(struct x86_vcpu *x, u64 base, u64 entries)
 
 static int flush_op(struct vcpu *v, const struct mmuext_op *op)
 {
-    cpumask_t cpus = { 1UL << cpu_id() };
+    cpumask_t on = { 1UL << cpu_id() };
     bool multi = op->cmd == MMUEXT_TLB_FLUSH_MULTI || op->cmd == MMUEXT_INVLPG_MULTI;
 
-    if (multi && pv_read_vcpu_cpus(v, (u64)op->arg2.vcpumask.p, &cpus))
+    if (multi && pv_read_vcpu_cpus(v, (u64)op->arg2.vcpumask.p, &on))
         return -EINVAL;
     if (op->cmd == MMUEXT_TLB_FLUSH_ALL || op->cmd == MMUEXT_INVLPG_ALL)
-        cpus = xd(v->domain)->pv.active;
+        on = xd(v->domain)->pv.active;
     if (!(op->cmd & 1))         /* TLB_FLUSH_*; the odd ones are INVLPG_* */
-        tlb_flush_mask(cpus);
+        tlb_flush_mask(on);
     else if (guest_range_ok(op->arg1.linear_addr, 1))
-        tlb_flush_page_mask(cpus, op->arg1.linear_addr);
+        tlb_flush_page_mask(on, op->arg1.linear_addr);
     return 0;
 }
 

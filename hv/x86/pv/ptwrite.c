@@ -30,7 +30,7 @@ static bool result(const struct insn *in, struct cpu_user_regs *r, u64 old, u64 
         *new = *flags & EFLAGS_ZF ? src : old;
         return true;
     case 0x0fab: case 0x0fb3: case 0x0fbb: case 0x0fba:     /* bts, btr, btc */
-        *flags |= old & bit ? EFLAGS_CF : 0;
+        *flags |= (old & bit) ? EFLAGS_CF : 0;
         *new = op == 5 ? old | bit : op == 6 ? old & ~bit : old ^ bit;
         return op >= 5;
     case 0x08: case 0x09: case 0x20: case 0x21: case 0x30: case 0x31:

@@ -183,7 +183,7 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     memset(c, 0, sizeof(*c));
     memcpy(&c->fpu_ctxt, x->fpu, sizeof(c->fpu_ctxt));
     c->flags = VGCF_i387_valid | (pv->kernel_mode ? VGCF_in_kernel : 0) |
-               (v->pause_flags & VPF_DOWN ? 0 : VGCF_online) |
+               ((v->pause_flags & VPF_DOWN) ? 0 : VGCF_online) |
                (pv->failsafe.mask ? VGCF_failsafe_disables_events : 0) |
                (pv->syscall.mask ? VGCF_syscall_disables_events : 0);
     c->user_regs = x->regs;
@@ -224,13 +224,13 @@ void pv_fill_hypercall_page(void *va)
     static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05,
                                0x41, 0x5b, 0x59, 0xc3 };
     static const u8 iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, 23, 0, 0, 0, 0x0f, 0x05 };
-    u8 *p = va;
+    u8 (*entry)[32] = va;
 
-    memset(p, 0xcc, PAGE_SIZE);
+    memset(va, 0xcc, PAGE_SIZE);
     for (unsigned n = 0; n < PAGE_SIZE / 32; n++) {
-        memcpy(p + 32 * n, call, sizeof(call));
-        p[32 * n + 4] = (u8)n;
+        memcpy(entry[n], call, sizeof(call));
+        entry[n][4] = (u8)n;
     }
-    memset(p + 32 * __HYPERVISOR_iret, 0xcc, 32);
-    memcpy(p + 32 * __HYPERVISOR_iret, iret, sizeof(iret));
+    memset(entry[__HYPERVISOR_iret], 0xcc, 32);
+    memcpy(entry[__HYPERVISOR_iret], iret, sizeof(iret));
 }

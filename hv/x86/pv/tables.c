@@ -29,7 +29,7 @@ static int type_put(struct mmu *m, struct page *pg);
 
 unsigned pt_entries_held(u64 type)
 {
-    return type & PT_VALIDATED ? 512 : (unsigned)((type & PT_DONE_MASK) >> PT_DONE_SHIFT);
+    return (type & PT_VALIDATED) ? 512 : (unsigned)((type & PT_DONE_MASK) >> PT_DONE_SHIFT);
 }
 
 static void type_update(struct page *pg, u64 clear, u64 set)
@@ -123,6 +123,7 @@ static int validate_l1(struct mmu *m, struct page *pg)
 #define UPPER_REFUSED (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT)
 
 /* Takes on entries from where `pg` stands. 0, -ERESTART or what is wrong, place noted. */
+// NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
 static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
 {
     pte_t *t = page_to_virt(pg);
@@ -134,7 +135,7 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
         pte_t e = t[i];
         if (slot_is_hv(level, i) || !(e & PTE_P))
             continue;
-        int rc = e & UPPER_REFUSED ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
+        int rc = (e & UPPER_REFUSED) ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
         if (i < done && (!rc || rc == -ERESTART)) {
             (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
             put_page(mfn_to_page(pte_mfn(e)));
@@ -155,6 +156,7 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
 }
 
 /* Gives entries up, downwards. 0 or -ERESTART, place noted. */
+// NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
 static int invalidate_upper(struct mmu *m, struct page *pg, unsigned level)
 {
     const pte_t *t = page_to_virt(pg);
@@ -196,6 +198,7 @@ static int type_get(struct mmu *m, struct page *pg, unsigned level)
 
 /* Drops one use; the last takes the table apart first. 0 or -ERESTART: then the use
  * is still held. */
+// NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
 static int type_put(struct mmu *m, struct page *pg)
 {
     unsigned level = pt_level(pg->type);
@@ -219,6 +222,7 @@ static int type_put(struct mmu *m, struct page *pg)
 
 /* A reference on frame mfn and a use as a validated table. 0, -ERESTART (both are held,
  * but the table is partial), or an error (neither is). */
+// NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
 static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
 {
     struct page *pg = mfn_to_page(mfn);
@@ -440,7 +444,6 @@ static int unpin_all(struct mmu *m)
 
 int pv_relinquish(struct domain *d)
 {
-    struct vcpu *v;
     struct mmu m;
 
     for_each_vcpu (d, v) {      /* none of them runs any more */
