@@ -164,7 +164,7 @@ TEST(errors)
     sysctl_for(XEN_SYSCTL_debug_keys)->u.debug_keys.nr_keys = 1;
     sc.u.debug_keys.keys.p = (char *)0x1000;
     CHECK_EQ(HC(sysctl, &sc), -EFAULT);
-    CHECK_EQ(HC(console_io, CONSOLEIO_write, 0x80000000u, many), -EINVAL);
+    CHECK_EQ(HC(console_io, CONSOLEIO_write, 0x80000000u, many), -E2BIG);
     CHECK_EQ(HC(console_io, CONSOLEIO_write, 0, 0x1000), 0);
     CHECK_EQ(HC(console_io, CONSOLEIO_read, 0, 0x1000), 0);
 }
