@@ -25,7 +25,11 @@ build/guests/%: build/guests/obj/guests/%.o $(GUEST_LIB) guests/lib/guest.lds
 guests: $(GUESTS:%=build/guests/%)
 check-guests: guests
 	@tests/guest/run
+# The same guests on Debian's Xen: what differs must be listed in tests/guest/differences.txt.
+conformance-peer: all guests
+	@tools/need qemu-system-x86 libxen-dev python3
+	@xen=$$(tools/debian-xen) && tests/guest/run --hv $(B)/bulkhead --peer $$xen
 
 .PRECIOUS: build/guests/obj/%.o
 -include $(wildcard build/guests/obj/*/*.d build/guests/obj/*/*/*.d)
-.PHONY: guests check-guests
+.PHONY: guests check-guests conformance-peer

@@ -266,7 +266,7 @@ TEST(no_such_domain)
     CHECK_EQ(HC(memory_op, XENMEM_set_memory_map, &fm), -ESRCH);
     struct xen_mem_acquire_resource ar = { .domid = NO_DOMAIN, .type = XENMEM_resource_grant_table };
     CHECK_EQ(HC(memory_op, XENMEM_acquire_resource, &ar), -ESRCH);
-    for (u32 cmd = 0; cmd <= MMUEXT_FLUSH_CACHE_GLOBAL; cmd++) {
+    for (u32 cmd = 0; cmd <= MMUEXT_UNMARK_SUPER; cmd++) {
         struct mmuext_op op = { .cmd = cmd };
         CHECK_EQ(HC(mmuext_op, &op, 1, 0, NO_DOMAIN), -ESRCH);
     }
@@ -376,7 +376,7 @@ DOMU_TEST(refused_foreign)
     CHECK_EQ(HC(memory_op, XENMEM_set_memory_map, &fm), -EPERM);
     struct xen_mem_acquire_resource ar = { .domid = 0, .type = XENMEM_resource_grant_table };
     CHECK_EQ(HC(memory_op, XENMEM_acquire_resource, &ar), -EPERM);
-    for (u32 cmd = 0; cmd <= MMUEXT_FLUSH_CACHE_GLOBAL; cmd++) {
+    for (u32 cmd = 0; cmd <= MMUEXT_UNMARK_SUPER; cmd++) {
         struct mmuext_op op = { .cmd = cmd };
         CHECK_EQ(HC(mmuext_op, &op, 1, 0, 0), -EPERM);
     }

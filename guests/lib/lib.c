@@ -189,7 +189,7 @@ void events_on(void)
     my_info()->evtchn_upcall_mask = 0;
     __asm__ volatile("mfence" ::: "memory");
     if (my_info()->evtchn_upcall_pending) {
-        HC(xen_version, XENVER_version, 0);
+        hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0, 0);
     }
 }
 
