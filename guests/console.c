@@ -39,8 +39,13 @@ static const char *keys(const char *text)
     return take_log();
 }
 
-/* In Bulkhead's words. */
-#define LOGGED(word) CHECK(on_xen() || strstr(log, word) != NULL)
+#define LOGGED(word) CHECK(strstr(log, word) != NULL)
+
+/* What the keys say is in no ABI: on Xen these tests pass without a look. */
+#define KEY_TEST(name)                                                            \
+    static void key_##name(void);                                                 \
+    TEST(name) { if (!on_xen()) key_##name(); }                                   \
+    static void key_##name(void)
 
 static u32 bound(unsigned cmd, void *op, const u32 *port)
 {
@@ -48,7 +53,7 @@ static u32 bound(unsigned cmd, void *op, const u32 *port)
     return *port;
 }
 
-TEST(key_events)
+KEY_TEST(events)
 {
     struct evtchn_alloc_unbound u = { .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
     struct evtchn_bind_interdomain i = { .remote_dom = DOMID_SELF, .remote_port = bound(EVTCHNOP_alloc_unbound, &u, &u.port) };
@@ -73,7 +78,7 @@ TEST(key_events)
     CHECK_EQ(HC(event_channel_op, EVTCHNOP_close, &c), 0);
 }
 
-TEST(key_grants)
+KEY_TEST(grants)
 {
     grant_entry_v1_t *table = alloc_page();
     struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 1 };
@@ -113,7 +118,7 @@ static void spin(void *arg)
     vcpu1_stop();
 }
 
-TEST(key_cpus_and_queues)
+KEY_TEST(cpus_and_queues)
 {
     const char *log;
     bool two = have_vcpu1() && !start_vcpu1(spin, NULL);
@@ -133,7 +138,7 @@ TEST(key_cpus_and_queues)
     stop = true;
 }
 
-TEST(keys_about_the_machine)
+KEY_TEST(the_machine)
 {
     const char *log = keys("h");
     LOGGED("key 'r': run queues");
@@ -150,12 +155,12 @@ TEST(keys_about_the_machine)
     LOGGED("no debug key 0x7a");
     LOGGED("no debug key 0x1:");
     LOGGED("no debug key 0xff");
-    CHECK(on_xen() || !keys("")[0]);
+    CHECK_EQ(keys("")[0], 0);
     log = keys("A");
     LOGGED("0 differences");
 }
 
-TEST(errors)
+KEY_TEST(errors)
 {
     static char many[4096];
     sysctl_for(XEN_SYSCTL_debug_keys)->u.debug_keys.nr_keys = sizeof(many);

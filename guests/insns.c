@@ -98,7 +98,7 @@ TEST(strings_to_nowhere)
 {
     static const u64 bad[] = { 0x1000, 0xffff830000000000, 0xffff820000000000 };
     iopl(1);
-    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+    for (unsigned i = 0; i < (on_xen() ? 1 : ARRAY_SIZE(bad)); i++) {     /* Xen's own: #GP there */
         TRAPS("mov $0x71, %%edx; mov %1, %%rdi; insb", "r"(bad[i]), "D"(0UL));
         CHECK_EQ(seen.vector, 14);
         CHECK_EQ(seen.cr2, bad[i]);
@@ -299,7 +299,7 @@ TEST(code_at_the_end_of_a_page)
     CHECK_EQ(seen.vector, 14);
     CHECK_EQ(seen.rip & 0xfff, 0);
     at_page_end(half, 4, false);
-    CHECK_EQ(seen.vector, 6);
+    CHECK_EQ(seen.vector, on_xen() ? 14 : 6);   /* Xen reads on */
     at_page_end(cut, 1, false);
     CHECK_EQ(seen.vector, 14);
 }

@@ -24,7 +24,8 @@ static bool fail_writes, fire_while_binding;
 
 void *mfn_to_virt(mfn_t mfn) { return ram[mfn]; }
 mfn_t virt_to_mfn(const void *va) { return (mfn_t)(((const char *)va - ram[0]) / 4096); }
-void *xzalloc(size_t n) { return calloc(1, n); }
+static unsigned fail_at;        /* the n-th allocation from now fails; 0: none */
+void *xzalloc(size_t n) { return fail_at && !--fail_at ? NULL : calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
 void arch_kick_cpu(unsigned cpu) { (void)cpu; kicked++; }
@@ -663,5 +664,36 @@ TEST(fifo_control)
     port_op(1, EVTCHNOP_send, 1);
     CHECK_EQ(shinfo[1].evtchn_pending[0], 2);
     CHECK_EQ(init_control(1, 1, 0, 0), 0);
+    teardown();
+}
+
+/* --- no memory (what is not given back the leak checker tells) --- */
+
+TEST(failed_allocations)
+{
+    setup();
+    for (unsigned n = 1; n <= 3; n++) {
+        struct domain d = { .id = 9, .refs = 1, .ops = &ops, .max_vcpus = NVCPU, .vcpu = vcpu_tab[1], .max_evtchn_port = 1023 };
+        fail_at = n;
+        CHECK_EQ(evtchn_domain_init(&d), -ENOMEM);
+        CHECK(!d.evtchn);
+        CHECK_EQ(fail_at, 0);
+        evtchn_dump(&d);                        /* none: says nothing */
+    }
+    int port = 0;
+    for (fail_at = 0; port >= 0;) {             /* up to the next bucket of ports */
+        fail_at = 1;
+        port = listen_to(1, 1, 1);
+    }
+    CHECK_EQ(port, -ENOMEM);
+    fail_at = 1;
+    struct evtchn_bind_ipi ipi = { .vcpu = 0 };
+    CHECK_EQ(call(1, EVTCHNOP_bind_ipi, &ipi), -ENOMEM);
+    fail_at = 1;
+    struct evtchn_bind_virq virq = { .virq = VIRQ_TIMER, .vcpu = 0 };
+    CHECK_EQ(call(1, EVTCHNOP_bind_virq, &virq), -ENOMEM);
+    fail_at = 0;
+    CHECK(listen_to(1, 1, 1) > 0);
+    evtchn_dump(&doms[1]);
     teardown();
 }

@@ -26,7 +26,9 @@ static bool fail_writes;
 void *mfn_to_virt(mfn_t mfn) { return ram[mfn]; }
 mfn_t virt_to_mfn(const void *va) { return (mfn_t)(((const char *)va - ram[0]) / 4096); }
 bool mfn_valid(mfn_t mfn) { return mfn < NPAGES; }
-void *xzalloc(size_t n) { return calloc(1, n); }
+static unsigned fail_at;        /* the n-th allocation from now fails; 0: none */
+static bool fails(void) { return fail_at && !--fail_at; }
+void *xzalloc(size_t n) { return fails() ? NULL : calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return preempts && preempts--; }
@@ -51,6 +53,9 @@ struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
 }
 void *alloc_hv_page(void)
 {
+    if (fails()) {
+        return NULL;
+    }
     for (unsigned i = NDOM * PER_DOM; i < NPAGES; i++) {
         if (!hv_used[i]) {
             hv_used[i] = true;
@@ -566,5 +571,67 @@ TEST(errors)
     }
     CHECK_EQ(call(1, GNTTABOP_map_grant_ref, NULL, 0), 0);
     CHECK_EQ(call(1, GNTTABOP_setup_table, NULL, 2), -EINVAL);
+    teardown();
+}
+
+/* --- no memory (what is not given back the leak checker tells) --- */
+
+TEST(failed_allocations)
+{
+    setup();
+    unsigned needed = 0;
+    for (bool made = false; !made;) {
+        struct domain d = { .id = 3, .refs = 1, .ops = &ops, .max_grant_frames = 4, .max_maptrack_frames = 3,
+                            .grant_version_max = 2 };
+        fail_at = ++needed;
+        made = grant_domain_init(&d) == 0;
+        if (made) {
+            CHECK(fail_at);                     /* it was not reached */
+            grant_domain_free(&d);
+        } else {
+            CHECK(!d.grants);
+            CHECK_EQ(fail_at, 0);
+        }
+        fail_at = 0;
+    }
+    CHECK_EQ(needed, 8);                        /* four arrays and a frame of each kind */
+    /* A table that cannot grow stays as it is, and grows when there is memory again. */
+    for (unsigned n = 1; n <= 2; n++) {
+        unsigned long list[4];
+        struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 1 + n };
+        set_xen_guest_handle(s.frame_list, list);
+        fail_at = n;
+        CHECK_EQ(call(1, GNTTABOP_setup_table, &s, 1), 0);
+        CHECK(s.status != GNTST_okay);
+        CHECK_EQ(call(1, GNTTABOP_setup_table, &s, 1), 0);
+        CHECK_EQ(s.status, GNTST_okay);
+    }
+    /* No record for a mapping: of its directory, of its frame. */
+    grant1(1, 5, 0, PER_DOM + 3, 0);
+    for (unsigned n = 1; n <= 2; n++) {
+        fail_at = n;
+        CHECK(map(0, 1, 5, GNTMAP_host_map).status != GNTST_okay);
+        CHECK_EQ(fail_at, 0);
+        CHECK_EQ(v1(1, 5)->flags, GTF_permit_access);
+        CHECK_EQ(mapped, 0);
+    }
+    struct gnttab_map_grant_ref m = map(0, 1, 5, GNTMAP_host_map);
+    CHECK_EQ(m.status, GNTST_okay);
+    CHECK_EQ(unmap(0, m.handle, 0x1000, 0), GNTST_okay);
+    teardown();
+}
+
+TEST(sizes_and_dump)
+{
+    setup();
+    CHECK_EQ(grant_max_frames(&doms[1], XENMEM_resource_grant_table_id_shared), 8);
+    CHECK_EQ(grant_max_frames(&doms[1], XENMEM_resource_grant_table_id_status), 1);
+    grant1(1, 6, 0, PER_DOM + 3, 0);
+    grant1(1, 400, 0, PER_DOM + 4, GTF_readonly);
+    struct gnttab_map_grant_ref a = map(0, 1, 6, GNTMAP_host_map), b = map(0, 1, 400, GNTMAP_host_map | GNTMAP_readonly);
+    grant_dump(&doms[1]);
+    CHECK_EQ(unmap(0, a.handle, 0x1000, 0), GNTST_okay);
+    CHECK_EQ(unmap(0, b.handle, 0x1000, 0), GNTST_okay);
+    grant_dump(&(struct domain){ .id = 9 });
     teardown();
 }
