@@ -55,8 +55,7 @@ static bool try_ref(struct domain *d)
     do {
         if (refs == 0)
             return false;
-    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true,
-                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    } while (!cas(&d->refs, &refs, refs + 1));
     return true;
 }
 
@@ -80,21 +79,24 @@ void domain_put(struct domain *d)
         softirq_raise(SOFTIRQ_DOMAIN);
 }
 
-struct domain *domain_owner(domid_t id)
+struct domain *domain_held(domid_t id)
 {
-    if (likely(id < DOMID_LIMIT))
-        return table_get(id);
-    return id == DOMID_XEN ? domain_xen : id == DOMID_IO ? domain_io : NULL;
+    return id_table[id / IDS_PER_PAGE][id % IDS_PER_PAGE];
 }
 
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
 {
-    struct domain *self = v->domain, *d = domain_get(id == DOMID_SELF ? self->id : id);
-    bool denied = d && d != self && !domain_has(self, RIGHT_FOREIGN) && self->target != id;
-    *err = denied ? -EPERM : d ? 0 : -ESRCH;
-    if (denied)
-        domain_put(d);
-    return denied ? NULL : d;
+    struct domain *self = v->domain;
+    bool own = id == DOMID_SELF || id == self->id;
+    if (own)
+        domain_ref(self);
+    struct domain *d = own ? self : domain_get(id);
+    *err = d ? 0 : -ESRCH;
+    if (own || !d || domain_has(self, RIGHT_FOREIGN) || self->target == id)
+        return d;
+    *err = -EPERM;
+    domain_put(d);
+    return NULL;
 }
 
 struct domain *domain_get_from(domid_t id)

@@ -81,8 +81,8 @@ int evtchn_send(struct domain *d, u32 port)
         return -EINVAL;
     int err = 0;
     if (c->state == EVT_INTERDOMAIN) {
-        struct domain *rd = domain_owner(c->remote_dom);
-        evtchn_raise(rd, c->id, evtchn_of(rd->evtchn, c->id));
+        struct domain *rd = domain_held(c->remote_dom);
+        evtchn_raise(rd, c->id, evtchn_at(rd->evtchn, c->id));
     } else if (c->state == EVT_IPI) {
         evtchn_raise(d, port, c);
     } else if (c->state != EVT_UNBOUND) {       /* whoever binds that one finds its end pending */

@@ -58,14 +58,19 @@ struct evtchn_domain {
     struct evtchn_fifo *fifo;   /* NULL: 2-level ABI */
 };
 
-/* The record of a port, NULL if there is none. */
+/* The record of a port that has one. */
+static inline struct evtchn *evtchn_at(const struct evtchn_domain *e, u32 port)
+{
+    return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
+}
+
+/* The same of a port that a guest names, NULL if there is none. */
 static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 {
     u32 n = __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE);
     if (unlikely(port >= n))
         return NULL;
-    port = (u32)index_nospec(port, n);
-    return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
+    return evtchn_at(e, (u32)index_nospec(port, n));
 }
 
 /* The same, locked. */

@@ -56,8 +56,14 @@ static int pin_via(struct side *s)
 
 static int side_grant(struct domain *d, struct side *s)
 {
-    s->owner = grant_peer_get(&s->peer, s->domid == DOMID_SELF ? d->id : s->domid);
-    if (!s->owner)
+    domid_t id = s->domid == DOMID_SELF ? d->id : s->domid;
+    if (!s->peer || s->peer->id != id) {
+        if (s->peer)
+            domain_put(s->peer);
+        s->peer = domain_get(id);
+    }
+    s->owner = s->peer;
+    if (!s->owner || READ_ONCE(s->owner->is_dying))
         return GNTST_bad_domain;
     int err = grant_pin(s->owner, (u32)s->name, d->id, s->write, &s->use);
     s->pinned = !err;
@@ -121,7 +127,12 @@ static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *f
 void op_copy(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_copy *op = ops;
-    struct side side[2] = { { .write = false }, { .write = true } };
+    struct side side[2];
+    for (u32 i = 0; i < 2; i++) {
+        side[i].write = i;
+        side[i].pg = NULL;
+        side[i].peer = NULL;
+    }
     for (u32 i = 0; i < n; i++)
         op[i].status = (int16_t)copy_one(v, &op[i], &side[0], &side[1]);
     for (u32 i = 0; i < 2; i++) {

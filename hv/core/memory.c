@@ -140,7 +140,11 @@ static long op_reserved_memory(struct vcpu *v, u64 arg)
 static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
                       long (*fn)(struct memop *))
 {
-    struct memop m = { .v = v, .a = a, .cmd = a[0] & MEMOP_CMD, .start = a[0] >> MEMOP_BITS };
+    struct memop m;
+    m.v = v;
+    m.a = a;
+    m.cmd = a[0] & MEMOP_CMD;
+    m.start = a[0] >> MEMOP_BITS;
     int err = 0;
     if (guest_read(v, &m.domain, a[1], size))
         return -EFAULT;
@@ -152,7 +156,7 @@ static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
     return rc;
 }
 
-static long other_op(struct vcpu *v, unsigned cmd, u64 arg)
+static NOINLINE long other_op(struct vcpu *v, unsigned cmd, u64 arg)
 {
     switch (cmd) {
     case XENMEM_exchange:

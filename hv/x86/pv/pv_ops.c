@@ -8,56 +8,49 @@
 #include "x86/pv.h"
 #include "x86/uaccess.h"
 
-int pv_copy_raw(void *dst, const void *src, size_t n)
-{
-    user_access_begin();
-    int rc = (int)copy_fixup(dst, src, n);
-    user_access_end();
-    return rc;
-}
-
 /* Guest addresses mean those of its kernel: when its user mode is loaded (a record is
  * written in passing), the kernel's tables are taken for the moment. */
 static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
 {
     if (likely(xv(v)->pv.kernel_mode))
-        return pv_copy_raw(dst, src, n);
+        return user_copy(dst, src, n);
     tlb_write_cr3(page_to_mfn(xv(v)->pv.cr3) << PAGE_SHIFT);
-    int rc = pv_copy_raw(dst, src, n);
+    int rc = user_copy(dst, src, n);
     tlb_write_cr3(pv_cr3(xv(v)));
     return rc;
 }
 
+/* The small ones that are frequent, ports and results, take one instruction when nothing
+ * has to be switched for them. */
+static bool at_hand(struct vcpu *v)
+{
+    return xv(v)->pv.kernel_mode && !cpu_has.smap;
+}
+
 static int pv_copy_from(struct vcpu *v, void *dst, u64 src, size_t n)
 {
-    u32 word;
-
-    if (!guest_range_ok(src, n))
+    if (!guest_start_ok(src))
         return -EFAULT;
-    if (n != 4 || unlikely(!xv(v)->pv.kernel_mode))
+    if ((n != 4 && n != 8) || !at_hand(v))
         return copy_kernel(v, dst, (const void *)src, n);
-    user_access_begin();        /* ports, domain ids: most of the small ones */
-    user_get32(src, word, fault);
-    user_access_end();
-    *(u32 *)dst = word;
+    if (n == 4)
+        user_get32(src, *(u32 *)dst, fault);
+    else
+        user_get64(src, *(u64 *)dst, fault);
     return 0;
 fault:
-    user_access_end();
     return -EFAULT;
 }
 
 static int pv_copy_to(struct vcpu *v, u64 dst, const void *src, size_t n)
 {
-    if (!guest_range_ok(dst, n))
+    if (!guest_start_ok(dst))
         return -EFAULT;
-    if (n != 8 || unlikely(!xv(v)->pv.kernel_mode))
+    if (n != 8 || !at_hand(v))
         return copy_kernel(v, (void *)dst, src, n);
-    user_access_begin();        /* results, counts */
     user_put64(dst, *(const u64 *)src, fault);
-    user_access_end();
     return 0;
 fault:
-    user_access_end();
     return -EFAULT;
 }
 
@@ -92,10 +85,9 @@ static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
     return 0;
 }
 
-static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn, unsigned order)
+static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn)
 {
-    for (u64 i = 0; i < 1UL << order; i++)
-        m2p_set(mfn + i, INVALID_M2P);
+    m2p_set(mfn, INVALID_M2P);
 }
 
 static void pv_grant_flush(struct domain *d)

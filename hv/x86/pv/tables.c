@@ -187,24 +187,17 @@ static int type_get(struct mmu *m, struct page *pg, unsigned level)
                     old, level);
             return -EINVAL;
         }
-    } while (!__atomic_compare_exchange_n(&pg->type, &old, new, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (!cas(&pg->type, &old, new));
     if (!(old & PT_COUNT_MASK) && (old & PT_TYPE_MASK) != PT_NONE)
         tlb_flush_stale(pg->stamp);     /* nobody may still write to it */
     return 0;
 }
 
-/* Drops one use; the last takes the table apart first. 0 or -ERESTART: then the use
- * is still held. */
-static int type_put(struct mmu *m, struct page *pg)
+/* The last use takes the table apart first. 0 or -ERESTART: then it is still held. */
+static NOINLINE int type_put_last(struct mmu *m, struct page *pg)
 {
     unsigned level = pt_level(pg->type);
 
-    ASSERT(level && (pg->type & PT_COUNT_MASK));
-    if ((pg->type & PT_COUNT_MASK) > 1) {
-        WRITE_ONCE(pg->type, pg->type - 1);
-        return 0;
-    }
     if (m->budget <= 0 || (level > 1 && invalidate_upper(m, pg, level)))
         return -ERESTART;
     if (level == 1)
@@ -215,6 +208,31 @@ static int type_put(struct mmu *m, struct page *pg)
      * and whoever makes the frame writable flushes those that did. */
     WRITE_ONCE(pg->type, LEVEL_TYPE(level));
     return 0;
+}
+
+/* Drops one use. 0 or -ERESTART: then it is still held. */
+static int type_put(struct mmu *m, struct page *pg)
+{
+    ASSERT(pt_level(pg->type) && (pg->type & PT_COUNT_MASK));
+    if ((pg->type & PT_COUNT_MASK) == 1)
+        return type_put_last(m, pg);
+    WRITE_ONCE(pg->type, pg->type - 1);
+    return 0;
+}
+
+/* A frame that is held as a table becomes a validated one. 0, -EINVAL (it is no longer held),
+ * -ERESTART (it is, but partial). */
+static NOINLINE int validate(struct mmu *m, struct page *pg, unsigned level)
+{
+    if (m->budget <= 0)
+        return -ERESTART;
+    int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
+    m->budget -= rc != -ERESTART;
+    if (rc == 0)
+        type_update(pg, PT_DONE_MASK, PT_VALIDATED);
+    else if (rc != -ERESTART)
+        mmu_put_table(m, pg);
+    return rc;
 }
 
 /* A reference on frame mfn and a use as a validated table. 0, -EINVAL (neither is held),
@@ -229,17 +247,7 @@ static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
         put_page(pg);
         return -EINVAL;
     }
-    if (pg->type & PT_VALIDATED)
-        return 0;
-    if (m->budget <= 0)
-        return -ERESTART;
-    int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
-    m->budget -= rc != -ERESTART;
-    if (rc == 0)
-        type_update(pg, PT_DONE_MASK, PT_VALIDATED);
-    else if (rc != -ERESTART)
-        mmu_put_table(m, pg);
-    return rc;
+    return pg->type & PT_VALIDATED ? 0 : validate(m, pg, level);
 }
 
 /* ---- calls: restart slots ---- */
@@ -338,8 +346,7 @@ static int write_l1(struct mmu *m, pte_t *slot, pte_t val, bool preserve_ad)
             return -EAGAIN;
         }
         new = preserve_ad ? val | (old & (PTE_A | PTE_D)) : val;
-    } while (!__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (!cas(slot, &old, new));
     if (!same && (old & PTE_P))
         put_l1_entry(old);
     return 0;
@@ -376,6 +383,7 @@ pte_t *mmu_walk(struct vcpu *v, u64 va)
 
     if (!guest_range_ok(va, 1))
         return NULL;
+#pragma GCC unroll 3
     for (unsigned level = 4; level > 1; level--) {
         pte_t e = t[pt_index(va, level)];
         if (!(e & PTE_P))
