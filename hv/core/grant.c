@@ -81,7 +81,7 @@ static bool claim_v1(u32 *word, domid_t by, u16 bits)
     return false;
 }
 
-static bool claim_v2(const u32 *word, grant_status_t *status, domid_t by, u16 bits, u32 *header)
+static NOINLINE bool claim_v2(const u32 *word, grant_status_t *status, domid_t by, u16 bits, u32 *header)
 {
     for (int i = 0; i < TRIES; i++) {
         *header = READ_ONCE(*word);
@@ -117,7 +117,7 @@ static bool read_entry(const union entry *e, u32 version, u32 header, struct gra
     return use->start + use->length <= (int)PAGE_SIZE;
 }
 
-static void unclaim(struct grant_table *t, u32 ref, u16 bits)
+static inline void unclaim(struct grant_table *t, u32 ref, u16 bits)
 {
     u16 *flags = t->version == 1 ? &entry_of(t, ref)->v1.flags : status_of(t, ref);
     __atomic_fetch_and(flags, (u16)~bits, __ATOMIC_SEQ_CST);

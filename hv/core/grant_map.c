@@ -66,7 +66,7 @@ static u32 handle_new(struct grant_table *t, const struct grant_map *m)
 
 /* Takes a live mapping for the caller alone: its record, which nobody else changes until
  * handle_put. NULL: there is none, or it is taken. */
-static struct grant_map *handle_take(struct grant_table *t, u32 handle)
+static inline struct grant_map *handle_take(struct grant_table *t, u32 handle)
 {
     with_lock (&t->map_lock) {
         u32 n = t->nr_map_frames * (u32)MAP_PER_FRAME;
@@ -205,9 +205,8 @@ static void unmap_batch(struct vcpu *v, struct gnttab_unmap_grant_ref *op, u32 n
         op[i].status = GNTST_bad_handle;
         if (!m[i])
             continue;
-        u16 before = m[i]->flags;
         op[i].status = (int16_t)unmap_one(v, &op[i], replace, m[i]);
-        unmapped |= (before ^ m[i]->flags) & GNTMAP_host_map;
+        unmapped |= op[i].status == GNTST_okay;
     }
     if (unmapped)
         d->ops->grant_flush(d);

@@ -140,11 +140,7 @@ static long op_reserved_memory(struct vcpu *v, u64 arg)
 static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
                       long (*fn)(struct memop *))
 {
-    struct memop m;
-    m.v = v;
-    m.a = a;
-    m.cmd = a[0] & MEMOP_CMD;
-    m.start = a[0] >> MEMOP_BITS;
+    struct memop m = { .v = v, .a = a, .cmd = a[0] & MEMOP_CMD, .start = a[0] >> MEMOP_BITS };
     int err = 0;
     if (guest_read(v, &m.domain, a[1], size))
         return -EFAULT;

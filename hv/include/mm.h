@@ -108,6 +108,10 @@ void put_page(struct page *pg);
  * frame has another type in use. The caller holds a reference. */
 int get_page_writable(struct page *pg);
 void put_page_writable(struct page *pg);
+/* Frame mfn of d with a reference, for `write` with one of the writable type as well; NULL:
+ * it is not d's or has another type in use. */
+struct page *get_frame(struct domain *d, mfn_t mfn, bool write);
+void put_frame(struct page *pg, bool write);
 /* The owner gives the frame up: drops PG_ALLOCATED's reference and takes it off the
  * list; it is freed when the last mapping goes. False if it was given up already. */
 bool domain_free_page(struct domain *d, struct page *pg);

@@ -20,7 +20,7 @@
 #define REFS_MAX 0x7fffffffu
 #define RELINQUISH_BATCH 64
 
-bool get_page(struct page *pg, struct domain *d)
+inline bool get_page(struct page *pg, struct domain *d)
 {
     u64 w = READ_ONCE(pg->word);
     do {
@@ -30,14 +30,14 @@ bool get_page(struct page *pg, struct domain *d)
     return true;
 }
 
-static void free_last(struct page *pg)
+static NOINLINE void free_last(struct page *pg)
 {
     BUG_ON(pg->type & PT_COUNT_MASK);
     m2p_set(page_to_mfn(pg), INVALID_M2P);
     free_frames_stamped(pg, 0, READ_ONCE(tlb_clock));
 }
 
-void put_page(struct page *pg)
+inline void put_page(struct page *pg)
 {
     u64 w = __atomic_fetch_sub(&pg->word, 1, __ATOMIC_SEQ_CST);
     BUG_ON(!(u32)w);
@@ -62,7 +62,7 @@ static NOINLINE int writable_settle(struct page *pg, u64 kind)
     return 0;
 }
 
-int get_page_writable(struct page *pg)
+inline int get_page_writable(struct page *pg)
 {
     u64 x = READ_ONCE(pg->type), new, kind;
     do {
@@ -80,7 +80,7 @@ int get_page_writable(struct page *pg)
     return likely(new & PT_VALIDATED) ? 0 : writable_settle(pg, kind);
 }
 
-void put_page_writable(struct page *pg)
+inline void put_page_writable(struct page *pg)
 {
     u64 x = READ_ONCE(pg->type);
     do {
@@ -91,6 +91,27 @@ void put_page_writable(struct page *pg)
             WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));
         }
     } while (!cas(&pg->type, &x, x - 1));
+}
+
+/* --- both, by number --- */
+
+struct page *get_frame(struct domain *d, mfn_t mfn, bool write)
+{
+    struct page *pg = mfn_to_page(mfn);
+
+    if (!mfn_valid(mfn) || !get_page(pg, d))
+        return NULL;
+    if (!write || !get_page_writable(pg))
+        return pg;
+    put_page(pg);
+    return NULL;
+}
+
+void put_frame(struct page *pg, bool write)
+{
+    if (write)
+        put_page_writable(pg);
+    put_page(pg);
 }
 
 /* --- leaving the owner --- */

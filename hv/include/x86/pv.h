@@ -30,6 +30,8 @@ void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_general_protection(struct vcpu *v, struct cpu_user_regs *regs);
 /* Up to INSN_MAX bytes of code at rip in the loaded tables; how many there are. */
 unsigned pv_fetch(u64 rip, u8 *buf);
+/* Copies between Bulkhead and the loaded tables' addresses, range checked by the caller. */
+int pv_copy_raw(void *dst, const void *src, size_t n);
 /* #UD, or the forced form of cpuid. */
 void pv_invalid_opcode(struct vcpu *v, struct cpu_user_regs *regs);
 
@@ -56,10 +58,25 @@ struct mmu {
     pte_t expect;
 };
 #define MMU_BUDGET 4
+int mmu_finish(struct vcpu *v);         /* some of what earlier calls of v left; there is some */
 /* Takes mmu_lock; finishes what an earlier, cut-short call of v left. 0 or -ERESTART
  * (then the lock is not held). */
-int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom);
-void mmu_end(struct mmu *m);
+static inline int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
+{
+    *m = (struct mmu){ .v = v, .d = d, .pg_dom = pg_dom, .budget = MMU_BUDGET };
+    if (unlikely(xv(v)->pv.nr_deferred) && mmu_finish(v))
+        return -ERESTART;
+    spin_lock(&xd(d)->pv.mmu_lock);
+    m->locked = true;
+    return 0;
+}
+static inline void mmu_end(struct mmu *m)
+{
+    if (m->locked) {
+        m->locked = false;
+        spin_unlock(&xd(m->d)->pv.mmu_lock);
+    }
+}
 /* A reference and a validated type reference of level 1..4 on frame mfn. 0, -EINVAL,
  * -ERESTART (v remembers the place). */
 int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level);

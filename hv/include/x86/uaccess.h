@@ -27,12 +27,10 @@ static inline int user_copy(void *dst, const void *src, size_t n)
 {
     int rc = -EFAULT;
 
-    user_access_begin();
     __asm__ volatile("mov %3, %%rcx\n\tshr $3, %%rcx\n1:\trep movsq\n\t"
                      "mov %3, %%rcx\n\tand $7, %%ecx\n2:\trep movsb\n\txor %0, %0\n3:"
                      EXTABLE("1b", "3b") EXTABLE("2b", "3b")
                      : "+&r"(rc), "+&D"(dst), "+&S"(src) : "r"(n) : "rcx", "memory", "cc");
-    user_access_end();
     return rc;
 }
 

@@ -17,7 +17,7 @@ unsigned pv_fetch(u64 rip, u8 *buf)
     unsigned n = INSN_MAX;
 
     /* Code lies in the tables that are loaded, kernel's or user's. */
-    while (n && (!guest_range_ok(rip, n) || user_copy(buf, (const void *)rip, n)))
+    while (n && (!guest_range_ok(rip, n) || pv_copy_raw(buf, (const void *)rip, n)))
         n = n > 8 ? 8 : n - 1;
     return n;
 }
@@ -50,7 +50,7 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn
         /* The tables that are loaded decide, so that user mode cannot reach the kernel's. What
          * comes in is written twice, or a port would be read for a place that cannot be. */
         if (!guest_range_ok(*reg, in->size) ||
-            (out ? user_copy(&val, at, in->size) : user_copy(at, &val, in->size))) {
+            (out ? pv_copy_raw(&val, at, in->size) : pv_copy_raw(at, &val, in->size))) {
             pv_inject_page_fault(v, r, out ? 4 : 6, *reg);
             return false;
         }
@@ -58,7 +58,7 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn
             guest_port_out(v, (u16)r->rdx, in->size, val);
         } else {
             val = guest_port_in(v, (u16)r->rdx, in->size);
-            (void)user_copy(at, &val, in->size);
+            (void)pv_copy_raw(at, &val, in->size);
         }
         *reg += (u64)step;
         if (!in->rep)

@@ -62,29 +62,18 @@ static pte_t entry_fixed(const struct mmu *m, pte_t e, unsigned level)
 static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
-    struct page *pg = mfn_to_page(mfn);
 
-    if (!mfn_valid(mfn))        /* device memory: uncounted, by permission */
-        return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
-               guest_iomem_permitted(m->d, mfn) ? 0 : -EINVAL;
-    if (!get_page(pg, m->pg_dom))
-        return -EINVAL;
-    if (!(e & PTE_RW) || !get_page_writable(pg))
+    if (get_frame(m->pg_dom, mfn, e & PTE_RW))
         return 0;
-    put_page(pg);
-    return -EINVAL;
+    /* device memory: uncounted, by permission */
+    return !mfn_valid(mfn) && (m->pg_dom == m->d || m->pg_dom == domain_io) &&
+           guest_iomem_permitted(m->d, mfn) ? 0 : -EINVAL;
 }
 
-static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
+static void put_l1_entry(pte_t e)
 {
-    mfn_t mfn = pte_mfn(e);
-
-    if (mfn_valid(mfn)) {
-        struct page *pg = mfn_to_page(mfn);
-        if (e & PTE_RW)
-            put_page_writable(pg);
-        put_page(pg);
-    }
+    if (mfn_valid(pte_mfn(e)))
+        put_frame(mfn_to_page(pte_mfn(e)), e & PTE_RW);
 }
 
 /* Gives up the first n entries. */
@@ -268,7 +257,7 @@ void mmu_put_table(struct mmu *m, struct page *pg)
 
 /* Works off what waits for v, from the last, while it is one domain's, under that one's
  * lock. When that domain has died since, nobody else knows the frame. 0 or -ERESTART. */
-static int finish(struct vcpu *v)
+int mmu_finish(struct vcpu *v)
 {
     struct pv_vcpu *pv = &xv(v)->pv;
     domid_t owner = pv->deferred[pv->nr_deferred - 1]->owner;
@@ -289,31 +278,13 @@ static int finish(struct vcpu *v)
     return pv->nr_deferred ? -ERESTART : 0;
 }
 
-int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
-{
-    *m = (struct mmu){ .v = v, .d = d, .pg_dom = pg_dom, .budget = MMU_BUDGET };
-    if (unlikely(xv(v)->pv.nr_deferred) && finish(v))
-        return -ERESTART;
-    spin_lock(&xd(d)->pv.mmu_lock);
-    m->locked = true;
-    return 0;
-}
-
 int mmu_drain(struct vcpu *v)
 {
-    while (xv(v)->pv.nr_deferred) {
-        if (finish(v) && hypercall_preempt(v))
+    while (unlikely(xv(v)->pv.nr_deferred)) {
+        if (mmu_finish(v) && hypercall_preempt(v))
             return -ERESTART;
     }
     return 0;
-}
-
-void mmu_end(struct mmu *m)
-{
-    if (m->locked) {
-        m->locked = false;
-        spin_unlock(&xd(m->d)->pv.mmu_lock);
-    }
 }
 
 int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level)
