@@ -26,7 +26,7 @@ int pv_read_vcpu_cpus(struct vcpu *v, u64 addr, cpumask_t *cpus)
 }
 
 /* The table becomes v's kernel or user one; what it replaces is put. v is current or stopped. */
-static int set_base(struct mmu *m, struct x86_vcpu *x, mfn_t mfn, bool user)
+static inline int set_base(struct mmu *m, struct x86_vcpu *x, mfn_t mfn, bool user)
 {
     struct page **slot = user ? &x->pv.user_cr3 : &x->pv.cr3, *old = *slot;
     bool none = user && !mfn;
