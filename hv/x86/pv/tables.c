@@ -226,7 +226,7 @@ static NOINLINE int validate(struct mmu *m, struct page *pg, unsigned level)
 
 /* A reference on frame mfn and a use as a validated table. 0, -EINVAL (neither is held),
  * -ERESTART (both are, but the table is partial). */
-static inline int take_table(struct mmu *m, mfn_t mfn, unsigned level)
+static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
 {
     struct page *pg = mfn_to_page(mfn);
 
