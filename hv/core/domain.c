@@ -21,7 +21,7 @@
 
 static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
-static domid_t last_id;         /* chosen last; under control_lock */
+static domid_t last_id, top_id; /* chosen last, highest that there was; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
 
 struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
@@ -41,7 +41,7 @@ static inline struct domain *table_get(domid_t id)
 static struct domain *table_next(domid_t id)
 {
     struct domain *d = NULL;
-    while (id < DOMID_LIMIT && !d) {
+    while (id <= READ_ONCE(top_id) && !d) {
         if (!READ_ONCE(id_table[id / IDS_PER_PAGE]))
             id |= IDS_PER_PAGE - 1;     /* none of that page */
         d = table_get(id++);
@@ -139,6 +139,7 @@ static int publish(struct domain *d)
         __atomic_store_n(page, alloc_hv_page(), __ATOMIC_RELEASE);
     if (!*page)
         return -ENOMEM;
+    WRITE_ONCE(top_id, MAX(top_id, d->id));
     __atomic_store_n(&(*page)[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
     return 0;
 }
