@@ -21,7 +21,7 @@
 
 static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
-static domid_t last_id;         /* chosen last; under control_lock */
+static domid_t last_id, top_id; /* chosen last, highest that there was; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
 
 struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
@@ -41,7 +41,7 @@ static inline struct domain *table_get(domid_t id)
 static struct domain *table_next(domid_t id)
 {
     struct domain *d = NULL;
-    while (id < DOMID_LIMIT && !d) {
+    while (id <= READ_ONCE(top_id) && !d) {
         if (!READ_ONCE(id_table[id / IDS_PER_PAGE]))
             id |= IDS_PER_PAGE - 1;     /* none of that page */
         d = table_get(id++);
@@ -55,8 +55,7 @@ static bool try_ref(struct domain *d)
     do {
         if (refs == 0)
             return false;
-    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true,
-                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    } while (!cas(&d->refs, &refs, refs + 1));
     return true;
 }
 
@@ -80,21 +79,24 @@ void domain_put(struct domain *d)
         softirq_raise(SOFTIRQ_DOMAIN);
 }
 
-struct domain *domain_owner(domid_t id)
+struct domain *domain_held(domid_t id)
 {
-    if (likely(id < DOMID_LIMIT))
-        return table_get(id);
-    return id == DOMID_XEN ? domain_xen : id == DOMID_IO ? domain_io : NULL;
+    return id_table[id / IDS_PER_PAGE][id % IDS_PER_PAGE];
 }
 
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
 {
-    struct domain *self = v->domain, *d = domain_get(id == DOMID_SELF ? self->id : id);
-    bool denied = d && d != self && !domain_has(self, RIGHT_FOREIGN) && self->target != id;
-    *err = denied ? -EPERM : d ? 0 : -ESRCH;
-    if (denied)
-        domain_put(d);
-    return denied ? NULL : d;
+    struct domain *self = v->domain;
+    bool own = id == DOMID_SELF || id == self->id;
+    if (own)
+        domain_ref(self);
+    struct domain *d = own ? self : domain_get(id);
+    *err = d ? 0 : -ESRCH;
+    if (own || !d || domain_has(self, RIGHT_FOREIGN) || self->target == id)
+        return d;
+    *err = -EPERM;
+    domain_put(d);
+    return NULL;
 }
 
 struct domain *domain_get_from(domid_t id)
@@ -137,6 +139,7 @@ static int publish(struct domain *d)
         __atomic_store_n(page, alloc_hv_page(), __ATOMIC_RELEASE);
     if (!*page)
         return -ENOMEM;
+    WRITE_ONCE(top_id, MAX(top_id, d->id));
     __atomic_store_n(&(*page)[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
     return 0;
 }

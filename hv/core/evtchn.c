@@ -81,7 +81,7 @@ int evtchn_send(struct domain *d, u32 port)
         return -EINVAL;
     int err = 0;
     if (c->state == EVT_INTERDOMAIN) {
-        struct domain *rd = domain_owner(c->remote_dom);
+        struct domain *rd = domain_held(c->remote_dom);
         evtchn_raise(rd, c->id, evtchn_at(rd->evtchn, c->id));
     } else if (c->state == EVT_IPI) {
         evtchn_raise(d, port, c);

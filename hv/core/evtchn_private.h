@@ -58,13 +58,13 @@ struct evtchn_domain {
     struct evtchn_fifo *fifo;   /* NULL: 2-level ABI */
 };
 
-/* The record of a port below nr_ports. */
+/* The record of a port that has one. */
 static inline struct evtchn *evtchn_at(const struct evtchn_domain *e, u32 port)
 {
     return &e->bucket[port / EVTCHN_PER_BUCKET][port % EVTCHN_PER_BUCKET];
 }
 
-/* The record of a port, NULL if there is none. */
+/* The same of a port that a guest names, NULL if there is none. */
 static inline struct evtchn *evtchn_of(const struct evtchn_domain *e, u32 port)
 {
     u32 n = __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE);

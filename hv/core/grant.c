@@ -81,7 +81,7 @@ static bool claim_v1(u32 *word, domid_t by, u16 bits)
     return false;
 }
 
-static bool claim_v2(const u32 *word, grant_status_t *status, domid_t by, u16 bits, u32 *header)
+static NOINLINE bool claim_v2(const u32 *word, grant_status_t *status, domid_t by, u16 bits, u32 *header)
 {
     for (int i = 0; i < TRIES; i++) {
         *header = READ_ONCE(*word);
@@ -96,11 +96,10 @@ static bool claim_v2(const u32 *word, grant_status_t *status, domid_t by, u16 bi
 }
 
 /* What entry ref grants, read after it was claimed. */
-static bool read_entry(struct grant_table *t, u32 ref, u32 header, struct grant_use *use)
+static bool read_entry(const union entry *e, u32 version, u32 header, struct grant_use *use)
 {
-    const union entry *e = entry_of(t, ref);
     *use = (struct grant_use){ .length = PAGE_SIZE, .whole = true };
-    if (t->version == 1) {
+    if (version == 1) {
         use->gfn = READ_ONCE(e->v1.frame);
     } else if ((header & GTF_type_mask) == GTF_transitive) {
         use->whole = false;
@@ -118,7 +117,7 @@ static bool read_entry(struct grant_table *t, u32 ref, u32 header, struct grant_
     return use->start + use->length <= (int)PAGE_SIZE;
 }
 
-static void unclaim(struct grant_table *t, u32 ref, u16 bits)
+static inline void unclaim(struct grant_table *t, u32 ref, u16 bits)
 {
     u16 *flags = t->version == 1 ? &entry_of(t, ref)->v1.flags : status_of(t, ref);
     __atomic_fetch_and(flags, (u16)~bits, __ATOMIC_SEQ_CST);
@@ -135,12 +134,13 @@ static bool claim(struct grant_table *t, u32 ref, domid_t by, bool write, struct
             return true;
     }
     u16 bits = (used ? 0 : GTF_reading) | (write ? GTF_writing : 0);
-    u32 header = 0, *word = &entry_of(t, ref)->header;
-    bool good = t->version == 1 ? claim_v1(word, by, bits)
-                                : claim_v2(word, status_of(t, ref), by, bits, &header);
+    union entry *e = entry_of(t, ref);
+    u32 header = 0, version = t->version;
+    bool good = version == 1 ? claim_v1(&e->header, by, bits)
+                             : claim_v2(&e->header, status_of(t, ref), by, bits, &header);
     if (!good || used)
         return good;
-    if (!read_entry(t, ref, header, &act->use)) {
+    if (!read_entry(e, version, header, &act->use)) {
         unclaim(t, ref, bits);
         return false;
     }

@@ -56,32 +56,33 @@ static int pin_via(struct side *s)
 
 static int side_grant(struct domain *d, struct side *s)
 {
-    s->owner = grant_peer_get(&s->peer, s->domid == DOMID_SELF ? d->id : s->domid);
-    if (!s->owner)
+    domid_t id = s->domid == DOMID_SELF ? d->id : s->domid;
+    if (!s->peer || s->peer->id != id) {
+        if (s->peer)
+            domain_put(s->peer);
+        s->peer = domain_get(id);
+    }
+    s->owner = s->peer;
+    if (!s->owner || READ_ONCE(s->owner->is_dying))
         return GNTST_bad_domain;
     int err = grant_pin(s->owner, (u32)s->name, d->id, s->write, &s->use);
     s->pinned = !err;
     return !err && s->use.transitive ? pin_via(s) : err;
 }
 
-/* Holds what p names from now on. */
-static int side_acquire(struct vcpu *v, struct side *s, const struct gnttab_copy_ptr *p, bool gref)
+static NOINLINE int side_acquire(struct vcpu *v, struct side *s, domid_t domid, u64 name, bool gref)
 {
-    u64 name = gref ? p->u.ref : p->u.gmfn;
-    if (s->pg) {
-        if (s->gref == gref && s->domid == p->domid && s->name == name)
-            return GNTST_okay;
+    if (s->pg)
         side_release(s);
-    }
     s->pinned = false;
     s->via = NULL;
     s->gref = gref;
-    s->domid = p->domid;
+    s->domid = domid;
     s->name = name;
     s->owner = v->domain;
     s->use = (struct grant_use){ .gfn = name, .length = PAGE_SIZE };
     int err = gref ? side_grant(v->domain, s)
-                   : p->domid == DOMID_SELF ? GNTST_okay : GNTST_permission_denied;
+                   : domid == DOMID_SELF ? GNTST_okay : GNTST_permission_denied;
     if (!err) {
         s->pg = s->owner->ops->get_gfn(s->owner, s->use.gfn, s->write);
         err = s->pg ? GNTST_okay : GNTST_bad_page;
@@ -91,6 +92,14 @@ static int side_acquire(struct vcpu *v, struct side *s, const struct gnttab_copy
     else
         s->va = page_to_virt(s->pg);
     return err;
+}
+
+/* Holds what p names from now on. */
+static inline int side_hold(struct vcpu *v, struct side *s, const struct gnttab_copy_ptr *p, bool gref)
+{
+    u64 name = gref ? p->u.ref : p->u.gmfn;
+    return s->pg && s->gref == gref && s->domid == p->domid && s->name == name
+        ? GNTST_okay : side_acquire(v, s, p->domid, name, gref);
 }
 
 static bool inside(const struct side *s, u32 offset, u32 len)
@@ -104,8 +113,8 @@ static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *f
     u32 so = op->source.offset, to_off = op->dest.offset, len = op->len;
     if (so + len > PAGE_SIZE || to_off + len > PAGE_SIZE)
         return GNTST_bad_copy_arg;
-    int err = side_acquire(v, from, &op->source, op->flags & GNTCOPY_source_gref);
-    err = err ?: side_acquire(v, to, &op->dest, op->flags & GNTCOPY_dest_gref);
+    int err = side_hold(v, from, &op->source, op->flags & GNTCOPY_source_gref);
+    err = err ?: side_hold(v, to, &op->dest, op->flags & GNTCOPY_dest_gref);
     if (err)
         return err;
     if (!inside(from, so, len) || !inside(to, to_off, len))
@@ -121,7 +130,12 @@ static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct side *f
 void op_copy(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_copy *op = ops;
-    struct side side[2] = { { .write = false }, { .write = true } };
+    struct side side[2];
+    for (u32 i = 0; i < 2; i++) {
+        side[i].write = i;
+        side[i].pg = NULL;
+        side[i].peer = NULL;
+    }
     for (u32 i = 0; i < n; i++)
         op[i].status = (int16_t)copy_one(v, &op[i], &side[0], &side[1]);
     for (u32 i = 0; i < 2; i++) {

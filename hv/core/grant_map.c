@@ -66,7 +66,7 @@ static u32 handle_new(struct grant_table *t, const struct grant_map *m)
 
 /* Takes a live mapping for the caller alone: its record, which nobody else changes until
  * handle_put. NULL: there is none, or it is taken. */
-static struct grant_map *handle_take(struct grant_table *t, u32 handle)
+static inline struct grant_map *handle_take(struct grant_table *t, u32 handle)
 {
     with_lock (&t->map_lock) {
         u32 n = t->nr_map_frames * (u32)MAP_PER_FRAME;
@@ -94,32 +94,23 @@ static void handle_put(struct grant_table *t, u32 handle, struct grant_map *m)
 
 /* --- what a mapping holds --- */
 
-struct domain *grant_peer_get(struct domain **peer, domid_t id)
-{
-    if (!*peer || (*peer)->id != id) {
-        if (*peer)
-            domain_put(*peer);
-        *peer = domain_get(id);
-    }
-    return *peer && !READ_ONCE((*peer)->is_dying) ? *peer : NULL;
-}
-
 static void let_go(const struct grant_map *m)
 {
-    struct domain *rd = domain_owner(m->domid);
+    struct domain *rd = domain_held(m->domid);
     bool write = !(m->flags & GNTMAP_readonly);
     rd->ops->put_gfn(mfn_to_page(m->mfn), write);
     grant_unpin(rd, m->ref, write);
     domain_put(rd);
 }
 
-/* Pins entry op->ref of rd and takes its frame for m. GNTST_*. */
+/* Pins entry op->ref of rd and takes its frame for m, whose the caller's reference on rd is
+ * then. GNTST_*. */
 static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_map_grant_ref *op,
                       struct grant_map *m)
 {
     bool write = !(op->flags & GNTMAP_readonly);
     struct grant_use use;
-    int err = grant_pin(rd, op->ref, d->id, write, &use);
+    int err = READ_ONCE(rd->is_dying) ? GNTST_bad_domain : grant_pin(rd, op->ref, d->id, write, &use);
     if (err)
         return err;
     struct page *pg = use.whole ? rd->ops->get_gfn(rd, use.gfn, write) : NULL;
@@ -127,7 +118,6 @@ static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_m
         grant_unpin(rd, op->ref, write);
         return use.whole ? GNTST_bad_page : GNTST_general_error;
     }
-    domain_ref(rd);
     *m = (struct grant_map){ .ref = op->ref, .mfn = (u32)page_to_mfn(pg), .domid = rd->id,
                              .flags = (u16)op->flags & ~MAP_BUSY };
     return GNTST_okay;
@@ -135,21 +125,23 @@ static int take_frame(struct domain *d, struct domain *rd, const struct gnttab_m
 
 /* --- map --- */
 
-static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct domain **peer)
+static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op)
 {
     struct domain *d = v->domain;
     if (!(op->flags & MAP_LIVE))
         return GNTST_bad_gntref;
-    struct domain *rd = grant_peer_get(peer, op->dom);
+    struct domain *rd = domain_get(op->dom);
     if (!rd)
         return GNTST_bad_domain;
     struct grant_map m;
     int err = take_frame(d, rd, op, &m);
-    if (err)
+    if (err) {
+        domain_put(rd);
         return err;
+    }
     bool host = op->flags & GNTMAP_host_map;
     if (host)
-        err = d->ops->grant_map(v, op->host_addr, m.mfn, op->flags);
+        err = d->ops->grant_map(v, op->host_addr, rd, m.mfn, op->flags);
     if (!err) {
         op->handle = handle_new(d->grants, &m);
         if (op->handle != HANDLE_NONE) {
@@ -171,11 +163,8 @@ static int map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct domai
 void op_map_grant_ref(struct vcpu *v, void *ops, u32 n)
 {
     struct gnttab_map_grant_ref *op = ops;
-    struct domain *peer = NULL;
     for (u32 i = 0; i < n; i++)
-        op[i].status = (int16_t)map_one(v, &op[i], &peer);
-    if (peer)
-        domain_put(peer);
+        op[i].status = (int16_t)map_one(v, &op[i]);
 }
 
 /* --- unmap --- */
@@ -216,9 +205,8 @@ static void unmap_batch(struct vcpu *v, struct gnttab_unmap_grant_ref *op, u32 n
         op[i].status = GNTST_bad_handle;
         if (!m[i])
             continue;
-        u16 before = m[i]->flags;
         op[i].status = (int16_t)unmap_one(v, &op[i], replace, m[i]);
-        unmapped |= (before ^ m[i]->flags) & GNTMAP_host_map;
+        unmapped |= op[i].status == GNTST_okay;
     }
     if (unmapped)
         d->ops->grant_flush(d);

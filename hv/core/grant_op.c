@@ -94,7 +94,7 @@ static long table_op(struct vcpu *v, unsigned long *a, size_t size, size_t dom, 
     return guest_write(v, a[1], op, size);
 }
 
-static long op_set_version(struct vcpu *v, unsigned long *a)
+static NOINLINE long op_set_version(struct vcpu *v, unsigned long *a)
 {
     struct gnttab_set_version op;
     if (arg_read(v, &op, a[1]))
@@ -123,7 +123,7 @@ static struct page *give_up(struct domain *d, u64 gfn)
     d->ops->put_gfn(pg, false);
     if (steal_page(d, pg))              /* looks at the owner and the references itself */
         return NULL;
-    d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
+    d->ops->physmap_remove(d, gfn, page_to_mfn(pg));
     return pg;
 }
 

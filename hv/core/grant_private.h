@@ -90,10 +90,6 @@ void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done);
 
 void grant_map_free(struct domain *d);
 
-/* Domain id with a reference that stands in *peer, for the operations of a batch: looked
- * up once while the id stays the same. NULL: none, or dying. */
-struct domain *grant_peer_get(struct domain **peer, domid_t id);
-
 #define GRANT_BATCH 16      /* operations read and written back at once */
 /* n operations of an array, at most GRANT_BATCH: each gets its status. */
 typedef void grant_batch_fn(struct vcpu *v, void *ops, u32 n);

@@ -143,7 +143,7 @@ static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
     return rc;
 }
 
-static long other_op(struct vcpu *v, unsigned cmd, u64 arg)
+static NOINLINE long other_op(struct vcpu *v, unsigned cmd, u64 arg)
 {
     switch (cmd) {
     case XENMEM_exchange:

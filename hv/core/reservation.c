@@ -16,7 +16,7 @@ static bool give_up(struct domain *d, u64 gfn, struct page *pg)
 {
     if (!domain_free_page(d, pg))
         return false;
-    d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
+    d->ops->physmap_remove(d, gfn, page_to_mfn(pg));
     return true;
 }
 

@@ -252,16 +252,6 @@ void vcpu_wake(struct vcpu *v)
     }
 }
 
-void vcpu_unblock(struct vcpu *v)
-{
-    /* The event was made visible before, by an atomic operation; vcpu_block sets the
-     * bit by one, then looks. */
-    if (READ_ONCE(v->pause_flags) & VPF_BLOCKED) {
-        __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
-        vcpu_wake(v);
-    }
-}
-
 void sched_charge(struct vcpu *v)
 {
     struct runq *q = runq_lock(v);

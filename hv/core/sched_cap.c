@@ -25,8 +25,7 @@ void cap_charge(struct domain *d, s_time_t ran, s_time_t t)
     s_time_t base, old = __atomic_load_n(&d->cap_used, __ATOMIC_RELAXED);
     do {
         base = MAX(old, full);
-    } while (!__atomic_compare_exchange_n(&d->cap_used, &old, base + ran * 100 / (s_time_t)cap,
-                                          false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    } while (!cas(&d->cap_used, &old, base + ran * 100 / (s_time_t)cap));
 }
 
 s_time_t cap_slice(const struct domain *d, s_time_t t)

@@ -46,12 +46,12 @@ struct guest_ops {
     /* Guest-visible memory map changes: pages populated at gpfn / taken away.
      * PV sets M2P; HVM changes its P2M. Return 0 or -errno. */
     int (*physmap_add)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
-    void (*physmap_remove)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
-    /* Grant mapping in the caller's address space: host_addr, GNTMAP_* flags.
-     * 0, or a GNTST_* status (negative). The caller of the op holds its own
-     * reference (and type reference if writable) on the frame and keeps it for
+    void (*physmap_remove)(struct domain *d, u64 gfn, mfn_t mfn);
+    /* Grant mapping of a frame of `owner` in the caller's address space: host_addr,
+     * GNTMAP_* flags. 0, or a GNTST_* status (negative). The caller of the op holds its
+     * own reference (and type reference if writable) on the frame and keeps it for
      * the mapping's lifetime; no grant lock may be held. */
-    int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t mfn, u32 flags);
+    int (*grant_map)(struct vcpu *v, u64 host_addr, struct domain *owner, mfn_t mfn, u32 flags);
     /* new_addr, if not 0: the mapping there moves to host_addr. */
     int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t mfn, u64 new_addr, u32 flags);
     /* Before a batch of these: ends page-table work that v has left, so that they cannot
@@ -182,9 +182,9 @@ void domain_ref(struct domain *d);
 /* Any context, any locks; a domain without references is freed later, from
  * SOFTIRQ_DOMAIN. */
 void domain_put(struct domain *d);
-/* Who owns frames under this id, special domains too; takes no reference: for who
- * holds a reference on such a frame. NULL: nobody. */
-struct domain *domain_owner(domid_t id);
+/* Domain id, on which something that the caller keeps holds a reference (a connected port, a
+ * mapping): takes no other. */
+struct domain *domain_held(domid_t id);
 /* DOMID_SELF or an id; checks that `v`'s domain may act on it (itself, RIGHT_FOREIGN,
  * its target); *err is -ESRCH or -EPERM on NULL. Takes a reference. */
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err);

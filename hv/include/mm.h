@@ -61,7 +61,8 @@ void *mfn_to_virt(mfn_t mfn);
 #else
 static inline bool mfn_valid(mfn_t mfn)
 {
-    return mfn < max_mfn && test_bit(index_nospec(mfn, max_mfn), ram_bitmap);
+    u64 i = index_nospec(mfn, max_mfn);
+    return mfn < max_mfn && (ram_bitmap[i / 64] >> i % 64 & 1);
 }
 /* All RAM is mapped, writable and not executable, at DIRECT_MAP (x86/layout.h). */
 #define DIRECT_MAP_BASE 0xffff830000000000UL    /* DIRECT_MAP of x86/layout.h, which checks it */
@@ -103,11 +104,14 @@ void xfree(void *p);
 bool get_page(struct page *pg, struct domain *d);
 /* Drops one; the last one frees the frame (its owner must have given it up). */
 void put_page(struct page *pg);
-struct domain *page_owner(const struct page *pg);   /* no reference; NULL: none */
 /* Writable type: for mappings and for Bulkhead's own writes. 0 or -EINVAL if the
  * frame has another type in use. The caller holds a reference. */
 int get_page_writable(struct page *pg);
 void put_page_writable(struct page *pg);
+/* Frame mfn of d with a reference, for `write` with one of the writable type as well; NULL:
+ * it is not d's or has another type in use. */
+struct page *get_frame(struct domain *d, mfn_t mfn, bool write);
+void put_frame(struct page *pg, bool write);
 /* The owner gives the frame up: drops PG_ALLOCATED's reference and takes it off the
  * list; it is freed when the last mapping goes. False if it was given up already. */
 bool domain_free_page(struct domain *d, struct page *pg);
@@ -130,7 +134,7 @@ void tlb_flush_mask(cpumask_t mask);
 void tlb_flush_page_mask(cpumask_t mask, u64 va);
 
 /* --- M2P: x86/m2p.c --- */
-#define INVALID_M2P (~0UL)
+#define INVALID_M2P (~0UL)          /* of a valid frame: */
 void m2p_set(mfn_t mfn, u64 gfn);
 u64 m2p_get(mfn_t mfn);
 /* First frame of the idx-th 2 MiB of the table (a hole: of the one before it), owner

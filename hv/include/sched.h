@@ -19,7 +19,14 @@ void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
 /* Clears VPF_BLOCKED and wakes: an event came, and was made visible to v by an atomic
  * (fully ordered) operation. Cheap when it was not blocked. */
-void vcpu_unblock(struct vcpu *v);
+static inline void vcpu_unblock(struct vcpu *v)
+{
+    /* vcpu_block sets the bit by an atomic operation too, then looks. */
+    if (READ_ONCE(v->pause_flags) & VPF_BLOCKED) {
+        __atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
+        vcpu_wake(v);
+    }
+}
 /* sched_op block for the current vCPU: returns at once if an event is pending. */
 void vcpu_block(struct vcpu *v);
 void vcpu_yield(struct vcpu *v);

@@ -43,6 +43,7 @@ typedef s64 s_time_t;         /* nanoseconds since Bulkhead's start */
 
 #define ALIGNED(n)    __attribute__((aligned(n)))
 #define PACKED        __attribute__((packed))
+#define NOINLINE      __attribute__((noinline))
 #define NORETURN      __attribute__((noreturn))
 #define PRINTF(f, a)  __attribute__((format(printf, f, a)))
 #define SECTION(s)    __attribute__((section(s)))

@@ -27,7 +27,6 @@
  * 26 direct ones, rounded up. */
 #define SYMBOL_MAX  21
 /* For the hot loops: inside their callers they would have fewer registers. */
-#define NOINLINE    __attribute__((noinline))
 
 /* Decoder of a length. */
 struct length { u16 choice, choice2, low[POS_STATES][8], mid[POS_STATES][8], high[256]; };

@@ -13,6 +13,7 @@ USED static void asm_offsets(void)
     DEFINE(TOP_SIZE, sizeof(struct cpu_top));
     OFFSET(TOP_cpu, struct cpu_top, cpu);
     OFFSET(TOP_curr, struct cpu_top, curr);
+    OFFSET(REGS_r10, struct cpu_user_regs, r10);
     OFFSET(REGS_rax, struct cpu_user_regs, rax);
     OFFSET(REGS_rdi, struct cpu_user_regs, rdi);
     OFFSET(REGS_rip, struct cpu_user_regs, rip);

@@ -9,7 +9,7 @@
 #define TRAP_SYSCALL 0x100
 
         .section .text.entry, "ax", @progbits
-        .globl  idt_stubs, syscall_stubs, syscall32_stubs, ret_to_guest, idle_loop_start, copy_fixup
+        .globl  idt_stubs, syscall_stubs, syscall32_stubs, ret_to_guest, idle_loop_start
         .globl  rdmsr_safe, load_ds, load_es, load_fs, load_gs, load_gs_swapped
 
 .macro SAVE_GPRS
@@ -151,18 +151,18 @@ syscall_entry:
         .endr
         pushq   REGS_rdi + 40(%rsp)
         mov     %rsp, %rsi
-        cmp     $NR_HYPERCALLS_asm, %rax
-        jae     1f
-        sbb     %rcx, %rcx              /* all ones: the bound holds under speculation too */
-        and     %rcx, %rax
+        mov     $(NR_HYPERCALLS_asm - 1), %ecx  /* the last one is none: -ENOSYS */
+        cmp     %rcx, %rax
+        cmova   %rcx, %rax              /* not a jump: the bound holds under speculation too */
         lea     hypercall_fns(%rip), %rcx
         call    *(%rcx, %rax, 8)
         cmp     $-ERESTART_asm, %rax
         je      hypercall_again
-2:      add     $48, %rsp
+        add     $48, %rsp
         mov     %rax, REGS_rax(%rsp)
 
-        /* The short way out when nothing else waits: sysret. */
+        /* The short way out when nothing else waits: sysret. No call changes a register of
+         * the guest but rax on this way, so what C keeps is in place. */
         mov     TOP_cpu(%rsp), %rcx
         mov     TOP_curr(%rsp), %rdx
         cmpl    $0, CPU_softirq(%rcx)
@@ -170,12 +170,12 @@ syscall_entry:
         mov     VCPU_info(%rdx), %rax
         cmpw    $1, INFO_pending(%rax)  /* pending and, in the next byte, not masked */
         je      ret_to_guest
-        mov     REGS_rip(%rsp), %rcx    /* sysret to a non-canonical address would fault here */
-        sar     $47, %rcx
-        inc     %rcx
-        cmp     $1, %rcx
-        ja      ret_to_guest
-        RESTORE_GPRS
+        cmpl    $0x8000, REGS_rip + 4(%rsp)     /* behind a syscall at the last address below the */
+        je      ret_to_guest                    /* hole: sysret would fault in here */
+        add     $REGS_r10, %rsp
+        .irp    reg, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+        pop     %\reg
+        .endr
         mov     8(%rsp), %rcx
         mov     24(%rsp), %r11
         mov     32(%rsp), %rsp
@@ -183,11 +183,9 @@ syscall_entry:
 
 syscall32_entry:
         SYSCALL_FRAME 0xe023            /* FLAT_RING3_CS32 */
+        mov     %rsp, %rsi
         call    pv_syscall32
         jmp     ret_to_guest
-
-1:      mov     $-38, %rax              /* -ENOSYS */
-        jmp     2b
 
 hypercall_again:
         mov     %rsp, %rdi
@@ -196,10 +194,12 @@ hypercall_again:
         jmp     ret_to_guest
 
 hypercall_iret:
+        mov     %rsp, %rsi
         call    pv_iret
         jmp     ret_to_guest
 
 syscall_from_user:
+        mov     %rsp, %rsi
         call    pv_syscall_from_user
         jmp     ret_to_guest
 
@@ -209,8 +209,6 @@ ret_to_guest:
         cmpl    $0, CPU_softirq(%rbx)
         jne     do_softirq
         mov     TOP_curr(%rsp), %rdi
-        cmpb    $0, VCPU_is_idle(%rdi)
-        jne     do_idle
         mov     VCPU_info(%rdi), %rax
         cmpb    $0, INFO_pending(%rax)
         jne     do_upcall
@@ -221,21 +219,23 @@ iret_insn:
         iretq
         EXTABLE iret_insn, iret_failed
 
-do_softirq:
-        call    softirq_run
-        jmp     ret_to_guest
-
 do_upcall:
         cmpb    $0, INFO_pending+1(%rax)
         jne     restore_guest
-        call    pv_upcall
-        jmp     ret_to_guest
+        mov     %rsp, %rsi
+        call    pv_upcall               /* masks events */
+        cmpl    $0, CPU_softirq(%rbx)
+        je      restore_guest
 
-do_idle:
-        sti
+do_softirq:
+        call    softirq_run             /* only here may the idle vCPU become the current one */
+        mov     TOP_curr(%rsp), %rdi
+        cmpb    $0, VCPU_is_idle(%rdi)
+        je      ret_to_guest
+        sti                             /* nothing is pending; what comes now interrupts hlt */
         hlt
         cli
-        jmp     ret_to_guest
+        jmp     do_softirq
 
 /* The guest's own frame was not one that iret takes: rebuild it, tell the guest. */
 iret_failed:
@@ -248,23 +248,9 @@ iret_failed:
 /* Start-up code ends here: drop its stack, become the idle vCPU. */
 idle_loop_start:
         GET_TOP %rsp
-        jmp     ret_to_guest
+        jmp     do_softirq
 
-/* ---- copies that may fault: rdi dst, rsi src, rdx bytes; 0 or -EFAULT ---- */
-copy_fixup:
-        mov     %rdx, %rcx
-        shr     $3, %rcx
-        and     $7, %edx
-3:      rep movsq
-        mov     %edx, %ecx
-4:      rep movsb
-        xor     %eax, %eax
-        ret
-5:      mov     $-14, %rax
-        ret
-        EXTABLE 3b, 5b
-        EXTABLE 4b, 5b
-
+/* ---- instructions that may fault ---- */
 rdmsr_safe:                             /* edi msr, rsi *value */
         mov     %edi, %ecx
 6:      rdmsr
@@ -272,6 +258,8 @@ rdmsr_safe:                             /* edi msr, rsi *value */
         or      %rdx, %rax
         mov     %rax, (%rsi)
         xor     %eax, %eax
+        ret
+5:      mov     $-14, %rax              /* -EFAULT */
         ret
         EXTABLE 6b, 5b
 

@@ -20,29 +20,24 @@
 #define REFS_MAX 0x7fffffffu
 #define RELINQUISH_BATCH 64
 
-static inline bool swap(u64 *word, u64 *old, u64 new)
-{
-    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-bool get_page(struct page *pg, struct domain *d)
+inline bool get_page(struct page *pg, struct domain *d)
 {
     u64 w = READ_ONCE(pg->word);
     do {
         if (WORD_OWNER(w) != d->id || !(u32)w || (u32)w >= REFS_MAX)
             return false;
-    } while (!swap(&pg->word, &w, w + 1));
+    } while (!cas(&pg->word, &w, w + 1));
     return true;
 }
 
-static void free_last(struct page *pg)
+static NOINLINE void free_last(struct page *pg)
 {
     BUG_ON(pg->type & PT_COUNT_MASK);
     m2p_set(page_to_mfn(pg), INVALID_M2P);
     free_frames_stamped(pg, 0, READ_ONCE(tlb_clock));
 }
 
-void put_page(struct page *pg)
+inline void put_page(struct page *pg)
 {
     u64 w = __atomic_fetch_sub(&pg->word, 1, __ATOMIC_SEQ_CST);
     BUG_ON(!(u32)w);
@@ -52,15 +47,22 @@ void put_page(struct page *pg)
     }
 }
 
-struct domain *page_owner(const struct page *pg)
-{
-    u64 w = READ_ONCE(pg->word);
-    return (u32)w ? domain_owner(WORD_OWNER(w)) : NULL;
-}
-
 /* --- the writable type --- */
 
-int get_page_writable(struct page *pg)
+/* The first to take the type of what was another kind of page, or one who came just after. */
+static NOINLINE int writable_settle(struct page *pg, u64 kind)
+{
+    if (kind != PT_WRITABLE) {
+        /* Nobody may still walk what was a page table: its stamp tells since when not. */
+        tlb_flush_stale(READ_ONCE(pg->stamp));
+        __atomic_fetch_or(&pg->type, PT_VALIDATED, __ATOMIC_SEQ_CST);
+    }
+    while (!(READ_ONCE(pg->type) & PT_VALIDATED))
+        arch_spin_poll();       /* another CPU flushes */
+    return 0;
+}
+
+inline int get_page_writable(struct page *pg)
 {
     u64 x = READ_ONCE(pg->type), new, kind;
     do {
@@ -74,20 +76,11 @@ int get_page_writable(struct page *pg)
         } else {
             new = PT_WRITABLE | 1 | (kind == PT_NONE || kind == PT_DESC ? PT_VALIDATED : 0);
         }
-    } while (!swap(&pg->type, &x, new));
-    if (likely(new & PT_VALIDATED))
-        return 0;
-    if (kind != PT_WRITABLE) {
-        /* Nobody may still walk what was a page table: its stamp tells since when not. */
-        tlb_flush_stale(READ_ONCE(pg->stamp));
-        __atomic_fetch_or(&pg->type, PT_VALIDATED, __ATOMIC_SEQ_CST);
-    }
-    while (!(READ_ONCE(pg->type) & PT_VALIDATED))
-        arch_spin_poll();       /* another CPU flushes */
-    return 0;
+    } while (!cas(&pg->type, &x, new));
+    return likely(new & PT_VALIDATED) ? 0 : writable_settle(pg, kind);
 }
 
-void put_page_writable(struct page *pg)
+inline void put_page_writable(struct page *pg)
 {
     u64 x = READ_ONCE(pg->type);
     do {
@@ -97,7 +90,28 @@ void put_page_writable(struct page *pg)
              * be taken again meanwhile, its generation makes the swap fail. */
             WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));
         }
-    } while (!swap(&pg->type, &x, x - 1));
+    } while (!cas(&pg->type, &x, x - 1));
+}
+
+/* --- both, by number --- */
+
+struct page *get_frame(struct domain *d, mfn_t mfn, bool write)
+{
+    struct page *pg = mfn_to_page(mfn);
+
+    if (!mfn_valid(mfn) || !get_page(pg, d))
+        return NULL;
+    if (!write || !get_page_writable(pg))
+        return pg;
+    put_page(pg);
+    return NULL;
+}
+
+void put_frame(struct page *pg, bool write)
+{
+    if (write)
+        put_page_writable(pg);
+    put_page(pg);
 }
 
 /* --- leaving the owner --- */
@@ -125,7 +139,7 @@ static s64 disown(struct domain *d, struct page *pg)
     do {
         if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED) || !(u32)w)
             return -1;
-    } while (!swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1)));
+    } while (!cas(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1)));
     unlink(d, pg);
     return (u32)w - 1;
 }
@@ -151,7 +165,7 @@ int steal_page(struct domain *d, struct page *pg)
     with_lock (&d->page_lock) {
         u64 w = PAGE_WORD(PG_ALLOCATED, d->id, 1);
         if (d->is_dying || (READ_ONCE(pg->type) & PT_COUNT_MASK) ||
-            !swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, 0))) {
+            !cas(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, 0))) {
             return -EINVAL;
         }
         unlink(d, pg);
@@ -202,7 +216,7 @@ void unshare_hv_page(struct page *pg)
     u64 w = READ_ONCE(pg->word);
     put_page_writable(pg);
     /* What is still mapped after all goes with its last mapping. */
-    while (!swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1))) {
+    while (!cas(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1))) {
     }
     if ((u32)w == 1)
         free_last(pg);

@@ -21,6 +21,7 @@ static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_HEAP);
 static u32 free_head[ZONES][ORDERS];        /* frame, 0: none (frame 0 is never free) */
 static u32 free_orders[ZONES];              /* bit per order with a block */
 static u64 free_frames, total_frames;
+static unsigned nr_zones;                   /* that the machine's frames lie in */
 
 u64 free_page_count(void)
 {
@@ -80,6 +81,7 @@ static void free_block(u64 mfn, unsigned order, u64 stamp)
 void heap_add(mfn_t start, mfn_t end)
 {
     total_frames += end - start;
+    nr_zones = MAX(nr_zones, fls64(end - 1) + 1);
     while (start < end) {
         unsigned order = MIN(MIN(ffs64(start), fls64(end - start)), ORDERS - 1u);
         free_block(start, order, 0);
@@ -108,7 +110,7 @@ static u64 take_block(unsigned order, unsigned zones)
 static struct page *alloc_block(unsigned order, u32 memf)
 {
     unsigned bits = MEMF_GET_BITS(memf);
-    unsigned zones = bits ? MIN(MAX(bits, (unsigned)PAGE_SHIFT) - PAGE_SHIFT, ZONES) : ZONES;
+    unsigned zones = bits ? MIN(MAX(bits, (unsigned)PAGE_SHIFT) - PAGE_SHIFT, nr_zones) : nr_zones;
     u64 mfn;
 
     if (order >= ORDERS)

@@ -32,7 +32,7 @@ NOT_IMPLEMENTED(none, no_such_call, ENOSYS, "")
 #undef HYPERCALL
 #undef NOT_IMPLEMENTED
 
-extern hypercall_fn *const hypercall_fns[64];   /* for entry.S */
+extern hypercall_fn *const hypercall_fns[64];   /* for entry.S, which needs the last one to be none */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
 hypercall_fn *const hypercall_fns[64] = {

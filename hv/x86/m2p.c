@@ -14,13 +14,12 @@
 
 void m2p_set(mfn_t mfn, u64 gfn)
 {
-    if (mfn_valid(mfn))
-        WRITE_ONCE(((u64 *)M2P_RW)[mfn], gfn);
+    WRITE_ONCE(((u64 *)M2P_RW)[mfn], gfn);
 }
 
 u64 m2p_get(mfn_t mfn)
 {
-    return mfn_valid(mfn) ? READ_ONCE(((u64 *)M2P_RW)[mfn]) : INVALID_M2P;
+    return READ_ONCE(((u64 *)M2P_RW)[mfn]);
 }
 
 /* An entry for a table in which all entries are e. */

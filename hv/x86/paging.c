@@ -42,7 +42,7 @@ static pte_t *table_below(pte_t *e)
         if (!t)
             return NULL;
         pte_t new = pte_make(virt_to_mfn(t), PTE_TABLE);
-        if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        if (cas(e, &old, new))
             return t;
         free_hv_page(t);    /* another CPU was first; before SMP this does not happen */
     }

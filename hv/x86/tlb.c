@@ -59,14 +59,14 @@ static u32 post(unsigned cpu, u64 what)
     u64 old = READ_ONCE(m->what), new;
     do {
         new = old == WHAT_NONE || old == what ? what : WHAT_ALL;
-    } while (!__atomic_compare_exchange_n(&m->what, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    } while (!cas(&m->what, &old, new));
     u32 ticket = __atomic_add_fetch(&m->asked, 1, __ATOMIC_SEQ_CST);
     apic_send_ipi(cpus[cpu].apic_id, VEC_FLUSH);
     return ticket;
 }
 
 /* Asks all CPUs of the set but this one, then waits for them. */
-static __attribute__((noinline)) void flush_others(u64 set, u64 what)
+static NOINLINE void flush_others(u64 set, u64 what)
 {
     u32 ticket[NR_CPUS];
     set &= READ_ONCE(cpus_online.bits);

@@ -42,14 +42,14 @@ void trap_on_ist(struct cpu_user_regs *regs)
         fatal_trap(regs);
 }
 
-static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs)
+static NOINLINE void guest_debug(struct vcpu *v, struct cpu_user_regs *regs)
 {
     __asm__ volatile("mov %%db6, %0" : "=r"(xv(v)->pv.debugreg[6]));
     clear_dr6();
     pv_inject(v, regs, TRAP_DB, 0);
 }
 
-static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
+static NOINLINE void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u64 addr = read_cr2();
     u32 ec = regs->error_code;
@@ -82,6 +82,8 @@ void trap_from_guest(struct cpu_user_regs *regs)
         pv_device_not_available(v, regs);
     else if (vec == TRAP_DB)
         guest_debug(v, regs);
-    else if (vec != TRAP_UD || !pv_forced_cpuid(v, regs))
+    else if (vec == TRAP_UD)
+        pv_invalid_opcode(v, regs);
+    else
         pv_inject(v, regs, vec, regs->error_code);
 }

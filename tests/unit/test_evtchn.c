@@ -29,13 +29,13 @@ void *xzalloc(size_t n) { return fail_at && !--fail_at ? NULL : calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
 void arch_kick_cpu(unsigned cpu) { (void)cpu; kicked++; }
-void vcpu_unblock(struct vcpu *v) { (void)v; unblocked++; }
+void vcpu_wake(struct vcpu *v) { (void)v; unblocked++; }
 void sched_poll_wake(struct domain *d, u32 port) { (void)d; (void)port; poll_woken++; }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return preempts && preempts--; }
-struct domain *domain_owner(domid_t id) { return id < NDOM && doms[id].refs ? &doms[id] : NULL; }
+struct domain *domain_held(domid_t id) { return id < NDOM && doms[id].refs ? &doms[id] : NULL; }
 struct domain *domain_get(domid_t id)
 {
-    struct domain *d = domain_owner(id);
+    struct domain *d = domain_held(id);
     if (d) {
         d->refs++;
     }
@@ -397,6 +397,7 @@ TEST(two_level_masks)
     CHECK_EQ(bind_ipi(1, 1), 1);
     shinfo[1].evtchn_mask[0] = 2;
     doms[1].poll_mask[0] = 1;
+    vcpus[1][1].pause_flags = vcpus[1][2].pause_flags = VPF_BLOCKED;
     CHECK_EQ(port_op(1, EVTCHNOP_send, 1), 0);
     CHECK_EQ(poll_woken, 1);
     CHECK(pending(1, 1));
@@ -407,6 +408,7 @@ TEST(two_level_masks)
     CHECK_EQ(shinfo[1].vcpu_info[1].evtchn_upcall_pending, 1);
     CHECK_EQ(shinfo[1].vcpu_info[1].evtchn_pending_sel, 1);
     CHECK_EQ(unblocked, 1);
+    CHECK_EQ(vcpus[1][1].pause_flags, 0);
     evtchn_vcpu_info_moved(&vcpus[1][2]);
     CHECK_EQ(shinfo[1].vcpu_info[2].evtchn_pending_sel, ~0UL);
     CHECK_EQ(unblocked, 2);

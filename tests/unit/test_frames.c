@@ -30,7 +30,6 @@ void arch_spin_poll(void);
 void arch_spin_poll(void) { polls++; pages[0].type |= PT_VALIDATED; }
 
 static struct x86_domain a, b;
-struct domain *domain_owner(domid_t id) { return id == 7 ? &a.d : id == 8 ? &b.d : NULL; }
 
 static void init(struct x86_domain *x, domid_t id)
 {
@@ -58,7 +57,7 @@ TEST(references)
     u64 before = start();
     struct page *pg = alloc_domain_pages(&a.d, 0, 0);
     CHECK_EQ(dom_refs, 1);
-    CHECK(page_owner(pg) == &a.d);
+    CHECK_EQ(pg->owner, a.d.id);
     CHECK(!get_page(pg, &b.d));
     CHECK(get_page(pg, &a.d));
     CHECK_EQ(pg->refs, 2);
@@ -68,7 +67,7 @@ TEST(references)
     CHECK(!domain_free_page(&a.d, pg));     /* once only */
     CHECK_EQ(a.d.tot_pages, 0);
     CHECK_EQ(dom_refs, 0);
-    CHECK(page_owner(pg) == NULL);
+    CHECK_EQ(pg->owner, DOMID_INVALID);
     CHECK(!get_page(pg, &a.d));             /* not his any more, though still there */
     CHECK_EQ(free_page_count(), before - 1);
     m2p[page_to_mfn(pg)] = 1;

@@ -32,10 +32,10 @@ void *xzalloc(size_t n) { return fails() ? NULL : calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return preempts && preempts--; }
-struct domain *domain_owner(domid_t id) { return id < NDOM && doms[id].refs ? &doms[id] : NULL; }
+struct domain *domain_held(domid_t id) { return id < NDOM && doms[id].refs ? &doms[id] : NULL; }
 struct domain *domain_get(domid_t id)
 {
-    struct domain *d = domain_owner(id);
+    struct domain *d = domain_held(id);
     if (d) {
         d->refs++;
     }
@@ -119,9 +119,9 @@ static void put_gfn(struct page *pg, bool write)
     pg->refs--;
     writable[pg - frames] -= write;
 }
-static int op_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
+static int op_map(struct vcpu *v, u64 addr, struct domain *owner, mfn_t mfn, u32 flags)
 {
-    (void)v; (void)addr; (void)mfn; (void)flags;
+    (void)v; (void)addr; (void)owner; (void)mfn; (void)flags;
     if (fail_map) {
         return GNTST_general_error;
     }
@@ -137,9 +137,9 @@ static int op_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags
     mapped--;
     return 0;
 }
-static void physmap_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
+static void physmap_remove(struct domain *d, u64 gfn, mfn_t mfn)
 {
-    (void)d; (void)gfn; (void)mfn; (void)order;
+    (void)d; (void)gfn; (void)mfn;
 }
 static const struct guest_ops ops = { .copy_from = copy_from, .copy_to = copy_to, .get_gfn = get_gfn, .put_gfn = put_gfn,
     .grant_map = op_map, .grant_unmap = op_unmap, .grant_begin = grant_begin,

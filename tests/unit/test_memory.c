@@ -189,13 +189,11 @@ static int op_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
     }
     return 0;
 }
-static void op_remove(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
+static void op_remove(struct domain *d, u64 gfn, mfn_t mfn)
 {
     (void)gfn;
-    op_add(d, 0, mfn, order);
-    for (u64 k = 0; k < 1UL << order; k++) {
-        m2p[mfn + k] = INVALID_M2P;
-    }
+    op_add(d, 0, mfn, 0);
+    m2p[mfn] = INVALID_M2P;
 }
 static const struct guest_ops ops = {
     .copy_from = op_copy_from, .copy_to = op_copy_to, .get_gfn = op_get_gfn, .put_gfn = op_put_gfn,

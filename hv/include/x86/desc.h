@@ -27,7 +27,6 @@ void hypercall_restart(const unsigned long *a);
 /* entry.S */
 extern const char idt_stubs[], syscall_stubs[], syscall32_stubs[];
 NORETURN void ret_to_guest(void);
-long copy_fixup(void *dst, const void *src, size_t n);
 /* A selector of the guest's; null instead when the CPU refuses it. */
 void load_ds(u16 sel);
 void load_es(u16 sel);

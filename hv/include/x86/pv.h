@@ -15,11 +15,13 @@ void pv_inject(struct vcpu *v, struct cpu_user_regs *regs, unsigned vec, u32 err
 void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *regs, u32 ec, u64 addr);
 /* int n, int3, into: #GP when the trap table does not let the guest's mode use it. */
 void pv_inject_soft(struct vcpu *v, struct cpu_user_regs *regs, unsigned vec);
-void pv_upcall(struct vcpu *v);                     /* entry.S: events wait, unmasked */
-void pv_iret(struct vcpu *v);                       /* entry.S: hypercall 23 */
-void pv_iret_failed(struct cpu_user_regs *regs);    /* entry.S: frame refused by the CPU */
-void pv_syscall_from_user(struct vcpu *v);          /* entry.S */
-void pv_syscall32(struct vcpu *v);                  /* entry.S: from compatibility mode */
+/* entry.S: events wait, unmasked; hypercall 23; a frame that the CPU refused; system calls
+ * of the guest's user mode, also from compatibility mode. */
+void pv_upcall(struct vcpu *v, struct cpu_user_regs *regs);
+void pv_iret(struct vcpu *v, struct cpu_user_regs *regs);
+void pv_iret_failed(struct cpu_user_regs *regs);
+void pv_syscall_from_user(struct vcpu *v, struct cpu_user_regs *regs);
+void pv_syscall32(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_toggle_mode(struct x86_vcpu *x);            /* guest kernel <-> guest user */
 void pv_set_ts(struct vcpu *v, bool on);            /* the guest's CR0.TS; v is current */
 void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *regs);
@@ -30,7 +32,8 @@ void pv_general_protection(struct vcpu *v, struct cpu_user_regs *regs);
 unsigned pv_fetch(u64 rip, u8 *buf);
 /* Copies between Bulkhead and the loaded tables' addresses, range checked by the caller. */
 int pv_copy_raw(void *dst, const void *src, size_t n);
-bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);   /* ud2 "xen" cpuid */
+/* #UD, or the forced form of cpuid. */
+void pv_invalid_opcode(struct vcpu *v, struct cpu_user_regs *regs);
 
 /* --- x86/pv/ptwrite.c: a guest wrote to one of its page tables directly --- */
 bool pv_page_table_write(struct vcpu *v, struct cpu_user_regs *regs, u64 addr);
@@ -55,10 +58,25 @@ struct mmu {
     pte_t expect;
 };
 #define MMU_BUDGET 4
+int mmu_finish(struct vcpu *v);         /* some of what earlier calls of v left; there is some */
 /* Takes mmu_lock; finishes what an earlier, cut-short call of v left. 0 or -ERESTART
  * (then the lock is not held). */
-int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom);
-void mmu_end(struct mmu *m);
+static inline int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
+{
+    *m = (struct mmu){ .v = v, .d = d, .pg_dom = pg_dom, .budget = MMU_BUDGET };
+    if (unlikely(xv(v)->pv.nr_deferred) && mmu_finish(v))
+        return -ERESTART;
+    spin_lock(&xd(d)->pv.mmu_lock);
+    m->locked = true;
+    return 0;
+}
+static inline void mmu_end(struct mmu *m)
+{
+    if (m->locked) {
+        m->locked = false;
+        spin_unlock(&xd(m->d)->pv.mmu_lock);
+    }
+}
 /* A reference and a validated type reference of level 1..4 on frame mfn. 0, -EINVAL,
  * -ERESTART (v remembers the place). */
 int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level);
@@ -88,7 +106,7 @@ int pv_load_cr3(struct vcpu *v, mfn_t mfn, bool user);  /* set_context; v does n
 void pv_fill_hypercall_page(void *va);
 
 /* --- x86/pv/grant_map.c --- */
-int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags);
+int pv_grant_map(struct vcpu *v, u64 addr, struct domain *owner, mfn_t mfn, u32 flags);
 int pv_grant_unmap(struct vcpu *v, u64 addr, mfn_t mfn, u64 new_addr, u32 flags);
 
 /* --- x86/tlb.c --- */
@@ -112,6 +130,13 @@ static inline bool slot_is_hv(unsigned level, unsigned i)
 {
     return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST;
 }
+/* Is it enough to look at where a copy, which goes upwards, begins? If that is not in
+ * Bulkhead's slots it meets them never: before them it faults, in what is not canonical. */
+static inline bool guest_start_ok(u64 addr)
+{
+    _Static_assert(HYPERVISOR_VIRT_END - HYPERVISOR_VIRT_START == 1UL << 43, "aligned to its size");
+    return addr >> 43 != HYPERVISOR_VIRT_START >> 43;
+}
 /* The aligned word of 8 bytes at a machine address. */
 static inline u64 *maddr_word(u64 maddr)
 {
@@ -125,12 +150,12 @@ static inline pte_t *mmu_slot(const struct mmu *m, u64 maddr)
     return mfn_valid(maddr >> PAGE_SHIFT) && mmu_owner(m, pg) && pt_level(pg->type) == 1 &&
            (pg->type & PT_VALIDATED) ? maddr_word(maddr) : NULL;
 }
-/* Can [addr, addr+n) be a guest's own? Not Bulkhead's slots, canonical, no wrap. */
+/* Can [addr, addr+n) be a guest's own? Canonical and not Bulkhead's slots: one range, which
+ * begins behind those and goes on through address 0 to the end of the lower half. */
 static inline bool guest_range_ok(u64 addr, u64 n)
 {
-    u64 end;
-    return !__builtin_add_overflow(addr, n, &end) &&
-           (addr >= HYPERVISOR_VIRT_END || end <= 0x0000800000000000UL);
+    const u64 size = 0x0000800000000000UL - HYPERVISOR_VIRT_END;
+    return n <= size && addr - HYPERVISOR_VIRT_END <= size - n;
 }
 
 #endif

@@ -8,9 +8,10 @@
 
 #include "x86/machine.h"
 
-#define UACCESS_FAULT(label)                                                      \
+#define EXTABLE(from, to)                                                         \
     "\n\t.pushsection .extable, \"a\", @progbits\n\t.balign 4\n\t"                \
-    ".long 1b - .\n\t.long %l[" #label "] - .\n\t.popsection"
+    ".long " from " - .\n\t.long " to " - .\n\t.popsection"
+#define UACCESS_FAULT(label) EXTABLE("1b", "%l[" #label "]")
 // NOLINTBEGIN(bugprone-macro-parentheses): a label
 #define user_put64(p, val, label) asm goto("1:\tmovq %0, %1" UACCESS_FAULT(label) \
              :: "r"((u64)(val)), "m"(*(u64 *)(p)) : "memory" : label)
@@ -22,5 +23,17 @@
 
 static inline void user_access_begin(void) { if (unlikely(cpu_has.smap)) stac(); }
 static inline void user_access_end(void) { if (unlikely(cpu_has.smap)) clac(); }
+
+/* Any number of bytes, in either direction: 0 or -EFAULT. */
+static inline int user_copy(void *dst, const void *src, size_t n)
+{
+    int rc = -EFAULT;
+
+    __asm__ volatile("mov %3, %%rcx\n\tshr $3, %%rcx\n1:\trep movsq\n\t"
+                     "mov %3, %%rcx\n\tand $7, %%ecx\n2:\trep movsb\n\txor %0, %0\n3:"
+                     EXTABLE("1b", "3b") EXTABLE("2b", "3b")
+                     : "+&r"(rc), "+&D"(dst), "+&S"(src) : "r"(n) : "rcx", "memory", "cc");
+    return rc;
+}
 
 #endif

@@ -25,56 +25,72 @@ void pv_toggle_mode(struct x86_vcpu *x)
     tlb_write_cr3(pv_cr3(x));
 }
 
-/* Builds the frame and points the vCPU at `to`. extra: 0 none, 1 error code, 4 segments. */
-static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_events,
-                   unsigned extra, u32 error_code)
-{
-    bool from_kernel = xv(v)->pv.kernel_mode;
-    u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
-    u64 *f = (u64 *)((from_kernel ? r->rsp : xv(v)->pv.kernel_sp) & ~15UL) - 7 - extra;
+/* What a frame is like: MASK_EVENTS is its trap table's own bit. */
+enum { FROM_USER = 3, MASK_EVENTS = 4, ERROR_CODE = 8, SEGMENTS = 16 };
+#define FRAME_WORDS 11          /* at most */
 
-    if (!from_kernel)
-        pv_toggle_mode(xv(v));
-    if (!guest_range_ok((u64)f, 8UL * (7 + extra)))
+/* Builds the frame below sp and points the vCPU at `to`. */
+static void push_frame(struct vcpu *v, struct cpu_user_regs *r, u64 to, unsigned kind,
+                       u32 error_code, u64 sp)
+{
+    u64 *f = (u64 *)(sp & ~15UL), rflags = r->rflags;
+    u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
+
+    if (!guest_range_ok((u64)(f - FRAME_WORDS), 8 * FRAME_WORDS))
         goto bad;
     user_access_begin();
-    user_put64(&f[0], r->rcx, fault);
-    user_put64(&f[1], r->r11, fault);
-    if (extra == 4) {
-        user_put64(&f[2], READ_SEG(ds), fault);
-        user_put64(&f[3], READ_SEG(es), fault);
-        user_put64(&f[4], READ_SEG(fs), fault);
-        user_put64(&f[5], READ_SEG(gs), fault);
-    } else if (extra == 1) {
-        user_put64(&f[2], error_code, fault);
+    user_put64(&f[-1], r->ss, fault);
+    user_put64(&f[-2], r->rsp, fault);
+    user_put64(&f[-3], (rflags & ~(u64)(X86_IF | X86_IOPL)) | (mask ? 0 : X86_IF), fault);
+    user_put64(&f[-4], (r->cs & ~3u) | (kind & FROM_USER) | (u64)mask << 32, fault);
+    user_put64(&f[-5], r->rip, fault);
+    f -= 5;
+    if (kind & SEGMENTS) {
+        user_put64(&f[-1], READ_SEG(gs), fault);
+        user_put64(&f[-2], READ_SEG(fs), fault);
+        user_put64(&f[-3], READ_SEG(es), fault);
+        user_put64(&f[-4], READ_SEG(ds), fault);
+        f -= 4;
+    } else if (kind & ERROR_CODE) {
+        user_put64(--f, error_code, fault);
     }
-    f += extra;
-    user_put64(&f[2], r->rip, fault);
-    user_put64(&f[3], (from_kernel ? r->cs & ~3u : r->cs) | (u64)mask << 32, fault);
-    user_put64(&f[4], (r->rflags & ~(u64)(X86_IF | X86_IOPL)) | (mask ? 0 : X86_IF), fault);
-    user_put64(&f[5], r->rsp, fault);
-    user_put64(&f[6], r->ss, fault);
+    user_put64(&f[-1], r->r11, fault);
+    user_put64(&f[-2], r->rcx, fault);
     user_access_end();
-    if (!to) {
+    if (unlikely(!to)) {
         domain_crash(v->domain, "vCPU %u: no handler for vector %u (rip %lx, error %x)", v->id,
                      r->entry_vector, (unsigned long)r->rip, error_code);
         return;
     }
-    if (mask_events)
+    if (kind & MASK_EVENTS)
         v->info->evtchn_upcall_mask = 1;
     r->rip = to;
-    r->rsp = (u64)(f - extra);
+    r->rsp = (u64)(f - 2);
     r->cs = FLAT_KERNEL_CS;
     r->ss = FLAT_KERNEL_SS;
-    r->rflags &= ~(u64)(X86_AC | X86_VM | X86_RF | X86_NT | X86_IOPL | X86_TF);
-    r->rflags |= X86_IF;
+    r->rflags = (rflags & ~(u64)(X86_AC | X86_VM | X86_RF | X86_NT | X86_IOPL | X86_TF)) | X86_IF;
     return;
 
 fault:
     user_access_end();
 bad:
     domain_crash(v->domain, "vCPU %u: no frame fits on the kernel stack at %lx (rip %lx)",
-                 v->id, (unsigned long)f, (unsigned long)r->rip);
+                 v->id, (unsigned long)sp, (unsigned long)r->rip);
+}
+
+static NOINLINE void bounce_user(struct vcpu *v, struct cpu_user_regs *r, u64 to, unsigned kind,
+                                 u32 error_code)
+{
+    pv_toggle_mode(xv(v));
+    push_frame(v, r, to, kind | FROM_USER, error_code, xv(v)->pv.kernel_sp);
+}
+
+static inline void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, unsigned kind, u32 error_code)
+{
+    if (xv(v)->pv.kernel_mode)
+        push_frame(v, r, to, kind, error_code, r->rsp);
+    else
+        bounce_user(v, r, to, kind, error_code);
 }
 
 void pv_inject(struct vcpu *v, struct cpu_user_regs *r, unsigned vec, u32 error_code)
@@ -82,7 +98,7 @@ void pv_inject(struct vcpu *v, struct cpu_user_regs *r, unsigned vec, u32 error_
     const struct trap_info *t = &xv(v)->pv.traps[vec & 255];
     bool has_code = vec < 32 && ((1u << vec) & 0x60227d00u);    /* 8, 10-14, 17, 21, 29, 30 */
 
-    bounce(v, r, t->address, TI_GET_IF(t), has_code, error_code);
+    bounce(v, r, t->address, (t->flags & MASK_EVENTS) | (has_code ? ERROR_CODE : 0), error_code);
 }
 
 void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *r, u32 ec, u64 addr)
@@ -102,7 +118,7 @@ void pv_inject_soft(struct vcpu *v, struct cpu_user_regs *r, unsigned vec)
         pv_inject(v, r, TRAP_GP, vec * 8 + 2);
         return;
     }
-    bounce(v, r, t->address, TI_GET_IF(t), 0, 0);
+    bounce(v, r, t->address, t->flags & MASK_EVENTS, 0);
 }
 
 void pv_set_ts(struct vcpu *v, bool on)
@@ -120,36 +136,35 @@ void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *r)
     pv_inject(v, r, TRAP_NM, 0);
 }
 
-void pv_upcall(struct vcpu *v)
+void pv_upcall(struct vcpu *v, struct cpu_user_regs *r)
 {
     u64 to = xv(v)->pv.event.address;
 
     if (to)
-        bounce(v, &cpu_top()->regs, to, true, 0, 0);
+        bounce(v, r, to, MASK_EVENTS, 0);
     else
         v->info->evtchn_upcall_mask = 1;    /* nobody to call: until it registers one */
 }
 
-static void system_call(struct vcpu *v, const struct pv_callback *to, bool allowed)
+static void system_call(struct vcpu *v, struct cpu_user_regs *r, const struct pv_callback *to,
+                        bool allowed)
 {
-    struct cpu_user_regs *r = &cpu_top()->regs;
-
     if (allowed && to->address) {
-        bounce(v, r, to->address, to->mask, 0, 0);
+        bounce(v, r, to->address, to->mask * MASK_EVENTS, 0);
     } else {
         r->rip -= 2;
         pv_inject(v, r, TRAP_UD, 0);
     }
 }
 
-void pv_syscall_from_user(struct vcpu *v)
+void pv_syscall_from_user(struct vcpu *v, struct cpu_user_regs *r)
 {
-    system_call(v, &xv(v)->pv.syscall, true);
+    system_call(v, r, &xv(v)->pv.syscall, true);
 }
 
-void pv_syscall32(struct vcpu *v)
+void pv_syscall32(struct vcpu *v, struct cpu_user_regs *r)
 {
-    system_call(v, &xv(v)->pv.syscall32, !xv(v)->pv.kernel_mode);
+    system_call(v, r, &xv(v)->pv.syscall32, !xv(v)->pv.kernel_mode);
 }
 
 void pv_iret_failed(struct cpu_user_regs *r)
@@ -158,45 +173,39 @@ void pv_iret_failed(struct cpu_user_regs *r)
     const struct pv_callback *to = &xv(v)->pv.failsafe;
 
     r->entry_vector = TRAP_GP;
-    bounce(v, r, to->address, to->mask, 4, 0);
+    bounce(v, r, to->address, to->mask * MASK_EVENTS | SEGMENTS, 0);
 }
 
-void pv_iret(struct vcpu *v)
+void pv_iret(struct vcpu *v, struct cpu_user_regs *r)
 {
-    struct cpu_user_regs *r = &cpu_top()->regs;
     const struct iret_context *p = (const struct iret_context *)r->rsp;
-    u64 flags, rip, cs, rflags, rsp, ss;
+    u64 flags, cs, rflags, ss;
 
     if (!guest_range_ok(r->rsp, sizeof(*p)))
         goto bad;
     user_access_begin();
-    user_get64(&p->rax, r->rax, fault);     /* these three are nobody's in a hypercall */
+    user_get64(&p->rax, r->rax, fault);     /* the old ones of these are nobody's in this call */
     user_get64(&p->r11, r->r11, fault);
     user_get64(&p->rcx, r->rcx, fault);
     user_get64(&p->flags, flags, fault);
-    user_get64(&p->rip, rip, fault);
+    user_get64(&p->rip, r->rip, fault);
     user_get64(&p->cs, cs, fault);
     user_get64(&p->rflags, rflags, fault);
-    user_get64(&p->rsp, rsp, fault);
     user_get64(&p->ss, ss, fault);
+    user_get64(&p->rsp, r->rsp, fault);
     user_access_end();
-    if ((cs & 3) == 3) {
-        if (!xv(v)->pv.user_cr3) {
-            domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
-            return;
-        }
-        pv_toggle_mode(xv(v));
-    }
     v->info->evtchn_upcall_mask = !(rflags & X86_IF);
     r->rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
     if (unlikely(flags & VGCF_in_syscall)) {    /* the user's registers as sysret leaves them */
         r->r11 = r->rflags;
-        r->rcx = rip;
+        r->rcx = r->rip;
     }
-    r->rip = rip;
     r->cs = (u16)(cs | 3);              /* the guest's kernel runs in ring 3 as well */
-    r->rsp = rsp;
     r->ss = (u16)(ss | 3);
+    if ((cs & 3) == 3 && likely(xv(v)->pv.user_cr3))
+        pv_toggle_mode(xv(v));
+    else if ((cs & 3) == 3)
+        domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
     return;
 
 fault:
@@ -214,7 +223,7 @@ static void deliver_nmi(void)
     if (v->is_idle || !__atomic_exchange_n(&pv->nmi_pending, false, __ATOMIC_SEQ_CST))
         return;
     if (pv->nmi.address)
-        bounce(v, &cpu_top()->regs, pv->nmi.address, true, 0, 0);
+        bounce(v, &cpu_top()->regs, pv->nmi.address, MASK_EVENTS, 0);
     else if (pv->traps[TRAP_NMI].address)
         pv_inject(v, &cpu_top()->regs, TRAP_NMI, 0);
 }

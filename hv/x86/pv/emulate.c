@@ -202,35 +202,33 @@ void pv_general_protection(struct vcpu *v, struct cpu_user_regs *r)
     }
 }
 
-/* Code as the loaded tables show it: seven bytes, read with the one behind them, or before
- * them when that lies on another page. */
+/* Code as the loaded tables show it: ud2 "xen" cpuid, whose two halves share a byte. */
 static bool is_forced_cpuid(u64 rip)
 {
-    bool before = ((rip + 7) & ~PAGE_MASK) == 0;
-    u64 at = rip - before, code;
+    u32 head, tail;
 
-    if (!guest_range_ok(at, 8))
+    if (!guest_range_ok(rip, 7))
         return false;
     user_access_begin();
-    user_get64(at, code, fault);
+    user_get32(rip, head, fault);
+    user_get32(rip + 3, tail, fault);
     user_access_end();
-    return (before ? code : code << 8) >> 8 == 0xa20f6e65780b0fUL;      /* ud2 "xen" cpuid */
+    return head == 0x65780b0f && tail == 0xa20f6e65;
 fault:
     user_access_end();
     return false;
 }
 
-bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *r)
+void pv_invalid_opcode(struct vcpu *v, struct cpu_user_regs *r)
 {
     struct cpuid_regs c;
 
     if (!is_forced_cpuid(r->rip))
-        return false;
+        return pv_inject(v, r, TRAP_UD, 0);
     guest_cpuid(v, (u32)r->rax, (u32)r->rcx, &c);
     r->rax = c.a;
     r->rbx = c.b;
     r->rcx = c.c;
     r->rdx = c.d;
     r->rip += 7;
-    return true;
 }

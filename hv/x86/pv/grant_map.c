@@ -24,13 +24,9 @@ static pte_t grant_pte(mfn_t mfn, u32 flags)
     return pte_make(mfn, bits) | (pte_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
 }
 
-int pv_grant_map(struct vcpu *v, u64 addr, mfn_t mfn, u32 flags)
+int pv_grant_map(struct vcpu *v, u64 addr, struct domain *owner, mfn_t mfn, u32 flags)
 {
-    /* The frame's owner is whoever it is: the grant has established the right. */
-    struct domain *owner = mfn_valid(mfn) ? page_owner(mfn_to_page(mfn)) : NULL;
     struct mmu m;
-    if (!owner)
-        return GNTST_general_error;
     if (mmu_begin(&m, v, v->domain, owner))
         return GNTST_eagain;    /* page-table work of its own that it left has to end first */
     pte_t *slot = find_slot(&m, addr, flags);

@@ -27,7 +27,7 @@ int pv_read_vcpu_cpus(struct vcpu *v, u64 addr, cpumask_t *cpus)
 }
 
 /* The table becomes v's kernel or user one; what it replaces is put. v is current or stopped. */
-static int set_base(struct mmu *m, struct x86_vcpu *x, mfn_t mfn, bool user)
+static inline int set_base(struct mmu *m, struct x86_vcpu *x, mfn_t mfn, bool user)
 {
     struct page **slot = user ? &x->pv.user_cr3 : &x->pv.cr3, *old = *slot;
     bool none = user && !mfn;
@@ -132,10 +132,9 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
     bool self = d == v->domain;
 
     switch (op->cmd) {
-    case MMUEXT_NEW_BASEPTR: case MMUEXT_NEW_USER_BASEPTR:
-        return self ? table_op(v, d, op->cmd, op->arg1.mfn) : -EPERM;
     case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE: case MMUEXT_UNPIN_TABLE:
-        return table_op(v, d, op->cmd, op->arg1.mfn);
+    case MMUEXT_NEW_BASEPTR: case MMUEXT_NEW_USER_BASEPTR:
+        return !self && op->cmd > MMUEXT_UNPIN_TABLE ? -EPERM : table_op(v, d, op->cmd, op->arg1.mfn);
     case MMUEXT_TLB_FLUSH_LOCAL ... MMUEXT_INVLPG_ALL:      /* and between them _MULTI */
         return self ? flush_op(v, op) : -EPERM;
     case MMUEXT_FLUSH_CACHE: case MMUEXT_FLUSH_CACHE_GLOBAL:
@@ -159,11 +158,11 @@ static int one_op(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 long do_mmuext_op(struct vcpu *v, unsigned long *a)
 {
     u32 left = (u32)a[1], done = 0;
-    int rc = 0;
-    struct domain *d = domain_get_for(v, (domid_t)a[3], &rc);
+    int rc = 0, err = 0;
+    struct domain *d = domain_get_for(v, (domid_t)a[3], &err);
 
     if (!d)
-        return rc;
+        return err;
     while (!rc && left) {
         struct mmuext_op op;
         rc = arg_read(v, &op, a[0]) ?: one_op(v, d, &op);

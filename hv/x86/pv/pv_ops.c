@@ -11,16 +11,16 @@
 int pv_copy_raw(void *dst, const void *src, size_t n)
 {
     user_access_begin();
-    int rc = (int)copy_fixup(dst, src, n);
+    int rc = user_copy(dst, src, n);
     user_access_end();
     return rc;
 }
 
 /* Guest addresses mean those of its kernel: when its user mode is loaded (a record is
  * written in passing), the kernel's tables are taken for the moment. */
-static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
+static int copy_switched(struct vcpu *v, void *dst, const void *src, size_t n)
 {
-    if (likely(xv(v)->pv.kernel_mode))
+    if (xv(v)->pv.kernel_mode)
         return pv_copy_raw(dst, src, n);
     tlb_write_cr3(page_to_mfn(xv(v)->pv.cr3) << PAGE_SHIFT);
     int rc = pv_copy_raw(dst, src, n);
@@ -28,56 +28,41 @@ static int copy_kernel(struct vcpu *v, void *dst, const void *src, size_t n)
     return rc;
 }
 
+/* Nothing has to be switched for a copy. */
+static bool at_hand(struct vcpu *v)
+{
+    return likely(xv(v)->pv.kernel_mode) && likely(!cpu_has.smap);
+}
+
 static int pv_copy_from(struct vcpu *v, void *dst, u64 src, size_t n)
 {
-    u32 word;
-
-    if (!guest_range_ok(src, n))
+    if (!guest_start_ok(src))
         return -EFAULT;
-    if (n != 4 || unlikely(!xv(v)->pv.kernel_mode))
-        return copy_kernel(v, dst, (const void *)src, n);
-    user_access_begin();        /* ports, domain ids: most of the small ones */
-    user_get32(src, word, fault);
-    user_access_end();
-    *(u32 *)dst = word;
+    if (!at_hand(v))
+        return copy_switched(v, dst, (const void *)src, n);
+    if (n == 4)                 /* ports: the most frequent */
+        user_get32(src, *(u32 *)dst, fault);
+    else if (n == 8)
+        user_get64(src, *(u64 *)dst, fault);
+    else
+        return user_copy(dst, (const void *)src, n);
     return 0;
 fault:
-    user_access_end();
     return -EFAULT;
 }
 
 static int pv_copy_to(struct vcpu *v, u64 dst, const void *src, size_t n)
 {
-    if (!guest_range_ok(dst, n))
+    if (!guest_start_ok(dst))
         return -EFAULT;
-    if (n != 8 || unlikely(!xv(v)->pv.kernel_mode))
-        return copy_kernel(v, (void *)dst, src, n);
-    user_access_begin();        /* results, counts */
-    user_put64(dst, *(const u64 *)src, fault);
-    user_access_end();
+    if (!at_hand(v))
+        return copy_switched(v, (void *)dst, src, n);
+    if (n != 8)
+        return user_copy((void *)dst, src, n);
+    user_put64(dst, *(const u64 *)src, fault);  /* results: the most frequent */
     return 0;
 fault:
-    user_access_end();
     return -EFAULT;
-}
-
-static struct page *pv_get_gfn(struct domain *d, u64 gfn, bool write)
-{
-    struct page *pg = mfn_to_page(gfn);
-
-    if (!mfn_valid(gfn) || !get_page(pg, d))
-        return NULL;
-    if (!write || !get_page_writable(pg))
-        return pg;
-    put_page(pg);
-    return NULL;
-}
-
-static void pv_put_gfn(struct page *pg, bool write)
-{
-    if (write)
-        put_page_writable(pg);
-    put_page(pg);
 }
 
 static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
@@ -92,10 +77,9 @@ static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
     return 0;
 }
 
-static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn, unsigned order)
+static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn)
 {
-    for (u64 i = 0; i < 1UL << order; i++)
-        m2p_set(mfn + i, INVALID_M2P);
+    m2p_set(mfn, INVALID_M2P);
 }
 
 static void pv_grant_flush(struct domain *d)
@@ -211,7 +195,7 @@ static void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 
 const struct guest_ops pv_ops = {
     .name = "pv", .copy_from = pv_copy_from, .copy_to = pv_copy_to,
-    .get_gfn = pv_get_gfn, .put_gfn = pv_put_gfn,
+    .get_gfn = get_frame, .put_gfn = put_frame,
     .physmap_add = pv_physmap_add, .physmap_remove = pv_physmap_remove,
     .grant_map = pv_grant_map, .grant_unmap = pv_grant_unmap, .grant_begin = mmu_drain,
     .grant_flush = pv_grant_flush, .set_context = pv_set_context, .get_context = pv_get_context,

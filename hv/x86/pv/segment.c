@@ -39,8 +39,7 @@ static int desc_frame_get(struct domain *d, mfn_t mfn)
         return 0;
     }
     if (!(old & PT_COUNT_MASK) &&
-        __atomic_compare_exchange_n(&pg->type, &old, PT_DESC | 1, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_RELAXED)) {
+        cas(&pg->type, &old, PT_DESC | 1)) {
         unsigned i = 0;
         tlb_flush_stale(pg->stamp);
         while (i < 512 && pv_descriptor_fix((u64 *)page_to_virt(pg) + i))

@@ -62,29 +62,20 @@ static pte_t entry_fixed(const struct mmu *m, pte_t e, unsigned level)
 static inline __attribute__((always_inline)) int get_l1_entry(struct mmu *m, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
-    struct page *pg = mfn_to_page(mfn);
 
-    if (!mfn_valid(mfn))        /* device memory: uncounted, by permission */
-        return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
-               guest_iomem_permitted(m->d, mfn) ? 0 : -EPERM;
-    if (!get_page(pg, m->pg_dom))
-        return -EBUSY;
-    if (!(e & PTE_RW) || !get_page_writable(pg))
+    if (get_frame(m->pg_dom, mfn, e & PTE_RW))
         return 0;
-    put_page(pg);
-    return -EBUSY;
+    if (mfn_valid(mfn))
+        return -EBUSY;
+    /* device memory: uncounted, by permission */
+    return (m->pg_dom == m->d || m->pg_dom == domain_io) &&
+           guest_iomem_permitted(m->d, mfn) ? 0 : -EPERM;
 }
 
-static inline __attribute__((always_inline)) void put_l1_entry(pte_t e)
+static void put_l1_entry(pte_t e)
 {
-    mfn_t mfn = pte_mfn(e);
-
-    if (mfn_valid(mfn)) {
-        struct page *pg = mfn_to_page(mfn);
-        if (e & PTE_RW)
-            put_page_writable(pg);
-        put_page(pg);
-    }
+    if (mfn_valid(pte_mfn(e)))
+        put_frame(mfn_to_page(pte_mfn(e)), e & PTE_RW);
 }
 
 /* Gives up the first n entries. */
@@ -189,25 +180,18 @@ static int type_get(struct mmu *m, struct page *pg, unsigned level)
                     old, level);
             return -EINVAL;
         }
-    } while (!__atomic_compare_exchange_n(&pg->type, &old, new, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (!cas(&pg->type, &old, new));
     if (!(old & PT_COUNT_MASK) && (old & PT_TYPE_MASK) != PT_NONE)
         tlb_flush_stale(pg->stamp);     /* nobody may still write to it */
     return 0;
 }
 
-/* Drops one use; the last takes the table apart first. 0 or -ERESTART: then the use
- * is still held. */
+/* The last use takes the table apart first. 0 or -ERESTART: then it is still held. */
 // NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
-static int type_put(struct mmu *m, struct page *pg)
+static NOINLINE int type_put_last(struct mmu *m, struct page *pg)
 {
     unsigned level = pt_level(pg->type);
 
-    ASSERT(level && (pg->type & PT_COUNT_MASK));
-    if ((pg->type & PT_COUNT_MASK) > 1) {
-        WRITE_ONCE(pg->type, pg->type - 1);
-        return 0;
-    }
     if (m->budget <= 0 || (level > 1 && invalidate_upper(m, pg, level)))
         return -ERESTART;
     if (level == 1)
@@ -218,6 +202,33 @@ static int type_put(struct mmu *m, struct page *pg)
      * and whoever makes the frame writable flushes those that did. */
     WRITE_ONCE(pg->type, LEVEL_TYPE(level));
     return 0;
+}
+
+/* Drops one use. 0 or -ERESTART: then it is still held. */
+// NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
+static int type_put(struct mmu *m, struct page *pg)
+{
+    ASSERT(pt_level(pg->type) && (pg->type & PT_COUNT_MASK));
+    if ((pg->type & PT_COUNT_MASK) == 1)
+        return type_put_last(m, pg);
+    WRITE_ONCE(pg->type, pg->type - 1);
+    return 0;
+}
+
+/* A frame that is held as a table becomes a validated one. 0, -ERESTART (it is partial),
+ * or an error (it is no longer held). */
+// NOLINTNEXTLINE(misc-no-recursion): one level down each time, of four
+static NOINLINE int validate(struct mmu *m, struct page *pg, unsigned level)
+{
+    if (m->budget <= 0)
+        return -ERESTART;
+    int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
+    m->budget -= rc != -ERESTART;
+    if (rc == 0)
+        type_update(pg, PT_DONE_MASK, PT_VALIDATED);
+    else if (rc != -ERESTART)
+        mmu_put_table(m, pg);
+    return rc;
 }
 
 /* A reference on frame mfn and a use as a validated table. 0, -ERESTART (both are held,
@@ -233,17 +244,7 @@ static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
         put_page(pg);
         return -EINVAL;
     }
-    if (pg->type & PT_VALIDATED)
-        return 0;
-    if (m->budget <= 0)
-        return -ERESTART;
-    int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
-    m->budget -= rc != -ERESTART;
-    if (rc == 0)
-        type_update(pg, PT_DONE_MASK, PT_VALIDATED);
-    else if (rc != -ERESTART)
-        mmu_put_table(m, pg);
-    return rc;
+    return pg->type & PT_VALIDATED ? 0 : validate(m, pg, level);
 }
 
 /* ---- calls: restart slots ---- */
@@ -264,7 +265,7 @@ void mmu_put_table(struct mmu *m, struct page *pg)
 
 /* Works off what waits for v, from the last, while it is one domain's, under that one's
  * lock. When that domain has died since, nobody else knows the frame. 0 or -ERESTART. */
-static int finish(struct vcpu *v)
+int mmu_finish(struct vcpu *v)
 {
     struct pv_vcpu *pv = &xv(v)->pv;
     domid_t owner = pv->deferred[pv->nr_deferred - 1]->owner;
@@ -285,31 +286,13 @@ static int finish(struct vcpu *v)
     return pv->nr_deferred ? -ERESTART : 0;
 }
 
-int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
-{
-    *m = (struct mmu){ .v = v, .d = d, .pg_dom = pg_dom, .budget = MMU_BUDGET };
-    if (unlikely(xv(v)->pv.nr_deferred) && finish(v))
-        return -ERESTART;
-    spin_lock(&xd(d)->pv.mmu_lock);
-    m->locked = true;
-    return 0;
-}
-
 int mmu_drain(struct vcpu *v)
 {
-    while (xv(v)->pv.nr_deferred) {
-        if (finish(v) && hypercall_preempt(v))
+    while (unlikely(xv(v)->pv.nr_deferred)) {
+        if (mmu_finish(v) && hypercall_preempt(v))
             return -ERESTART;
     }
     return 0;
-}
-
-void mmu_end(struct mmu *m)
-{
-    if (m->locked) {
-        m->locked = false;
-        spin_unlock(&xd(m->d)->pv.mmu_lock);
-    }
 }
 
 int mmu_get_table(struct mmu *m, mfn_t mfn, unsigned level)
@@ -344,8 +327,7 @@ static int write_l1(struct mmu *m, pte_t *slot, pte_t val, bool preserve_ad)
             return -EAGAIN;
         }
         new = preserve_ad ? val | (old & (PTE_A | PTE_D)) : val;
-    } while (!__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (!cas(slot, &old, new));
     if (!same && (old & PTE_P))
         put_l1_entry(old);
     return 0;
@@ -382,6 +364,7 @@ pte_t *mmu_walk(struct vcpu *v, u64 va)
 
     if (!guest_range_ok(va, 1))
         return NULL;
+#pragma GCC unroll 3
     for (unsigned level = 4; level > 1; level--) {
         pte_t e = t[pt_index(va, level)];
         if (!(e & PTE_P))
