@@ -18,7 +18,8 @@
 #include <xen/callback.h>
 #include <xen/nmi.h>
 
-void pv_toggle_mode(struct x86_vcpu *x)
+/* Guest kernel <-> guest user. */
+static void toggle_mode(struct x86_vcpu *x)
 {
     x->pv.kernel_mode = !x->pv.kernel_mode;
     __asm__ volatile("swapgs");
@@ -34,7 +35,7 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *r, u64 to, bool mask_ev
     u64 *f = (u64 *)((from_kernel ? r->rsp : xv(v)->pv.kernel_sp) & ~15UL) - 7 - extra;
 
     if (!from_kernel)
-        pv_toggle_mode(xv(v));
+        toggle_mode(xv(v));
     if (!guest_range_ok((u64)f, 8UL * (7 + extra)))
         goto bad;
     user_access_begin();
@@ -185,7 +186,7 @@ void pv_iret(struct vcpu *v)
             domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
             return;
         }
-        pv_toggle_mode(xv(v));
+        toggle_mode(xv(v));
     }
     v->info->evtchn_upcall_mask = !(rflags & X86_IF);
     r->rflags = (rflags & ~(u64)(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
