@@ -41,11 +41,7 @@ static long put_text(struct vcpu *v, u64 arg, const char *text, size_t size)
 static long compile_info(struct vcpu *v, u64 arg)
 {
     struct xen_compile_info ci = {
-#ifdef __clang__
-        .compiler = "clang " __clang_version__,
-#else
-        .compiler = "gcc " __VERSION__,
-#endif
+        .compiler = BUILT_BY,
         .compile_by = "bulkhead",
         .compile_date = __DATE__ " " __TIME__,
     };

@@ -58,7 +58,6 @@ u16 uart_port(void);
 
 /* --- x86/panic.c --- */
 extern bool opt_noreboot;           /* after a crash, and when dom0 restarts: stand still */
-void dump_regs(const struct cpu_user_regs *regs);
 /* An exception of our own that has no fix-up. */
 NORETURN void fatal_trap(struct cpu_user_regs *regs);
 /* For CPUs that spin with interrupts off, and for an NMI: stops here if another CPU panics. */

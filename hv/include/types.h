@@ -34,6 +34,12 @@ typedef u64 paddr_t;          /* machine address, bytes */
 typedef u64 mfn_t;            /* machine frame number */
 typedef s64 s_time_t;         /* nanoseconds since Bulkhead's start */
 
+#ifdef __clang__
+#define BUILT_BY "clang " __clang_version__
+#else
+#define BUILT_BY "gcc " __VERSION__
+#endif
+
 #define INVALID_MFN   (~0UL)
 #define PAGE_SHIFT    12
 #define PAGE_SIZE     4096UL

@@ -73,7 +73,7 @@ static u32 without_sleep(u16 port, unsigned size, u32 value)
 
 /* --- a guest's access --- */
 
-bool guest_port_permitted(struct domain *d, u16 port, unsigned size)
+static bool guest_port_permitted(struct domain *d, u16 port, unsigned size)
 {
     if (is_pci_port(port))
         return domain_has(d, RIGHT_HARDWARE) && is_pci_port((u16)(port + size - 1));

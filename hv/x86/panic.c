@@ -43,7 +43,7 @@ static struct symbol_text symbol(u64 addr)
     return s;
 }
 
-void dump_regs(const struct cpu_user_regs *r)
+static void dump_regs(const struct cpu_user_regs *r)
 {
     printk(LOG_ERR,
            "rip %04x:%016lx%s\nrsp %04x:%016lx  rflags %08lx\n"

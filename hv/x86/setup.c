@@ -11,12 +11,6 @@
 #include "x86/machine.h"
 #include "x86/pv.h"
 
-#ifdef __clang__
-#define BUILT_BY "clang " __clang_version__
-#else
-#define BUILT_BY "gcc " __VERSION__
-#endif
-
 static void greet(void)
 {
     printk(LOG_INFO, "Bulkhead: type-1 hypervisor with Xen's ABI 4.17, built by " BUILT_BY "\n");

@@ -61,18 +61,11 @@ static inline struct x86_vcpu *xv(struct vcpu *v) { return (struct x86_vcpu *)v;
 static inline struct x86_domain *xd(struct domain *d) { return (struct x86_domain *)d; }
 extern const struct guest_ops pv_ops;
 
-/* The registers of v, where they are now (v is current or does not run). */
-static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
-{
-    return v == current_vcpu() ? &cpu_top()->regs : &xv(v)->regs;
-}
-
 /* x86/pv/emulate.c hands I/O over to x86/ioport.c: size 1, 2, 4; checked there
  * against the domain's permissions; what is denied reads all ones and is dropped. */
 u32 guest_port_io(struct vcpu *v, u16 port, unsigned size, bool out, u32 value);
 #define guest_port_in(v, port, size) guest_port_io(v, port, size, false, 0)
 #define guest_port_out(v, port, size, value) guest_port_io(v, port, size, true, value)
-bool guest_port_permitted(struct domain *d, u16 port, unsigned size);
 
 /* The hardware domain gets all ports, device frames and interrupts that are not
  * Bulkhead's: fills d->ioports, iomem, irq_caps. 0 or -ENOMEM. */

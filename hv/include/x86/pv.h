@@ -22,7 +22,6 @@ void pv_iret(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_iret_failed(struct cpu_user_regs *regs);
 void pv_syscall_from_user(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_syscall32(struct vcpu *v, struct cpu_user_regs *regs);
-void pv_toggle_mode(struct x86_vcpu *x);            /* guest kernel <-> guest user */
 void pv_set_ts(struct vcpu *v, bool on);            /* the guest's CR0.TS; v is current */
 void pv_device_not_available(struct vcpu *v, struct cpu_user_regs *regs);
 
@@ -43,8 +42,6 @@ bool pv_ldt_fault(struct vcpu *v, u64 addr);
 void pv_drop_descriptors(struct vcpu *v);           /* GDT and LDT frames back */
 void pv_drop_ldt(struct x86_vcpu *x);
 int pv_set_gdt(struct x86_vcpu *x, const u64 *frames, unsigned entries);
-/* Makes a descriptor harmless (ring 3, accessed); false: it cannot be. */
-bool pv_descriptor_fix(u64 *desc);
 int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value);
 void pv_load_debugregs(struct x86_vcpu *x);
 

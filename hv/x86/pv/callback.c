@@ -18,7 +18,8 @@
 #include <xen/callback.h>
 #include <xen/nmi.h>
 
-void pv_toggle_mode(struct x86_vcpu *x)
+/* Guest kernel <-> guest user. */
+static void toggle_mode(struct x86_vcpu *x)
 {
     x->pv.kernel_mode = !x->pv.kernel_mode;
     __asm__ volatile("swapgs");
@@ -81,7 +82,7 @@ bad:
 static NOINLINE void bounce_user(struct vcpu *v, struct cpu_user_regs *r, u64 to, unsigned kind,
                                  u32 error_code)
 {
-    pv_toggle_mode(xv(v));
+    toggle_mode(xv(v));
     push_frame(v, r, to, kind | FROM_USER, error_code, xv(v)->pv.kernel_sp);
 }
 
@@ -203,7 +204,7 @@ void pv_iret(struct vcpu *v, struct cpu_user_regs *r)
     r->cs = (u16)(cs | 3);              /* the guest's kernel runs in ring 3 as well */
     r->ss = (u16)(ss | 3);
     if ((cs & 3) == 3 && likely(xv(v)->pv.user_cr3))
-        pv_toggle_mode(xv(v));
+        toggle_mode(xv(v));
     else if ((cs & 3) == 3)
         domain_crash(v->domain, "vCPU %u: iret to user mode without a user page table", v->id);
     return;

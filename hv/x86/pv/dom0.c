@@ -95,6 +95,7 @@ static u64 memory_wanted(u64 avail, u64 *max)
     u64 keep = MIN(avail / 16, MIB(128) >> PAGE_SHIFT);
     keep = MAX(keep - MIN(keep, modules), MIB(4) >> PAGE_SHIFT);
     u64 most = avail - MIN(avail, keep);
+    // cppcheck-suppress knownConditionTrueFalse ; *to may be it
     if (less != ~0UL)
         size = avail - MIN(avail, less);
     u64 want = MIN(MAX(size ? size : most, min), *max);

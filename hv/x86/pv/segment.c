@@ -15,7 +15,8 @@
 #define DESC_DPL (3UL << 45)
 #define DESC_A   (1UL << 40)
 
-bool pv_descriptor_fix(u64 *desc)
+/* Makes a descriptor harmless (ring 3, accessed); false: it cannot be. */
+static bool descriptor_fix(u64 *desc)
 {
     if ((*desc & (DESC_P | DESC_S)) == DESC_P)
         return false;           /* gates, TSS, LDT: would lead into ring 0 */
@@ -42,7 +43,7 @@ static int desc_frame_get(struct domain *d, mfn_t mfn)
         cas(&pg->type, &old, PT_DESC | 1)) {
         unsigned i = 0;
         tlb_flush_stale(pg->stamp);
-        while (i < 512 && pv_descriptor_fix((u64 *)page_to_virt(pg) + i))
+        while (i < 512 && descriptor_fix((u64 *)page_to_virt(pg) + i))
             i++;
         WRITE_ONCE(pg->type, i == 512 ? PT_DESC | PT_VALIDATED | 1 : PT_NONE);
         if (i == 512)
@@ -134,7 +135,7 @@ long do_update_descriptor(struct vcpu *v, unsigned long *a)
     u64 desc = a[1];
     long rc = -EINVAL;
 
-    if ((a[0] & 7) || !mfn_valid(mfn) || !pv_descriptor_fix(&desc) || !get_page(pg, d))
+    if ((a[0] & 7) || !mfn_valid(mfn) || !descriptor_fix(&desc) || !get_page(pg, d))
         return -EINVAL;
     with_lock (&xd(d)->pv.mmu_lock) {
         bool in_use = (pg->type & PT_TYPE_MASK) == PT_DESC && (pg->type & PT_COUNT_MASK);
