@@ -10,7 +10,10 @@
  * A guest has two vCPUs where the machine has two CPUs, all of dom0's rights, and runs
  * with events masked unless it calls events_on (). The same binaries run on Debian's
  * Xen: a test states what the ABI says, not what Bulkhead does. Where the two differ
- * rightly: on_xen ().
+ * rightly: SAYS (), on_xen ().
+ *
+ * What each HC () returned is noted (record.c) and held against tests/guest/conformance.txt.
+ * A guest that calls at random defines UNRECORDED before it includes this.
  */
 #ifndef TINY_H
 #define TINY_H
@@ -35,9 +38,9 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64
                      : "a"((u64)nr) : "rcx", "r11", "memory");
     return ret;
 }
-/* The same, with a note of what was called and returned (record.c): what HC means in guests/. */
+/* The same, with a note of what was called and returned: what HC means in guests/. */
 long recorded_hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
-#ifdef RECORD
+#if defined(RECORD) && !defined(UNRECORDED)
 #define HYPERCALL_BY recorded_hypercall
 #else
 #define HYPERCALL_BY hypercall

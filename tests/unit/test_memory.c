@@ -397,6 +397,8 @@ TEST(questions)
     struct xen_memory_reservation r = { .nr_extents = 5, .domid = DOMID_SELF };
     CHECK_EQ(call(XENMEM_claim_pages, &r), -EPERM);
     self.rights = RIGHT_CONTROL;
+    CHECK_EQ(call(XENMEM_claim_pages, &r), -EINVAL);        /* it has more */
+    r.nr_extents = self.tot_pages + 1;
     CHECK_EQ(call(XENMEM_claim_pages, &r), 0);
     r.nr_extents = FRAMES + 10;
     CHECK_EQ(call(XENMEM_claim_pages, &r), -ENOMEM);
@@ -455,5 +457,7 @@ TEST(resource)
     CHECK_EQ(call(XENMEM_acquire_resource, &r), -EINVAL);
     r.pad = 0;
     r.domid = DOMID_SELF;
+    CHECK_EQ(call(XENMEM_acquire_resource, &r), -ESRCH);
+    r.domid = self.id;
     CHECK_EQ(call(XENMEM_acquire_resource, &r), -EPERM);
 }

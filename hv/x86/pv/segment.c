@@ -227,9 +227,9 @@ long do_set_debugreg(struct vcpu *v, unsigned long *a)
     return a[0] > 7 ? -ENODEV : pv_set_debugreg(v, (unsigned)a[0], a[1]);
 }
 
-/* a: register. The value, or -ENODEV. */
+/* a: register. The value, or -EINVAL. */
 long do_get_debugreg(struct vcpu *v, unsigned long *a)
 {
-    return a[0] > 7 || a[0] == 4 || a[0] == 5 ? -ENODEV :
+    return a[0] > 7 || a[0] == 4 || a[0] == 5 ? -EINVAL :
            (long)xv(v)->pv.debugreg[index_nospec(a[0], 8)];
 }
