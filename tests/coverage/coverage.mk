@@ -18,6 +18,7 @@ COVERAGE_BRANCHES := 70
 # What boots build/coverage/bulkhead, one command in a line.
 define COVERAGE_MACHINES
 tests/guest/run --hv build/coverage/bulkhead
+tests/guest/run --hv build/coverage/bulkhead --cpu max,-smap traps vcpus insns frames
 tests/guest/boot --hv build/coverage/bulkhead
 endef
 coverage check-coverage: export PATH := $(CURDIR)/tests/coverage:$(PATH)
