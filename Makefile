@@ -73,7 +73,7 @@ $(B)/bulkhead: $(B)/bulkhead.elf
 	@$(OBJCOPY) -O binary $< $@
 
 clean:
-	rm -rf build/hv build/debug build/coverage build/fuzz build/clang build/clang-debug build/unit build/guests build/bulkhead*
+	rm -rf build/hv build/debug build/coverage build/hostfuzz build/clang build/clang-debug build/unit build/guests build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
 run:

@@ -20,6 +20,7 @@ define COVERAGE_MACHINES
 tests/guest/run --hv build/coverage/bulkhead
 tests/guest/run --hv build/coverage/bulkhead --cpu max,-smap traps vcpus insns frames
 tests/guest/boot --hv build/coverage/bulkhead
+$(if $(wildcard tests/guest/fuzz),tests/guest/fuzz --hv build/coverage/bulkhead)
 endef
 coverage check-coverage: export PATH := $(CURDIR)/tests/coverage:$(PATH)
 coverage check-coverage:
