@@ -13,8 +13,8 @@ build/coverage/hv.lds: hv/x86/hv.lds tests/coverage/coverage.mk
 	    __llvm_covmap 0 (INFO) : { KEEP(*(__llvm_covmap)) }' $< > $@
 
 # The percentages of hv/core and hv/x86/pv below which it fails.
-COVERAGE_LINES := 85
-COVERAGE_BRANCHES := 70
+COVERAGE_LINES := 90
+COVERAGE_BRANCHES := 80
 # What boots build/coverage/bulkhead, one command in a line.
 define COVERAGE_MACHINES
 tests/guest/run --hv build/coverage/bulkhead
