@@ -81,7 +81,7 @@ $(B)/compile_commands.json: Makefile $(SRC_C)
 	done | sed '1s/^/[ /; $$s/,$$/ ]/' > $@
 
 clean:
-	rm -rf build/hv build/analyze build/debug build/coverage build/fuzz build/clang build/clang-debug build/unit build/guests \
+	rm -rf build/hv build/analyze build/debug build/coverage build/hostfuzz build/clang build/clang-debug build/unit build/guests \
 		build/plugin build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod

@@ -60,7 +60,71 @@ TEST(failsafe)
     CHECK_EQ(HC(xen_version, XENVER_version, 0), 0x40011);
 }
 
-extern char syscall_entry[];            /* start.S: a frame without an error code, as an NMI's */
+extern char event_entry[], syscall_entry[];
+
+/* 32-bit user code at 4 MiB, in tables of its own; the kernel stays where it is. */
+TEST(syscall_of_32_bits)
+{
+    static const u8 code[] = { 0x0f, 0x05, 0x0f, 0x0b };       /* syscall; ud2 */
+    u64 *l4 = alloc_page(), *l3 = alloc_page(), *l2 = alloc_page(), *l1 = alloc_page(), *kstack = alloc_page();
+    u8 *page = alloc_page();
+    memcpy(page, code, sizeof(code));
+    memcpy(l4, (void *)start_info->pt_base, PAGE_SIZE);
+    memset(&l4[256], 0, 16 * 8);
+    l1[0] = virt_to_mfn_of(page) << 12 | PG_DATA;
+    l2[2] = virt_to_mfn_of(l1) << 12 | PG_TABLE;
+    l3[0] = virt_to_mfn_of(l2) << 12 | PG_TABLE;
+    l4[0] = virt_to_mfn_of(l3) << 12 | PG_TABLE;
+    u64 *tables[] = { l1, l2, l3, l4 };
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
+        CHECK_EQ(map_mfn(tables[i], virt_to_mfn_of(tables[i]), PG_RO), 0);
+    }
+    struct mmuext_op op = { .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = virt_to_mfn_of(l4) };
+    CHECK_EQ(HC(mmuext_op, &op, 1, 0, DOMID_SELF), 0);
+    CHECK_EQ(HC(stack_switch, FLAT_KERNEL_SS, (u64)kstack + 4096), 0);
+    iret_to(0x400000, FLAT_RING3_CS32, FLAT_RING3_SS32);
+    CHECK_EQ(seen.vector, 6);           /* nobody has asked for them */
+    CHECK_EQ(frame_rip, 0x400000);
+    struct callback_register r = { CALLBACKTYPE_syscall32, 0, (u64)syscall_entry };
+    CHECK_EQ(HC(callback_op, CALLBACKOP_register, &r), 0);
+    iret_to(0x400000, FLAT_RING3_CS32, FLAT_RING3_SS32);
+    CHECK_EQ(seen.vector, 0x102);
+    CHECK_EQ(frame_rip, 0x400002);
+    CHECK_EQ(frame_cs & 0xffff, FLAT_RING3_CS32);
+    struct callback_unregister un = { .type = CALLBACKTYPE_syscall32 };
+    CHECK_EQ(HC(callback_op, CALLBACKOP_unregister, &un), 0);
+    iret_to(0x400002, FLAT_RING3_CS32, FLAT_RING3_SS32);
+    CHECK_EQ(seen.vector, 6);
+    CHECK_EQ(frame_rip, 0x400002);
+    op.arg1.mfn = 0;
+    CHECK_EQ(HC(mmuext_op, &op, 1, 0, DOMID_SELF), 0);
+}
+
+TEST(events_without_a_handler)
+{
+    struct callback_register r = { CALLBACKTYPE_event, 0, 0 };
+    struct evtchn_bind_ipi ipi = { .vcpu = 0 };
+    if (on_xen()) {                     /* jumps to 0 */
+        return;
+    }
+    CHECK_EQ(HC(callback_op, CALLBACKOP_register, &r), 0);
+    CHECK_EQ(HC(event_channel_op, EVTCHNOP_bind_ipi, &ipi), 0);
+    port_unmask(ipi.port);
+    struct evtchn_send send = { .port = ipi.port };
+    CHECK_EQ(HC(event_channel_op, EVTCHNOP_send, &send), 0);
+    my_info()->evtchn_upcall_mask = 0;
+    HC(xen_version, XENVER_version, 0);
+    CHECK_EQ(my_info()->evtchn_upcall_mask, 1);         /* until there is one */
+    r.address = (u64)event_entry;
+    CHECK_EQ(HC(callback_op, CALLBACKOP_register, &r), 0);
+    events_on();
+    CHECK_EQ(event_count[ipi.port], 1);
+    events_off();
+    struct evtchn_close c = { .port = ipi.port };
+    CHECK_EQ(HC(event_channel_op, EVTCHNOP_close, &c), 0);
+}
+
+            /* start.S: a frame without an error code, as an NMI's */
 static volatile u32 nmis;
 static void mend_nmi(struct trap_regs *r)
 {

@@ -263,6 +263,32 @@ TEST(caches)
     CHECK(seen.vector == 13 || seen.vector == -1);
 }
 
+static long xsetbv(u32 nr, u64 v)
+{
+    TRAPS("mov %1, %%ecx; mov %2, %%eax; mov %3, %%edx; xsetbv", "r"(nr), "r"((u32)v), "r"((u32)(v >> 32)));
+    return seen.vector;
+}
+
+TEST(extended_states)
+{
+    u32 a = 1, b, c = 0, d;
+    __asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (!(c & 1u << 27)) {              /* OSXSAVE: this CPU has none (tests/guest/run --cpu) */
+        CHECK(xsetbv(0, 3) > 0);
+        return;
+    }
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    u64 all = (u64)d << 32 | a;
+    CHECK((all & 3) == 3);
+    CHECK_EQ(xsetbv(0, all), -1);
+    CHECK_EQ(xsetbv(0, 3), -1);
+    CHECK_EQ(xsetbv(0, 2), 13);         /* without x87 */
+    CHECK_EQ(xsetbv(0, 5), 13);         /* AVX without SSE */
+    CHECK_EQ(xsetbv(0, all | 1UL << 61), 13);
+    CHECK_EQ(xsetbv(1, all), 13);
+    CHECK_EQ(xsetbv(0, all), -1);
+}
+
 /* Runs the n bytes of code in front of what jumps back (by r15), or of the page's end. */
 static void at_page_end(const void *code, u32 n, bool back)
 {

@@ -12,10 +12,10 @@ u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
     struct runq *q = runq_lock(v);
     struct vcpu_runstate_info r = v->runstate;
 
-    r.time[r.state] += (u64)MAX(now() - (s_time_t)r.state_entry_time, 0);
     runq_unlock(q);
     if (out != NULL)
         *out = r;
+    r.time[r.state] += (u64)MAX(now() - (s_time_t)r.state_entry_time, 0);
     return r.time[RUNSTATE_running];
 }
 

@@ -66,6 +66,7 @@ static long get_runstate_info(struct vcpu *v, struct vcpu *target, u64 addr)
     struct vcpu_runstate_info r;
 
     vcpu_runstate_get(target, &r);
+    r.time[r.state] += (u64)MAX(now() - (s_time_t)r.state_entry_time, 0);
     return arg_write(v, addr, &r);
 }
 

@@ -37,7 +37,7 @@ static inline bool vcpu_runnable(const struct vcpu *v)
     return !(READ_ONCE(v->pause_flags) | READ_ONCE(v->pause_count) |
              READ_ONCE(v->domain->pause_count));
 }
-/* CPU time used by v so far, ns; also fills runstate when not NULL. */
+/* CPU time used by v so far, ns; *out (may be NULL): its account as of its last change. */
 u64 vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 /* Writes the runstate record to the place that v (current) has registered. */
 void vcpu_runstate_to_guest(struct vcpu *v);

@@ -18,9 +18,7 @@
     X(EXCEPTION, "vector %lu at 0x%lx")                    \
     X(SWITCH,    "to domain %lu vCPU %lu")                   \
     X(IRQ,       "vector 0x%lx, rip 0x%lx")                \
-    X(DOMAIN,    "domain %lu: %lx")                        \
-    X(FATAL,     "vector %lu at 0x%lx")                    \
-    X(NOTE,      "0x%lx 0x%lx")
+    X(FATAL,     "vector %lu at 0x%lx")
 
 enum trace_event {
 #define X(name, fmt) TRACE_##name,
@@ -28,7 +26,7 @@ enum trace_event {
 #undef X
     NR_TRACE_EVENTS
 };
-#define TRACE_FIRST_RARE TRACE_DOMAIN
+#define TRACE_FIRST_RARE TRACE_FATAL
 
 #define TRACE_RECORDS (DEBUG_BUILD ? 256 : 32)
 

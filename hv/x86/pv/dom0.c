@@ -257,6 +257,7 @@ static void place(void)
     }
     b.start_info = at;
     b.tables = at + PAGE_SIZE;
+    /* What follows takes less than a GiB. */
     if (b.tables <= b.v_start || !guest_range_ok(b.v_start, b.tables - b.v_start + GIB(1)))
         refuse_if("it wants to be at an impossible address");
     do {
@@ -279,8 +280,6 @@ static void place(void)
             (b.p2m < b.v_end && b.p2m + p2m_size > b.v_start))
             refuse_if("it wants the p2m list at an impossible address");
     }
-    if (b.v_end <= b.v_start || !guest_range_ok(b.v_start, b.v_end - b.v_start))
-        refuse_if("it wants to be at an impossible address");
     if (!inside_image(n->entry, 1) ||
         (has_note(n, XEN_ELFNOTE_HYPERCALL_PAGE) &&
          ((n->hypercall_page & ~PAGE_MASK) || !inside_image(n->hypercall_page, PAGE_SIZE))))
