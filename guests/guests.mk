@@ -25,6 +25,14 @@ guests: $(GUESTS:%=build/guests/%)
 check-guests: guests
 	@tests/guest/run
 
+# Plugins for QEMU that measure (tools/plugin)
+build/plugin/%.so: tools/plugin/%.c tools/plugin/qemu_plugin.h
+	@mkdir -p $(@D)
+	@$(GUEST_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden -o $@ $<
+
+check-bounded: all guests build/plugin/stretch.so
+	@tests/guest/bounded
+
 .PRECIOUS: build/guests/obj/%.o
 -include $(wildcard build/guests/obj/*/*.d build/guests/obj/*/*/*.d)
-.PHONY: guests check-guests
+.PHONY: guests check-guests check-bounded
