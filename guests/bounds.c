@@ -163,12 +163,22 @@ TEST(full_tables)
         ext(MMUEXT_PIN_L4_TABLE, virt_to_mfn_of(l4));
         ext(MMUEXT_UNPIN_TABLE, virt_to_mfn_of(l4));
     }
+    /* A bad entry at the end of what is good so far. */
+    u64 *bad = full_table(page, 1, PG_DATA), *over = alloc_page();
+    over[0] = virt_to_mfn_of(l1[0]) << PAGE_SHIFT | PG_TABLE;
+    over[511] = virt_to_mfn_of(bad) << PAGE_SHIFT | PG_TABLE;
+    CHECK_EQ(map_mfn(bad, virt_to_mfn_of(bad), PG_DATA), 0);
+    bad[511] = virt_to_mfn_of(l1[0]) << PAGE_SHIFT | PG_DATA;
+    CHECK_EQ(map_mfn(bad, virt_to_mfn_of(bad), PG_RO), 0);
+    CHECK_EQ(map_mfn(over, virt_to_mfn_of(over), PG_RO), 0);
+    struct mmuext_op pin = { .cmd = MMUEXT_PIN_L2_TABLE, .arg1.mfn = virt_to_mfn_of(over) };
+    CHECK_EQ(HC(mmuext_op, &pin, 1, 0, DOMID_SELF), -EINVAL);
     /* All of them put and taken by entries. */
     static struct mmu_update u[256];
     for (unsigned round = 0; round < 2; round++) {
         ext(MMUEXT_PIN_L2_TABLE, virt_to_mfn_of(l2[0]));
         for (unsigned i = 0; i < 256; i++)
-            u[i] = (struct mmu_update){ (virt_to_mfn_of(l2[0]) << PAGE_SHIFT) + i * 8 };
+            u[i] = (struct mmu_update){ .ptr = (virt_to_mfn_of(l2[0]) << PAGE_SHIFT) + i * 8 };
         CHECK_EQ(HC(mmu_update, u, 256, 0, DOMID_SELF), 0);
         ext(MMUEXT_UNPIN_TABLE, virt_to_mfn_of(l2[0]));
     }
@@ -326,13 +336,13 @@ TEST(own_grant_table)
     static u64 *va[256];
     for (unsigned i = 0; i < 256; i++) {
         va[i] = alloc_page();
-        map[i] = (struct gnttab_map_grant_ref){ (u64)va[i], GNTMAP_host_map, i + 8, 0 };
+        map[i] = (struct gnttab_map_grant_ref){ .host_addr = (u64)va[i], .flags = GNTMAP_host_map, .ref = i + 8 };
     }
     CHECK_EQ(HC(grant_table_op, GNTTABOP_map_grant_ref, map, 256), 0);
     CHECK_EQ(map[255].status, 0);
     debug_keys();
     for (unsigned i = 0; i < 256; i++)
-        unmap[i] = (struct gnttab_unmap_grant_ref){ (u64)va[i], 0, map[i].handle };
+        unmap[i] = (struct gnttab_unmap_grant_ref){ .host_addr = (u64)va[i], .handle = map[i].handle };
     CHECK_EQ(HC(grant_table_op, GNTTABOP_unmap_grant_ref, unmap, 256), 0);
     CHECK_EQ(unmap[255].status, 0);
     CHECK_EQ(map_mfn(t, virt_to_mfn_of(t), PG_DATA), 0);
@@ -360,8 +370,6 @@ TEST(console)
 TEST(long_multicall)
 {
     static struct multicall_entry m[512];
-    static struct xen_domctl_getdomaininfo unused;
-    (void)unused;
     u64 *page = alloc_page();
     for (unsigned i = 0; i < 512; i++) {
         m[i] = i % 2 ? (struct multicall_entry){ .op = __HYPERVISOR_update_va_mapping,
@@ -384,7 +392,7 @@ TEST(many_complaints)
     }
     static struct mmu_update u[128];
     for (unsigned i = 0; i < 128; i++) {
-        u[i] = (struct mmu_update){ ~7UL };
+        u[i] = (struct mmu_update){ .ptr = ~7UL };
         CHECK(HC(mmu_update, &u[i], 1, 0, DOMID_SELF) < 0);
     }
 }

@@ -20,6 +20,7 @@
 #define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
 
 static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
+static unsigned long ids_used[ROUND_UP(DOMID_LIMIT, 64) / 64];  /* follows the table: to search it */
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
 static domid_t last_id;         /* chosen last; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
@@ -41,11 +42,8 @@ static inline struct domain *table_get(domid_t id)
 static struct domain *table_next(domid_t id)
 {
     struct domain *d = NULL;
-    while (id < DOMID_LIMIT && !d) {
-        if (!READ_ONCE(id_table[id / IDS_PER_PAGE]))
-            id |= IDS_PER_PAGE - 1;     /* none of that page */
-        d = table_get(id++);
-    }
+    for (; !d && (id = (domid_t)find_next_bit(ids_used, DOMID_LIMIT, id)) < DOMID_LIMIT; id++)
+        d = table_get(id);
     return d;
 }
 
@@ -121,13 +119,11 @@ static int choose_id(domid_t wanted, domid_t *id)
         *id = wanted;
         return wanted >= DOMID_LIMIT ? -EINVAL : table_get(wanted) ? -EEXIST : 0;
     }
-    for (unsigned n = 1; n < DOMID_LIMIT; n++) {
-        last_id = last_id < DOMID_LIMIT - 1 ? last_id + 1 : 1;
-        *id = last_id;
-        if (!table_get(last_id))
-            return 0;
-    }
-    return -ENOMEM;
+    *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, last_id + 1u);
+    if (*id == DOMID_LIMIT)
+        *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, 1);
+    last_id = *id % DOMID_LIMIT;
+    return *id < DOMID_LIMIT ? 0 : -ENOMEM;
 }
 
 static int publish(struct domain *d)
@@ -138,6 +134,7 @@ static int publish(struct domain *d)
     if (!*page)
         return -ENOMEM;
     __atomic_store_n(&(*page)[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
+    set_bit(d->id, ids_used);
     return 0;
 }
 
@@ -149,7 +146,7 @@ static struct domain *domain_alloc(domid_t id)
     d->id = id;
     d->refs = 1;
     d->target = DOMID_INVALID;
-    d->page_first = d->page_last = PAGE_NONE;
+    d->page_first = d->page_last = d->page_hidden = PAGE_NONE;
     d->weight = 256;
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     spin_lock_init(&d->page_lock, LOCK_PAGES);
@@ -209,7 +206,7 @@ static int make_parts(struct domain *d)
 }
 
 /* Everything that domain_create and vcpu_create made; also of a domain that was
- * never finished. Nobody can reach d any more. */
+ * never finished. Nobody can reach d any more, so interrupts may come in between. */
 static void domain_free(struct domain *d)
 {
     struct vcpu *v;
@@ -218,6 +215,7 @@ static void domain_free(struct domain *d)
         sched_vcpu_destroy(v);
         xfree(v->info_own);
         arch_vcpu_free(v);
+        arch_irq_window();
     }
     if (d->evtchn)
         evtchn_domain_free(d);
@@ -381,9 +379,10 @@ static struct domain *unpublish_dead(void)
             if (other->target == d->id)
                 other->target = DOMID_INVALID;
         }
-        struct domain **page = d ? id_table[d->id / IDS_PER_PAGE] : NULL;
-        if (d)
-            __atomic_store_n(&page[d->id % IDS_PER_PAGE], NULL, __ATOMIC_RELEASE);
+        if (d) {
+            clear_bit(d->id, ids_used);
+            __atomic_store_n(&id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL, __ATOMIC_RELEASE);
+        }
     }
     return d;
 }

@@ -16,6 +16,7 @@
  * own events. A well-behaved guest changes a word once per event (it clears PENDING
  * or LINKED or sets MASKED), and while BUSY is set it does not clear MASKED.
  */
+#include "arch.h"
 #include "evtchn_private.h"
 #include "mm.h"
 
@@ -230,6 +231,7 @@ static void raise_kept(struct domain *d, u32 first)
         if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
             evtchn_raise(d, port, c);
         spin_unlock(&c->lock);
+        arch_irq_window();
     }
 }
 

@@ -9,6 +9,7 @@
  * ones become the guest's and the old ones are freed. Frames in between belong to
  * nobody and are chained through struct page's `next`.
  */
+#include "arch.h"
 #include "guest.h"
 #include "hypercall.h"
 #include "reservation.h"
@@ -37,12 +38,13 @@ static struct page *chain_pop(u32 *head)
 
 static int alloc_new(struct exchange *e)
 {
-    u32 memf = MEMF_ZERO | extent_memf(e->x.out.mem_flags);
+    u32 memf = extent_memf(&e->x.out);
     for (u64 i = 0; i < e->out_per_chunk; i++) {
         struct page *pg = alloc_hv_pages(e->x.out.extent_order, memf);
         if (!pg)
             return -ENOMEM;
         chain_push(&e->new, pg);
+        arch_irq_window();
     }
     return 0;
 }
@@ -59,6 +61,7 @@ static int take_old_frame(struct exchange *e, u64 gfn)
     if (!err) {
         m2p_set(page_to_mfn(pg), was);  /* it may yet go back to where it was */
         chain_push(&e->old, pg);
+        arch_irq_window();
     }
     return err;
 }
@@ -82,13 +85,15 @@ static int give_new(struct exchange *e, u64 first)
     int fault = 0;
     for (u64 i = 0; (pg = chain_pop(&e->new)); i++) {
         xen_pfn_t gfn = INVALID_M2P, mfn = page_to_mfn(pg);
+        fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
+        e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
         if (assign_pages(e->d, pg, e->x.out.extent_order)) {
+            e->d->ops->physmap_remove(e->d, gfn, mfn, e->x.out.extent_order);
             chain_push(&e->new, pg);
             return -ENOMEM;
         }
-        fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
-        e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
         fault |= copy_to_handle(e->v, e->x.out.extent_start, first + i, &mfn, 1);
+        arch_irq_window();
     }
     return fault;
 }
@@ -105,6 +110,7 @@ static void clean_up(struct exchange *e, bool keep_old)
             m2p_set(page_to_mfn(pg), INVALID_M2P);
             free_stolen_page(pg);
         }
+        arch_irq_window();
     }
 }
 
@@ -142,11 +148,11 @@ long memory_exchange(struct vcpu *v, u64 arg)
     e.d = err ? NULL : domain_get_for(v, e.x.in.domid, &err);
     if (!e.d)
         return err;
+    err = clear_extents(v, e.d);
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e);
         e.x.nr_exchanged += err ? 0 : e.in_per_chunk;
-        if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
-            err = -ERESTART;
+        err = err ?: clear_extents(v, e.d) ?: hypercall_preempt(v) ? -ERESTART : 0;
     }
     domain_put(e.d);
     return arg_write_field(v, arg, &e.x, nr_exchanged) ? -EFAULT : err;

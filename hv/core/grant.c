@@ -392,6 +392,7 @@ void grant_domain_free(struct domain *d)
         xfree(t->active[i]);
         if (i < grant_status_frames(t->max_frames))
             free_shared_frame(t->status[i]);
+        arch_irq_window();
     }
     grant_map_free(d);
     xfree(t->shared);
@@ -409,14 +410,12 @@ void grant_dump(struct domain *d)
     printk(LOG_INFO,
            "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
            d->id, t->version, t->nr_frames, t->max_frames, t->nr_active, t->nr_map_frames);
-    with_lock (&t->lock) {
-        for (u32 ref = 0, shown = 0; ref < nr_refs(t) && shown < t->nr_active; ref++) {
-            struct grant_active *act = active_of(t, ref);
-            if (!(act->readers | act->writers))
-                continue;
-            shown++;
-            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act->by,
-                   act->use.gfn, act->readers, act->writers);
+    for (u32 ref = 0, n = nr_refs(t); ref < n; ref++) {
+        struct grant_active act = *active_of(t, ref);     /* as it is just now */
+        if (act.readers | act.writers) {
+            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act.by,
+                   act.use.gfn, act.readers, act.writers);
         }
+        arch_irq_window();
     }
 }

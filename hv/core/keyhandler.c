@@ -2,7 +2,7 @@
 /*
  * Debug keys. Owns the table from keys to functions, a constant: no lock. A function runs
  * on any CPU with no lock held, what it prints is shown at every level, and two runs of it
- * may overlap.
+ * may overlap. What has no limit lets interrupts in after each line.
  */
 #include "arch.h"
 #include "console.h"
@@ -39,6 +39,7 @@ static void dump_domain(struct domain *d)
                v->pause_flags & VPF_DOWN ? " down" : "",
                READ_ONCE(v->pause_count) ? " paused" : "", v->hard_affinity.bits,
                v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
+        arch_irq_window();
     }
 }
 

@@ -113,6 +113,8 @@ static void unlink(struct domain *d, struct page *pg)
         d->page_last = pg->prev;
     else
         mfn_to_page(pg->next)->prev = pg->prev;
+    if (mfn_to_page(d->page_hidden) == pg)
+        d->page_hidden = pg->next;
     if (!--d->tot_pages)
         domain_put(d);
 }
@@ -122,12 +124,14 @@ static void unlink(struct domain *d, struct page *pg)
 static s64 disown(struct domain *d, struct page *pg)
 {
     u64 w = READ_ONCE(pg->word);
+    u32 left;
     do {
-        if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED) || !(u32)w)
+        if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED))
             return -1;
-    } while (!swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1)));
+        left = (u32)w - !!(u32)w;       /* a hidden one has none */
+    } while (!swap(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, left)));
     unlink(d, pg);
-    return (u32)w - 1;
+    return left;
 }
 
 bool domain_free_page(struct domain *d, struct page *pg)

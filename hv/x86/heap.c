@@ -177,7 +177,7 @@ static int may_have(const struct domain *d, u64 frames)
     return d->tot_pages + frames < frames || d->tot_pages + frames > d->max_pages ? -ENOMEM : 0;
 }
 
-static int give_frames(struct domain *d, struct page *pg, unsigned order)
+static int give_frames(struct domain *d, struct page *pg, unsigned order, bool hidden)
 {
     u64 n = 1UL << order;
     with_lock (&d->page_lock) {
@@ -198,9 +198,11 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
                 mfn_to_page(last)->next = mfn;
             last = mfn;
             /* From here on others may find it. */
-            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, 1), __ATOMIC_RELEASE);
+            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, !hidden), __ATOMIC_RELEASE);
         }
         d->page_last = last;
+        if (hidden && d->page_hidden == PAGE_NONE)
+            d->page_hidden = mfn - (u32)n;
     }
     return 0;
 }
@@ -209,19 +211,34 @@ int assign_pages(struct domain *d, struct page *pg, unsigned order)
 {
     for (u64 i = 0; i < 1UL << order; i++)
         tlb_flush_stale(pg[i].stamp);
-    return give_frames(d, pg, order);
+    return give_frames(d, pg, order, order > CLEARED_ORDER);
 }
 
-struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf)
+bool clear_hidden(struct domain *d)
+{
+    for (unsigned n = 0; n < 64; n++) {
+        with_lock (&d->page_lock) {
+            if (d->page_hidden == PAGE_NONE)
+                return false;
+            struct page *pg = mfn_to_page(d->page_hidden);
+            d->page_hidden = pg->next;
+            if (pg->refs)
+                break;
+            memset(page_to_virt(pg), 0, PAGE_SIZE);
+            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, 1), __ATOMIC_RELEASE);
+        }
+    }
+    return true;
+}
+
+struct page *alloc_domain_pages(struct domain *d, unsigned order)
 {
     if (order >= ORDERS || may_have(d, 1UL << order))
         return NULL;
-    struct page *pg = alloc_block(order, memf);
+    struct page *pg = alloc_block(order, 0);
     if (!pg)
         return NULL;
-    if (!(memf & MEMF_CONTENT))
-        memset(page_to_virt(pg), 0, PAGE_SIZE << order);
-    if (give_frames(d, pg, order)) {
+    if (give_frames(d, pg, order, false)) {
         free_frames_stamped(pg, order, 0);
         return NULL;
     }

@@ -50,11 +50,12 @@ struct mmu {
     struct vcpu *v;         /* whose call this is: its restart slots are used */
     struct domain *d;       /* owner of the tables */
     struct domain *pg_dom;  /* owner of the frames that L1 entries may map */
-    int budget;             /* tables that may still be walked before -ERESTART */
+    int budget;             /* what may still be done before -ERESTART, in entries */
     bool locked, compare;   /* compare, level 1 writes: only while the entry is still `expect` */
     pte_t expect;
 };
-#define MMU_BUDGET 4
+#define MMU_BUDGET 384      /* and one table more: at most about 80,000 instructions */
+#define MMU_TABLE  64       /* what a table costs without its entries */
 /* Takes mmu_lock; finishes what an earlier, cut-short call of v left. 0 or -ERESTART
  * (then the lock is not held). */
 int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom);

@@ -110,7 +110,7 @@ static void populate(u64 want)
     u64 pfn = 0;
     while (pfn < want) {
         order = MIN(order, fls64(want - pfn));
-        struct page *pg = alloc_domain_pages(b.d, order, MEMF_CONTENT);
+        struct page *pg = alloc_domain_pages(b.d, order);
         if (!pg && order-- > 0)
             continue;
         if (!pg)

@@ -80,15 +80,10 @@ static void pv_put_gfn(struct page *pg, bool write)
     put_page(pg);
 }
 
-static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
+static int pv_physmap_add(UNUSED struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
 {
-    for (u64 i = 0; i < 1UL << order; i++) {
-        struct page *pg = mfn_to_page(mfn + i);
-        if (get_page(pg, d)) {      /* another vCPU may have given it up already */
-            m2p_set(mfn + i, gfn + i);
-            put_page(pg);
-        }
-    }
+    for (u64 i = 0; i < 1UL << order; i++)
+        m2p_set(mfn + i, gfn + i);
     return 0;
 }
 
