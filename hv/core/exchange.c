@@ -152,7 +152,9 @@ long memory_exchange(struct vcpu *v, u64 arg)
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e);
         e.x.nr_exchanged += err ? 0 : e.in_per_chunk;
-        err = err ?: clear_extents(v, e.d) ?: hypercall_preempt(v) ? -ERESTART : 0;
+        err = err ?: clear_extents(v, e.d);
+        if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
+            err = -ERESTART;
     }
     domain_put(e.d);
     return arg_write_field(v, arg, &e.x, nr_exchanged) ? -EFAULT : err;

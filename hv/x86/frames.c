@@ -113,7 +113,7 @@ static void unlink(struct domain *d, struct page *pg)
         d->page_last = pg->prev;
     else
         mfn_to_page(pg->next)->prev = pg->prev;
-    if (mfn_to_page(d->page_hidden) == pg)
+    if (d->page_hidden == page_to_mfn(pg))
         d->page_hidden = pg->next;
     if (!--d->tot_pages)
         domain_put(d);

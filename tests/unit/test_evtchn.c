@@ -27,6 +27,7 @@ mfn_t virt_to_mfn(const void *va) { return (mfn_t)(((const char *)va - ram[0]) /
 void *xzalloc(size_t n) { return calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
+void arch_irq_window(void) { }
 void arch_kick_cpu(unsigned cpu) { (void)cpu; kicked++; }
 void vcpu_unblock(struct vcpu *v) { (void)v; unblocked++; }
 void sched_poll_wake(struct domain *d, u32 port) { (void)d; (void)port; poll_woken++; }

@@ -34,7 +34,7 @@ struct domain *domain_owner(domid_t id) { return id == 7 ? &a.d : id == 8 ? &b.d
 
 static void init(struct x86_domain *x, domid_t id)
 {
-    *x = (struct x86_domain){ .d.id = id, .d.max_pages = FRAMES, .d.page_first = PAGE_NONE,
+    *x = (struct x86_domain){ .d.id = id, .d.max_pages = FRAMES, .d.page_first = PAGE_NONE, .d.page_hidden = PAGE_NONE,
                               .d.page_last = PAGE_NONE };
     spin_lock_init(&x->d.page_lock, LOCK_PAGES);
     spin_lock_init(&x->pv.mmu_lock, LOCK_MMU);
@@ -56,7 +56,7 @@ static u64 start(void)
 TEST(references)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 0);
     CHECK_EQ(dom_refs, 1);
     CHECK(page_owner(pg) == &a.d);
     CHECK(!get_page(pg, &b.d));
@@ -82,7 +82,7 @@ TEST(references)
 TEST(reference_count_does_not_wrap)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 0);
     pg->refs = 0x7fffffff;
     CHECK(!get_page(pg, &a.d));
     CHECK_EQ(get_page_writable(pg), 0);
@@ -96,7 +96,7 @@ TEST(reference_count_does_not_wrap)
 TEST(writable_type)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 0);
     flushed_to = 0;
     CHECK_EQ(get_page_writable(pg), 0);
     CHECK_EQ(get_page_writable(pg), 0);
@@ -128,7 +128,7 @@ TEST(writable_type)
 TEST(a_former_page_table_is_flushed_first)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 0);
     flushed_to = 0;
     pg->type = PT_L1;
     pg->stamp = 33;
@@ -148,7 +148,7 @@ TEST(a_former_page_table_is_flushed_first)
 TEST(pinned_stays)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 0);
     pg->type = PT_L1 | PT_PINNED | PT_VALIDATED | 1;
     CHECK(!domain_free_page(&a.d, pg));
     CHECK_EQ(steal_page(&a.d, pg), -EINVAL);
@@ -160,7 +160,7 @@ TEST(pinned_stays)
 TEST(steal_and_assign)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 1, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 1);
     tlb_clock = 90;
     CHECK_EQ(steal_page(&b.d, pg), -EINVAL);
     CHECK_EQ(steal_page(&a.d, pg), 0);
@@ -185,7 +185,7 @@ TEST(steal_and_assign)
 TEST(relinquish)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 9, 0);
+    struct page *pg = alloc_domain_pages(&a.d, 9);
     CHECK(get_page(pg + 3, &a.d));          /* a peer still maps this one */
     preempt = true;
     int rc, rounds = 0;
@@ -201,6 +201,26 @@ TEST(relinquish)
     CHECK_EQ(free_page_count(), before - 1);
     CHECK(!get_page(pg + 3, &a.d));         /* nor by a later domain with the same id */
     put_page(pg + 3);
+    CHECK_EQ(free_page_count(), before);
+}
+
+/* A hidden frame is nobody's to get, and goes with its domain like the others. */
+TEST(relinquish_hidden)
+{
+    u64 before = start();
+    struct page *pg = alloc_hv_pages(9, 0);
+    CHECK_EQ(assign_pages(&a.d, pg, 9), 0);
+    CHECK(clear_hidden(&a.d));
+    CHECK(get_page(pg, &a.d));
+    put_page(pg);
+    CHECK(!get_page(pg + 64, &a.d));
+    CHECK_EQ(steal_page(&a.d, pg + 64), -EINVAL);
+    CHECK(page_owner(pg + 64) == NULL);
+    while (relinquish_pages(&a.d) == -ERESTART) {
+    }
+    CHECK_EQ(a.d.tot_pages, 0);
+    CHECK_EQ(a.d.page_hidden, PAGE_NONE);
+    CHECK_EQ(dom_refs, 0);
     CHECK_EQ(free_page_count(), before);
 }
 

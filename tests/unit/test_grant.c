@@ -29,6 +29,7 @@ bool mfn_valid(mfn_t mfn) { return mfn < NPAGES; }
 void *xzalloc(size_t n) { return calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
+void arch_irq_window(void) { }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return preempts && preempts--; }
 struct domain *domain_owner(domid_t id) { return id < NDOM && doms[id].refs ? &doms[id] : NULL; }
 struct domain *domain_get(domid_t id)
