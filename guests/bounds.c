@@ -76,6 +76,19 @@ static void debug_keys(void)
 
 /* --- memory --- */
 
+/* The domains of these tests live on what the first one gives back. */
+TEST(own_memory)
+{
+    u64 keep = 32768;
+    CHECK(start_info->nr_pages > keep);
+    for (u64 pfn = start_info->nr_pages; pfn > keep;) {
+        u64 n = MIN(pfn - keep, (u64)ARRAY_SIZE(list));
+        for (u64 i = 0; i < n; i++)
+            list[i] = P2M[--pfn];
+        CHECK_EQ(reservation(XENMEM_decrease_reservation, DOMID_SELF, n, 0), (long)n);
+    }
+}
+
 TEST(large_extents)
 {
     domid_t id = create(1, 1023, 4, 4);

@@ -17,9 +17,7 @@
 #include "ranges.h"
 #include "sched.h"
 
-#define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
-
-static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
+static struct domain *id_table[DOMID_LIMIT];
 static unsigned long ids_used[ROUND_UP(DOMID_LIMIT, 64) / 64];  /* follows the table: to search it */
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
 static domid_t last_id;         /* chosen last; under control_lock */
@@ -33,9 +31,7 @@ static inline struct domain *table_get(domid_t id)
 {
     if (id >= DOMID_LIMIT)
         return NULL;
-    unsigned long i = index_nospec(id, DOMID_LIMIT);
-    struct domain **page = __atomic_load_n(&id_table[i / IDS_PER_PAGE], __ATOMIC_ACQUIRE);
-    return page ? __atomic_load_n(&page[i % IDS_PER_PAGE], __ATOMIC_ACQUIRE) : NULL;
+    return __atomic_load_n(&id_table[index_nospec(id, DOMID_LIMIT)], __ATOMIC_ACQUIRE);
 }
 
 /* The first domain whose id is not smaller; NULL at the end. */
@@ -124,18 +120,6 @@ static int choose_id(domid_t wanted, domid_t *id)
         *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, 1);
     last_id = *id % DOMID_LIMIT;
     return *id < DOMID_LIMIT ? 0 : -ENOMEM;
-}
-
-static int publish(struct domain *d)
-{
-    struct domain ***page = &id_table[d->id / IDS_PER_PAGE];
-    if (!*page)
-        __atomic_store_n(page, alloc_hv_page(), __ATOMIC_RELEASE);
-    if (!*page)
-        return -ENOMEM;
-    __atomic_store_n(&(*page)[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
-    set_bit(d->id, ids_used);
-    return 0;
 }
 
 static struct domain *domain_alloc(domid_t id)
@@ -245,12 +229,14 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
     d->ops = ops;
     d->rights = rights;
     d->pause_count = d->controller_pause_count = 1;
-    *err = take_limits(d, c) ?: make_parts(d) ?: publish(d);
+    *err = take_limits(d, c) ?: make_parts(d);
     if (*err) {
         d->max_vcpus = d->vcpu ? d->max_vcpus : 0;
         domain_free(d);
         return NULL;
     }
+    __atomic_store_n(&id_table[id], d, __ATOMIC_RELEASE);
+    set_bit(id, ids_used);
     if (id == 0)
         dom0 = d;
     return d;
@@ -381,7 +367,7 @@ static struct domain *unpublish_dead(void)
         }
         if (d) {
             clear_bit(d->id, ids_used);
-            __atomic_store_n(&id_table[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE], NULL, __ATOMIC_RELEASE);
+            __atomic_store_n(&id_table[d->id], NULL, __ATOMIC_RELEASE);
         }
     }
     return d;

@@ -128,7 +128,8 @@ static int one_chunk(struct exchange *e)
 static int check(struct exchange *e)
 {
     const struct xen_memory_reservation *in = &e->x.in, *out = &e->x.out;
-    if (in->extent_order > EXTENT_ORDER_MAX || out->extent_order > EXTENT_ORDER_MAX)
+    u32 max = domain_has(e->v->domain, RIGHT_HARDWARE) ? EXTENT_ORDER_MAX : CLEARED_ORDER;
+    if (in->extent_order > max || out->extent_order > max)
         return -EPERM;
     if (in->domid != out->domid || in->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         out->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||

@@ -410,9 +410,10 @@ void grant_dump(struct domain *d)
     printk(LOG_INFO,
            "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
            d->id, t->version, t->nr_frames, t->max_frames, t->nr_active, t->nr_map_frames);
-    for (u32 ref = 0, n = nr_refs(t); ref < n; ref++) {
+    for (u32 ref = 0, n = nr_refs(t), shown = 0; ref < n && shown < READ_ONCE(t->nr_active); ref++) {
         struct grant_active act = *active_of(t, ref);     /* as it is just now */
         if (act.readers | act.writers) {
+            shown++;
             printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act.by,
                    act.use.gfn, act.readers, act.writers);
         }

@@ -17,11 +17,9 @@ static void key_help(void);
 
 static void for_each_domain(void (*fn)(struct domain *d))
 {
-    for (struct domain *d = domain_get_from(0); d; ) {
-        u32 next = d->id + 1u;
+    for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d)) {
         fn(d);
-        domain_put(d);
-        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
+        arch_irq_window();
     }
 }
 
@@ -98,4 +96,5 @@ void keyhandler_run(char c)
         printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", i);
     }
     printk_verbose(false);
+    arch_irq_window();
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A QEMU plugin: the longest stretches of instructions inside Bulkhead during which a CPU took no
- * interrupt. A stretch begins when a CPU comes in from a guest, or lets interrupts in by `sti`,
- * and ends when it is back in the guest or at its next `sti`. Stretches are counted from the
- * first way out to a guest on.
+ * A QEMU plugin: the longest stretches of instructions inside Bulkhead. Both of its measures begin
+ * when a CPU comes in from a guest and end when it is back there, or is idle; "off", interrupts off,
+ * is cut by each `sti`, "call", without a preemption point, only by those of hypercall_preempt.
+ * Stretches are counted from the first way out to a guest on.
  *
  *   -plugin stretch.so,symbols=FILE,out=FILE
  *
  * symbols: lines "ADDRESS FLAG NAME", sorted, the last one being the end of the code.
- * FLAG e: a stretch that touches the function is kept apart (exempt); h: a handler, whose name
- * tells stretches apart; s: the first way out; -: none.
- * out: "total STRETCHES INSTRUCTIONS", then for each kind of stretch (handler and hottest function)
- * its longest: "stretch LENGTH TIMES CPU START END EXEMPT NAME:COUNT ...", functions as first met.
+ * FLAG e: a stretch that touches the function is kept apart (exempt), c: so it is, but of "call"
+ * only; h: a handler, whose name tells stretches apart; p: its windows are preemption points;
+ * s: the first way out; -: none.
+ * out: "total MEASURE STRETCHES INSTRUCTIONS", then for each kind of stretch (handler and hottest
+ * function) its longest: "MEASURE LENGTH TIMES CPU START END EXEMPT NAME:COUNT ...", functions as
+ * first met.
  *
  * Under -icount an iteration of a `rep` instruction is one executed block of one instruction, as it
  * is one tick of the TSC: clearing a page by `rep stosq` counts 513.
@@ -29,18 +31,24 @@ PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_API_VERSION;
 struct symbol { uint64_t at; char flag; char name[64]; };
 struct block { uint64_t pc; uint32_t insns, symbol; bool window; };
 struct kind { uint64_t length, times, start, end; unsigned cpu; bool exempt; char *functions; };
-static struct cpu {
+struct stretch {
     uint64_t length, start, end;
-    uint64_t *count;            /* by symbol, of this stretch */
+    uint64_t *count;            /* by symbol */
     uint32_t *met, nr_met;
-} cpus[CPUS];
+};
+enum { OFF, CALL, MEASURES };
+static const char *const measure_names[] = { "off", "call" };
+static struct measure {
+    struct kind *kinds;         /* by handler and hottest function */
+    uint64_t stretches, instructions;
+    struct stretch now[CPUS];
+} measures[MEASURES];
+static uint32_t last_symbol[CPUS];
 
 static struct symbol *symbols;
 static uint32_t nr_symbols;
-static struct kind *kinds;      /* by handler and hottest function */
 static const char *out_path;
 static bool started;
-static uint64_t stretches, instructions;
 
 static void die(const char *what)
 {
@@ -57,8 +65,9 @@ static void *zalloc(size_t n, size_t size)
 }
 
 /* Adds the stretch that has just ended to its kind. */
-static void note(unsigned id, struct cpu *c)
+static void note(struct measure *m, unsigned cpu)
 {
+    const struct stretch *c = &m->now[cpu];
     uint32_t handler = c->met[0], hottest = c->met[0];
     bool exempt = false, found = false;
     for (uint32_t i = 0; i < c->nr_met; i++) {
@@ -67,14 +76,14 @@ static void note(unsigned id, struct cpu *c)
             hottest = s;
         if (!found && symbols[s].flag == 'h')
             handler = s, found = true;
-        exempt |= symbols[s].flag == 'e';
+        exempt |= symbols[s].flag == 'e' || (symbols[s].flag == 'c' && m == &measures[CALL]);
     }
-    struct kind *k = &kinds[(size_t)handler * nr_symbols + hottest];
+    struct kind *k = &m->kinds[(size_t)handler * nr_symbols + hottest];
     k->times++;
-    if (k->length >= c->length)
-        return;
+    if (k->length >= c->length || (exempt && k->length && !k->exempt))
+        return;                 /* an exempt one does not hide one that is not */
     free(k->functions);
-    *k = (struct kind){ c->length, k->times, c->start, c->end, id, exempt, NULL };
+    *k = (struct kind){ c->length, k->times, c->start, c->end, cpu, exempt, NULL };
     size_t size;
     FILE *f = open_memstream(&k->functions, &size);
     for (uint32_t i = 0; f && i < c->nr_met; i++)
@@ -83,33 +92,8 @@ static void note(unsigned id, struct cpu *c)
         die("no memory");
 }
 
-static void stretch_ends(unsigned id, struct cpu *c)
+static void add(struct stretch *c, const struct block *b)
 {
-    stretches++;
-    instructions += c->length;
-    if (c->length >= NOTABLE)
-        note(id, c);
-    for (uint32_t i = 0; i < c->nr_met; i++)
-        c->count[c->met[i]] = 0;
-    c->nr_met = 0;
-    c->length = 0;
-}
-
-static void run_guest(unsigned id, void *data)
-{
-    (void)data;
-    if (cpus[id].length)
-        stretch_ends(id, &cpus[id]);
-}
-
-static void run_hv(unsigned id, void *data)
-{
-    struct cpu *c = &cpus[id];
-    const struct block *b = data;
-    if (!started) {
-        started = symbols[b->symbol].flag == 's';
-        return;
-    }
     if (!c->length)
         c->start = b->pc;
     c->end = b->pc;
@@ -117,8 +101,45 @@ static void run_hv(unsigned id, void *data)
     if (!c->count[b->symbol])
         c->met[c->nr_met++] = b->symbol;
     c->count[b->symbol] += b->insns;
-    if (b->window)
-        stretch_ends(id, c);
+}
+
+static void end(struct measure *m, unsigned cpu)
+{
+    struct stretch *c = &m->now[cpu];
+    if (!c->length)
+        return;
+    m->stretches++;
+    m->instructions += c->length;
+    if (c->length >= NOTABLE)
+        note(m, cpu);
+    for (uint32_t i = 0; i < c->nr_met; i++)
+        c->count[c->met[i]] = 0;
+    c->nr_met = 0;
+    c->length = 0;
+}
+
+static void run_guest(unsigned cpu, void *data)
+{
+    (void)data;
+    for (int i = 0; i < MEASURES; i++)
+        end(&measures[i], cpu);
+}
+
+static void run_hv(unsigned cpu, void *data)
+{
+    const struct block *b = data;
+    if (!started) {
+        started = symbols[b->symbol].flag == 's';
+        return;
+    }
+    for (int i = 0; i < MEASURES; i++)
+        add(&measures[i].now[cpu], b);
+    if (b->window) {
+        end(&measures[OFF], cpu);
+        if (symbols[b->symbol].flag == 'p' || symbols[last_symbol[cpu]].flag == 'p')
+            end(&measures[CALL], cpu);
+    }
+    last_symbol[cpu] = b->symbol;
 }
 
 static uint32_t symbol_of(uint64_t pc)
@@ -158,13 +179,16 @@ static void finish(uint64_t id, void *data)
     FILE *f = fopen(out_path, "w");
     if (!f)
         die("cannot write the result");
-    fprintf(f, "total %llu %llu\n", (unsigned long long)stretches, (unsigned long long)instructions);
-    for (size_t i = 0; i < (size_t)nr_symbols * nr_symbols; i++) {
-        const struct kind *k = &kinds[i];
-        if (k->times) {
-            fprintf(f, "stretch %llu %llu %u %llx %llx %d%s\n", (unsigned long long)k->length,
-                    (unsigned long long)k->times, k->cpu, (unsigned long long)k->start,
-                    (unsigned long long)k->end, k->exempt, k->functions);
+    for (int m = 0; m < MEASURES; m++) {
+        fprintf(f, "total %s %llu %llu\n", measure_names[m], (unsigned long long)measures[m].stretches,
+                (unsigned long long)measures[m].instructions);
+        for (size_t i = 0; i < (size_t)nr_symbols * nr_symbols; i++) {
+            const struct kind *k = &measures[m].kinds[i];
+            if (k->times) {
+                fprintf(f, "%s %llu %llu %u %llx %llx %d%s\n", measure_names[m], (unsigned long long)k->length,
+                        (unsigned long long)k->times, k->cpu, (unsigned long long)k->start,
+                        (unsigned long long)k->end, k->exempt, k->functions);
+            }
         }
     }
     fclose(f);
@@ -198,10 +222,12 @@ int qemu_plugin_install(uint64_t id, const struct qemu_plugin_info *info, int ar
     }
     if (!symbols || !out_path)
         die("needs symbols= and out=");
-    kinds = zalloc((size_t)nr_symbols * nr_symbols, sizeof(*kinds));
-    for (int i = 0; i < CPUS; i++) {
-        cpus[i].count = zalloc(nr_symbols, sizeof(uint64_t));
-        cpus[i].met = zalloc(nr_symbols, sizeof(uint32_t));
+    for (int m = 0; m < MEASURES; m++) {
+        measures[m].kinds = zalloc((size_t)nr_symbols * nr_symbols, sizeof(struct kind));
+        for (int i = 0; i < CPUS; i++) {
+            measures[m].now[i].count = zalloc(nr_symbols, sizeof(uint64_t));
+            measures[m].now[i].met = zalloc(nr_symbols, sizeof(uint32_t));
+        }
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
     qemu_plugin_register_atexit_cb(id, finish, NULL);
