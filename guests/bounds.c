@@ -311,9 +311,9 @@ TEST(fifo)
 
 TEST(largest_grant_table)
 {
-    domid_t id = create(1, 1023, 4096, 32768);
+    domid_t id = create(1, 1023, 128, 32768);
     struct xen_mem_acquire_resource r = {
-        .domid = id, .type = XENMEM_resource_grant_table, .nr_frames = 4096,
+        .domid = id, .type = XENMEM_resource_grant_table, .nr_frames = 128,
     };
     set_xen_guest_handle(r.frame_list, list);
     CHECK_EQ(HC(memory_op, XENMEM_acquire_resource, &r), 0);

@@ -138,7 +138,7 @@ static struct domain *domain_alloc(domid_t id)
 }
 
 /* Upper bounds of what may be asked for. */
-enum { MAX_GRANT_FRAMES = 4096, MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = 131071 };
+enum { MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = 131071 };
 
 /* Limits of a configuration; the machine's part is checked by arch_guest_kind. */
 static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c)
@@ -146,7 +146,7 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
     int grants = c->max_grant_frames < 0 ? 64 : c->max_grant_frames;
     int maptrack = c->max_maptrack_frames < 0 ? 1024 : c->max_maptrack_frames;
     unsigned version = XEN_DOMCTL_GRANT_version(c->grant_opts);
-    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS || grants == 0 || grants > MAX_GRANT_FRAMES ||
+    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS || grants == 0 || grants > GRANT_FRAMES_MAX ||
         maptrack > MAX_MAPTRACK_FRAMES || version < 1 || version > 2 ||
         (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)) {
         return -EINVAL;
@@ -327,7 +327,6 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     with_lock (&d->page_lock) {
         info->tot_pages = d->tot_pages;
         info->max_pages = d->max_pages;
-        info->outstanding_pages = d->outstanding_pages;
     }
     info->ssidref = d->ssidref;
     memcpy(info->handle, d->handle, sizeof(info->handle));

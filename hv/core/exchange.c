@@ -7,7 +7,7 @@
  * hands wholly or not at all: new frames are allocated without an owner, the old ones
  * are taken from the guest (only frames that nobody refers to can be), then the new
  * ones become the guest's and the old ones are freed. Frames in between belong to
- * nobody and are chained through struct page's `next`.
+ * nobody and are chained through struct page's `next`; interrupts come in at each.
  */
 #include "arch.h"
 #include "guest.h"
@@ -26,6 +26,7 @@ static void chain_push(u32 *head, struct page *pg)
 {
     pg->next = *head;
     *head = (u32)page_to_mfn(pg);
+    arch_irq_window();
 }
 
 static struct page *chain_pop(u32 *head)
@@ -33,6 +34,7 @@ static struct page *chain_pop(u32 *head)
     struct page *pg = *head == PAGE_NONE ? NULL : mfn_to_page(*head);
     if (pg)
         *head = pg->next;
+    arch_irq_window();
     return pg;
 }
 
@@ -44,7 +46,6 @@ static int alloc_new(struct exchange *e)
         if (!pg)
             return -ENOMEM;
         chain_push(&e->new, pg);
-        arch_irq_window();
     }
     return 0;
 }
@@ -61,7 +62,6 @@ static int take_old_frame(struct exchange *e, u64 gfn)
     if (!err) {
         m2p_set(page_to_mfn(pg), was);  /* it may yet go back to where it was */
         chain_push(&e->old, pg);
-        arch_irq_window();
     }
     return err;
 }
@@ -87,13 +87,12 @@ static int give_new(struct exchange *e, u64 first)
         xen_pfn_t gfn = INVALID_M2P, mfn = page_to_mfn(pg);
         fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
         e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
-        if (assign_pages(e->d, pg, e->x.out.extent_order)) {
+        if (assign_pages(e->d, pg, e->x.out.extent_order, extent_large(e->x.out.extent_order))) {
             e->d->ops->physmap_remove(e->d, gfn, mfn, e->x.out.extent_order);
             chain_push(&e->new, pg);
             return -ENOMEM;
         }
         fault |= copy_to_handle(e->v, e->x.out.extent_start, first + i, &mfn, 1);
-        arch_irq_window();
     }
     return fault;
 }
@@ -106,11 +105,10 @@ static void clean_up(struct exchange *e, bool keep_old)
     while ((pg = chain_pop(&e->new)))
         free_hv_pages(pg, e->x.out.extent_order);
     while ((pg = chain_pop(&e->old))) {
-        if (!keep_old || assign_pages(e->d, pg, 0)) {
+        if (!keep_old || assign_pages(e->d, pg, 0, false)) {
             m2p_set(page_to_mfn(pg), INVALID_M2P);
             free_stolen_page(pg);
         }
-        arch_irq_window();
     }
 }
 
@@ -128,15 +126,15 @@ static int one_chunk(struct exchange *e)
 static int check(struct exchange *e)
 {
     const struct xen_memory_reservation *in = &e->x.in, *out = &e->x.out;
-    u32 max = domain_has(e->v->domain, RIGHT_HARDWARE) ? EXTENT_ORDER_MAX : CLEARED_ORDER;
-    if (in->extent_order > max || out->extent_order > max)
+    u32 order = MAX(in->extent_order, out->extent_order);
+    if (order > EXTENT_ORDER_MAX ||
+        (extent_large(order) && !domain_has(e->v->domain, RIGHT_HARDWARE)))
         return -EPERM;
     if (in->domid != out->domid || in->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         out->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
         return -EINVAL;
     }
-    u32 order = MAX(in->extent_order, out->extent_order);
     e->in_per_chunk = 1UL << (order - in->extent_order);
     e->out_per_chunk = 1UL << (order - out->extent_order);
     return e->x.nr_exchanged > in->nr_extents || e->x.nr_exchanged % e->in_per_chunk ? -EINVAL : 0;

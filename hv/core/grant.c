@@ -365,12 +365,7 @@ int grant_domain_init(struct domain *d)
     t->max_frames = d->max_grant_frames;
     t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
     t->map_free = HANDLE_NONE;
-    t->shared = xzalloc_array(void *, t->max_frames);
-    t->active = xzalloc_array(struct grant_active *, t->max_frames);
-    t->status = xzalloc_array(grant_status_t *, grant_status_frames(t->max_frames));
-    int err = -ENOMEM;
-    if (t->shared && t->active && t->status)
-        err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
+    int err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
     if (err)
         grant_domain_free(d);
     return err;
@@ -387,17 +382,13 @@ void grant_domain_free(struct domain *d)
 {
     struct grant_table *t = d->grants;
     ASSERT(t->nr_active == 0);
-    for (u32 i = 0; t->shared && t->active && t->status && i < t->max_frames; i++) {
+    for (u32 i = 0; i < GRANT_FRAMES_MAX; i++) {
         free_shared_frame(t->shared[i]);
+        free_shared_frame(t->status[i]);
         xfree(t->active[i]);
-        if (i < grant_status_frames(t->max_frames))
-            free_shared_frame(t->status[i]);
         arch_irq_window();
     }
     grant_map_free(d);
-    xfree(t->shared);
-    xfree(t->active);
-    xfree(t->status);
     xfree(t);
     d->grants = NULL;
 }

@@ -138,7 +138,7 @@ static int transfer(struct domain *d, const struct gnttab_transfer *op)
     struct domain *rd = domain_get(op->domid);
     int err = rd && !rd->is_dying ? grant_transfer_begin(rd, op->ref, d->id) : GNTST_bad_domain;
     if (!err) {
-        err = assign_pages(rd, pg, 0) ? GNTST_general_error : GNTST_okay;
+        err = assign_pages(rd, pg, 0, false) ? GNTST_general_error : GNTST_okay;
         grant_transfer_end(rd, op->ref, page_to_mfn(pg), !err);
     }
     if (err)

@@ -81,9 +81,7 @@ static long acquire_frames(struct memop *m)
     int err = 0;
     if (r->nr_frames)
         err = grant_prepare_frames(m->v, m->d, r->id, (u32)r->frame + r->nr_frames);
-    for (u64 i = m->start; !err && i < r->nr_frames; i++) {
-        if (i > m->start && i % 16 == 0 && hypercall_preempt(m->v))
-            return memop_restart(m, i);
+    for (u64 i = 0; !err && i < r->nr_frames; i++) {
         xen_pfn_t frame;
         err = grant_get_frame(m->d, r->id, (u32)(r->frame + i), &frame);
         err = err ?: copy_to_handle(m->v, r->frame_list, i, &frame, 1);

@@ -37,7 +37,7 @@ static bool add_extent(struct memop *m, u64 i)
     int err = populate ? m->d->ops->physmap_add(m->d, gfn, mfn, r->extent_order) : 0;
     if (!err && !handle_null(r->extent_start))
         err = copy_to_handle(m->v, r->extent_start, i, &mfn, 1);
-    err = err ?: assign_pages(m->d, pg, r->extent_order);
+    err = err ?: assign_pages(m->d, pg, r->extent_order, extent_large(r->extent_order));
     if (err) {
         m->d->ops->physmap_remove(m->d, gfn, mfn, r->extent_order);
         free_hv_pages(pg, r->extent_order);

@@ -45,12 +45,13 @@ static inline long memop_restart(struct memop *m, u64 i)
 /* increase, decrease, populate: extents done in all, or -errno. */
 long memory_reservation(struct memop *m);
 long memory_exchange(struct vcpu *v, u64 arg);
-/* What the allocator is to do for an extent: large ones are cleared later (assign_pages). */
+/* Larger extents are hidden at first, and cleared in pieces. */
+static inline bool extent_large(unsigned order) { return order > 4; }
+/* What the allocator is to do for an extent. */
 static inline u32 extent_memf(const struct xen_memory_reservation *r)
 {
     u32 bits = XENMEMF_get_address_bits(r->mem_flags);
-    return (bits && bits < 64 ? MEMF_BITS(bits) : 0) |
-           (r->extent_order > CLEARED_ORDER ? 0 : MEMF_ZERO);
+    return (bits && bits < 64 ? MEMF_BITS(bits) : 0) | (extent_large(r->extent_order) ? 0 : MEMF_ZERO);
 }
 /* Clears what is hidden of d, as long as nothing else waits: 0 or -ERESTART. */
 static inline int clear_extents(struct vcpu *v, struct domain *d)

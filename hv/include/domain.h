@@ -143,7 +143,7 @@ struct domain {
     spinlock_t page_lock;       /* LOCK_PAGES */
     u32 page_first, page_last;  /* list of pages through struct page, PAGE_NONE */
     u32 page_hidden;            /* in it: from here on there may be hidden ones; PAGE_NONE */
-    u64 tot_pages, max_pages, outstanding_pages;
+    u64 tot_pages, max_pages;
     struct page *shared_info_page;
     struct shared_info *shared_info;
     void *e820; u32 e820_nr;    /* XENMEM_set_memory_map: struct e820entry[] (xmalloc) */

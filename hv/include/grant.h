@@ -7,6 +7,8 @@
 
 #include "domain.h"
 
+#define GRANT_FRAMES_MAX 128    /* what a domain may be given: 65,536 entries of version 1 */
+
 int grant_domain_init(struct domain *d);
 /* Ends all of d's mappings of others' frames: restartable (0, -ERESTART). */
 int grant_release_mappings(struct domain *d);

@@ -80,15 +80,11 @@ static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page
 /* 2^order frames for Bulkhead itself (flags PG_HV); NULL: none. order <= 18. */
 struct page *alloc_hv_pages(unsigned order, u32 memf);
 void free_hv_pages(struct page *pg, unsigned order);
-/* 2^order frames for d: on its list, one reference each, within d->max_pages; whatever is in
- * them stays. NULL: no memory, limit, or d is dying. */
-struct page *alloc_domain_pages(struct domain *d, unsigned order);
-/* Gives existing unowned frames (from steal_page or alloc without owner) to d. Those of an
- * order above CLEARED_ORDER are d's, but hidden: nobody gets a reference before clear_hidden
- * has cleared them. True: it has more to do. */
-int assign_pages(struct domain *d, struct page *pg, unsigned order);
+/* Gives existing unowned frames (of alloc_hv_pages, or one from steal_page) to d: on its list,
+ * one reference each. -ENOMEM: beyond d->max_pages; -EINVAL: d is dying. Nobody gets a reference
+ * on hidden ones before clear_hidden has cleared them. True: it has more to do. */
+int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden);
 bool clear_hidden(struct domain *d);
-#define CLEARED_ORDER 4
 u64 free_page_count(void);
 u64 total_page_count(void);
 /* Cleared frame for Bulkhead, one page: returns its virtual address or NULL. */

@@ -169,21 +169,16 @@ void free_hv_page(void *va)
 
 /* --- domains' frames --- */
 
-/* Within d's limits? A hint unless page_lock is held. */
-static int may_have(const struct domain *d, u64 frames)
-{
-    if (READ_ONCE(d->is_dying))
-        return -EINVAL;
-    return d->tot_pages + frames < frames || d->tot_pages + frames > d->max_pages ? -ENOMEM : 0;
-}
-
-static int give_frames(struct domain *d, struct page *pg, unsigned order, bool hidden)
+int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden)
 {
     u64 n = 1UL << order;
+    if (!(pg->flags & PG_HV))       /* stolen: TLBs may know it as another's, or of another type */
+        tlb_flush_stale(pg->stamp);
     with_lock (&d->page_lock) {
-        int err = may_have(d, n);
-        if (err)
-            return err;
+        if (d->is_dying)
+            return -EINVAL;
+        if (d->tot_pages + n > d->max_pages)
+            return -ENOMEM;
         if (!d->tot_pages)
             domain_ref(d);      /* frames.c drops it with the last frame */
         d->tot_pages += n;
@@ -207,13 +202,6 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order, bool h
     return 0;
 }
 
-int assign_pages(struct domain *d, struct page *pg, unsigned order)
-{
-    for (u64 i = 0; i < 1UL << order; i++)
-        tlb_flush_stale(pg[i].stamp);
-    return give_frames(d, pg, order, order > CLEARED_ORDER);
-}
-
 bool clear_hidden(struct domain *d)
 {
     for (unsigned n = 0; n < 64; n++) {
@@ -229,18 +217,4 @@ bool clear_hidden(struct domain *d)
         }
     }
     return true;
-}
-
-struct page *alloc_domain_pages(struct domain *d, unsigned order)
-{
-    if (order >= ORDERS || may_have(d, 1UL << order))
-        return NULL;
-    struct page *pg = alloc_block(order, 0);
-    if (!pg)
-        return NULL;
-    if (give_frames(d, pg, order, false)) {
-        free_frames_stamped(pg, order, 0);
-        return NULL;
-    }
-    return pg;
 }

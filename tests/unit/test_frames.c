@@ -53,10 +53,21 @@ static u64 start(void)
     return free_page_count();
 }
 
+/* Frames of d, as a reservation makes them. */
+static struct page *pages_for(struct domain *d, unsigned order)
+{
+    struct page *pg = alloc_hv_pages(order, 0);
+    if (pg && assign_pages(d, pg, order, false)) {
+        free_hv_pages(pg, order);
+        return NULL;
+    }
+    return pg;
+}
+
 TEST(references)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 0);
+    struct page *pg = pages_for(&a.d, 0);
     CHECK_EQ(dom_refs, 1);
     CHECK(page_owner(pg) == &a.d);
     CHECK(!get_page(pg, &b.d));
@@ -82,7 +93,7 @@ TEST(references)
 TEST(reference_count_does_not_wrap)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0);
+    struct page *pg = pages_for(&a.d, 0);
     pg->refs = 0x7fffffff;
     CHECK(!get_page(pg, &a.d));
     CHECK_EQ(get_page_writable(pg), 0);
@@ -96,7 +107,7 @@ TEST(reference_count_does_not_wrap)
 TEST(writable_type)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0);
+    struct page *pg = pages_for(&a.d, 0);
     flushed_to = 0;
     CHECK_EQ(get_page_writable(pg), 0);
     CHECK_EQ(get_page_writable(pg), 0);
@@ -128,7 +139,7 @@ TEST(writable_type)
 TEST(a_former_page_table_is_flushed_first)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0);
+    struct page *pg = pages_for(&a.d, 0);
     flushed_to = 0;
     pg->type = PT_L1;
     pg->stamp = 33;
@@ -148,7 +159,7 @@ TEST(a_former_page_table_is_flushed_first)
 TEST(pinned_stays)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 0);
+    struct page *pg = pages_for(&a.d, 0);
     pg->type = PT_L1 | PT_PINNED | PT_VALIDATED | 1;
     CHECK(!domain_free_page(&a.d, pg));
     CHECK_EQ(steal_page(&a.d, pg), -EINVAL);
@@ -160,7 +171,7 @@ TEST(pinned_stays)
 TEST(steal_and_assign)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 1);
+    struct page *pg = pages_for(&a.d, 1);
     tlb_clock = 90;
     CHECK_EQ(steal_page(&b.d, pg), -EINVAL);
     CHECK_EQ(steal_page(&a.d, pg), 0);
@@ -168,10 +179,10 @@ TEST(steal_and_assign)
     CHECK_EQ(a.d.tot_pages, 1);
     CHECK_EQ(a.d.page_first, page_to_mfn(pg) + 1);
     b.d.max_pages = 0;
-    CHECK_EQ(assign_pages(&b.d, pg, 0), -ENOMEM);
+    CHECK_EQ(assign_pages(&b.d, pg, 0, false), -ENOMEM);
     b.d.max_pages = 1;
     flushed_to = 0;
-    CHECK_EQ(assign_pages(&b.d, pg, 0), 0);
+    CHECK_EQ(assign_pages(&b.d, pg, 0, false), 0);
     CHECK_EQ(flushed_to, 90);
     CHECK(get_page(pg, &b.d));
     put_page(pg);
@@ -185,7 +196,7 @@ TEST(steal_and_assign)
 TEST(relinquish)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 9);
+    struct page *pg = pages_for(&a.d, 9);
     CHECK(get_page(pg + 3, &a.d));          /* a peer still maps this one */
     preempt = true;
     int rc, rounds = 0;
@@ -209,7 +220,7 @@ TEST(relinquish_hidden)
 {
     u64 before = start();
     struct page *pg = alloc_hv_pages(9, 0);
-    CHECK_EQ(assign_pages(&a.d, pg, 9), 0);
+    CHECK_EQ(assign_pages(&a.d, pg, 9, true), 0);
     CHECK(clear_hidden(&a.d));
     CHECK(get_page(pg, &a.d));
     put_page(pg);

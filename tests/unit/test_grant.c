@@ -74,7 +74,7 @@ int steal_page(struct domain *d, struct page *pg)
     return 0;
 }
 void free_stolen_page(struct page *pg) { (void)pg; nr_free_stolen++; }
-int assign_pages(struct domain *d, struct page *pg, unsigned order)
+int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden)
 {
     (void)order;
     pg->owner = d->id;

@@ -39,6 +39,17 @@ static void fill(void)
     dom.is_dying = false;
 }
 
+/* Frames of d, as a reservation makes them. */
+static struct page *pages_for(struct domain *d, unsigned order)
+{
+    struct page *pg = alloc_hv_pages(order, 0);
+    if (pg && assign_pages(d, pg, order, false)) {
+        free_hv_pages(pg, order);
+        return NULL;
+    }
+    return pg;
+}
+
 TEST(counts)
 {
     fill();
@@ -123,7 +134,7 @@ TEST(domain_pages)
 {
     fill();
     refs = 0;
-    struct page *pg = alloc_domain_pages(&dom, 3);
+    struct page *pg = pages_for(&dom, 3);
     CHECK(pg != NULL);
     CHECK_EQ(dom.tot_pages, 8);
     CHECK_EQ(refs, 1);
@@ -138,15 +149,15 @@ TEST(domain_pages)
     }
     CHECK_EQ(n, 8);
     dom.max_pages = 11;
-    CHECK(alloc_domain_pages(&dom, 2) == NULL);
-    CHECK(alloc_domain_pages(&dom, 1) != NULL);
+    CHECK(pages_for(&dom, 2) == NULL);
+    CHECK(pages_for(&dom, 1) != NULL);
     dom.is_dying = true;
-    CHECK(alloc_domain_pages(&dom, 0) == NULL);
+    CHECK(pages_for(&dom, 0) == NULL);
     dom.is_dying = false;
     dom.max_pages = ~0UL;
     CHECK_EQ(refs, 1);
     CHECK_EQ(free_page_count(), total_page_count() - 10);
-    CHECK(alloc_domain_pages(&dom, 64) == NULL);
+    CHECK(pages_for(&dom, 64) == NULL);
     for (u32 m = dom.page_first; m != PAGE_NONE;) {
         u32 next = pages[m].next;
         free_frames_stamped(&pages[m], 0, 0);
@@ -159,13 +170,13 @@ TEST(domain_pages)
 TEST(hidden_until_cleared)
 {
     fill();
-    struct page *small = alloc_hv_pages(CLEARED_ORDER, MEMF_ZERO), *large = alloc_hv_pages(9, 0);
+    struct page *small = alloc_hv_pages(4, MEMF_ZERO), *large = alloc_hv_pages(9, 0);
     memset(page_to_virt(large), 0xaa, PAGE_SIZE << 9);
-    CHECK_EQ(assign_pages(&dom, small, CLEARED_ORDER), 0);
+    CHECK_EQ(assign_pages(&dom, small, 4, false), 0);
     CHECK_EQ(small->refs, 1);
     CHECK(!clear_hidden(&dom));
-    CHECK_EQ(assign_pages(&dom, large, 9), 0);
-    struct page *later = alloc_domain_pages(&dom, 0);
+    CHECK_EQ(assign_pages(&dom, large, 9, true), 0);
+    struct page *later = pages_for(&dom, 0);
     CHECK_EQ(dom.tot_pages, 16 + 512 + 1);
     CHECK_EQ(large[0].refs, 0);
     CHECK_EQ(large[511].refs, 0);
@@ -183,7 +194,7 @@ TEST(hidden_until_cleared)
         CHECK_EQ(((u64 *)page_to_virt(large + i))[511], 0);
     }
     CHECK_EQ(dom.page_hidden, PAGE_NONE);
-    free_frames_stamped(small, CLEARED_ORDER, 0);
+    free_frames_stamped(small, 4, 0);
     free_frames_stamped(large, 9, 0);
     free_frames_stamped(later, 0, 0);
     CHECK_EQ(free_page_count(), total_page_count());

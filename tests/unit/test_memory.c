@@ -49,14 +49,14 @@ void free_hv_pages(struct page *pg, unsigned order)
         release(pg + k);
     }
 }
-int assign_pages(struct domain *d, struct page *pg, unsigned order)
+int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden)
 {
     if (d->is_dying || d->tot_pages + (1UL << order) > d->max_pages) {
         return -ENOMEM;
     }
     for (u64 k = 0; k < 1UL << order; k++) {
         CHECK(pg[k].owner == DOMID_INVALID);
-        pg[k] = (struct page){ .refs = order <= CLEARED_ORDER, .owner = d->id, .flags = PG_ALLOCATED };
+        pg[k] = (struct page){ .refs = !hidden, .owner = d->id, .flags = PG_ALLOCATED };
     }
     d->tot_pages += 1UL << order;
     return 0;
