@@ -66,7 +66,7 @@ $(B)/bulkhead: $(B)/bulkhead.elf
 	@$(OBJCOPY) -O binary $< $@
 
 clean:
-	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/bulkhead*
+	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/plugin build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
 run:
@@ -99,4 +99,4 @@ docs:
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
 .PHONY: all clean run image check check-system install uninstall docs
--include tests/unit/unit.mk guests/guests.mk bench/bench.mk
+-include tests/unit/unit.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk

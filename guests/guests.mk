@@ -25,12 +25,7 @@ guests: $(GUESTS:%=build/guests/%)
 check-guests: guests
 	@tests/guest/run
 
-# Plugins for QEMU that measure (tools/plugin)
-build/plugin/%.so: tools/plugin/%.c tools/plugin/qemu_plugin.h
-	@mkdir -p $(@D)
-	@$(GUEST_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden -o $@ $<
-
-check-bounded: all guests build/plugin/stretch.so
+check-bounded: all guests plugins
 	@tests/guest/bounded
 
 .PRECIOUS: build/guests/obj/%.o
