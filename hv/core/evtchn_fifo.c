@@ -227,11 +227,10 @@ static int raise_kept(struct domain *d)
     struct evtchn_domain *e = d->evtchn;
     struct evtchn *c;
     for (u32 port = e->raise_next; port && (c = evtchn_lock(d, port)); port = e->raise_next) {
-        bool last = port % WORDS_PER_PAGE == WORDS_PER_PAGE - 1;
         if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
             evtchn_raise(d, port, c);
         spin_unlock(&c->lock);
-        e->raise_next = last ? 0 : port + 1;
+        e->raise_next = (port + 1) % WORDS_PER_PAGE ? port + 1 : 0;
         if (port % 64 == 0 && hypercall_preempt(current_vcpu()))
             return -ERESTART;
     }

@@ -13,6 +13,7 @@
  */
 #include "arch.h"
 #include "grant_private.h"
+#include "guest.h"
 #include "hypercall.h"
 #include "mm.h"
 
@@ -338,15 +339,20 @@ int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
     return grant_grow_to(v, d, n);
 }
 
-int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
+int grant_put_frames(struct vcpu *v, struct domain *d, u32 id, u32 first, u32 n, const void *list)
 {
     struct grant_table *t = d->grants;
     bool status = id == XENMEM_resource_grant_table_id_status;
-    with_lock (&t->lock) {
-        u32 n = status ? grant_status_frames(t->nr_frames) : t->nr_frames;
-        if (idx >= n || (status && t->version != 2))
-            return -EINVAL;
-        *mfn = virt_to_mfn(status ? t->status[idx] : t->shared[idx]);
+    for (u32 i = 0; i < n; i++) {
+        u64 mfn = 0;
+        with_lock (&t->lock) {
+            u32 have = status ? grant_status_frames(t->nr_frames) : t->nr_frames;
+            if (first + i >= have || (status && t->version != 2))
+                return -EINVAL;
+            mfn = virt_to_mfn(status ? t->status[first + i] : t->shared[first + i]);
+        }
+        if (guest_write(v, (u64)list + i * sizeof(mfn), &mfn, sizeof(mfn)))
+            return -EFAULT;
     }
     return 0;
 }

@@ -78,15 +78,10 @@ static long acquire_frames(struct memop *m)
     u32 limit = grant_max_frames(m->d, r->id);
     if (r->frame >= limit || r->nr_frames > limit - r->frame)
         return -EINVAL;
-    int err = 0;
-    if (r->nr_frames)
-        err = grant_prepare_frames(m->v, m->d, r->id, (u32)r->frame + r->nr_frames);
-    for (u64 i = 0; !err && i < r->nr_frames; i++) {
-        xen_pfn_t frame;
-        err = grant_get_frame(m->d, r->id, (u32)(r->frame + i), &frame);
-        err = err ?: copy_to_handle(m->v, r->frame_list, i, &frame, 1);
-    }
-    return err;
+    if (!r->nr_frames)
+        return 0;
+    return grant_prepare_frames(m->v, m->d, r->id, (u32)r->frame + r->nr_frames) ?:
+           grant_put_frames(m->v, m->d, r->id, (u32)r->frame, r->nr_frames, r->frame_list.p);
 }
 
 static long op_acquire(struct memop *m)

@@ -56,7 +56,7 @@ static inline u32 extent_memf(const struct xen_memory_reservation *r)
 /* Clears what is hidden of d, as long as nothing else waits: 0 or -ERESTART. */
 static inline int clear_extents(struct vcpu *v, struct domain *d)
 {
-    while (clear_hidden(d)) {
+    while (READ_ONCE(d->page_hidden) != PAGE_NONE && clear_hidden(d)) {
         if (hypercall_preempt(v))
             return -ERESTART;
     }

@@ -75,6 +75,7 @@ static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page
 
 /* --- x86/heap.c: frames --- */
 #define MEMF_ZERO       2
+#define MEMF_UNOWNED    4           /* for assign_pages at once: not marked as Bulkhead's */
 #define MEMF_BITS(n)    ((u32)(n) << 8)   /* machine addresses below 2^n; 0: no limit */
 #define MEMF_GET_BITS(f) (((f) >> 8) & 0xff)
 /* 2^order frames for Bulkhead itself (flags PG_HV); NULL: none. order <= 18. */

@@ -137,7 +137,8 @@ struct page *alloc_hv_pages(unsigned order, u32 memf)
     struct page *pg = alloc_block(order, memf);
     if (!pg)
         return NULL;
-    set_words(pg, order, NO_OWNER(PG_HV, 1));
+    if (!(memf & MEMF_UNOWNED))
+        set_words(pg, order, NO_OWNER(PG_HV, 1));
     if (memf & MEMF_ZERO)
         memset(page_to_virt(pg), 0, PAGE_SIZE << order);
     return pg;

@@ -76,7 +76,7 @@ int steal_page(struct domain *d, struct page *pg)
 void free_stolen_page(struct page *pg) { (void)pg; nr_free_stolen++; }
 int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden)
 {
-    (void)order;
+    (void)order; (void)hidden;
     pg->owner = d->id;
     assigned_to = d->id;
     return 0;
@@ -194,7 +194,7 @@ static void *shared(unsigned dom, unsigned idx)
 {
     mfn_t mfn;
     CHECK_EQ(grant_prepare_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_shared, idx + 1), 0);
-    CHECK_EQ(grant_get_frame(&doms[dom], XENMEM_resource_grant_table_id_shared, idx, &mfn), 0);
+    CHECK_EQ(grant_put_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_shared, idx, 1, &mfn), 0);
     return ram[mfn];
 }
 static struct grant_entry_v1 *v1(unsigned dom, u32 ref) { return (struct grant_entry_v1 *)shared(dom, ref / 512) + ref % 512; }
@@ -203,7 +203,7 @@ static u16 *status_word(unsigned dom, u32 ref)
 {
     mfn_t mfn;
     CHECK_EQ(grant_prepare_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048 + 1), 0);
-    CHECK_EQ(grant_get_frame(&doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048, &mfn), 0);
+    CHECK_EQ(grant_put_frames(&vcpus[dom], &doms[dom], XENMEM_resource_grant_table_id_status, ref / 2048, 1, &mfn), 0);
     return (u16 *)ram[mfn] + ref % 2048;
 }
 static void grant1(unsigned dom, u32 ref, domid_t to, u32 frame, u16 flags)
@@ -494,8 +494,8 @@ TEST(tables_grow)
     CHECK_EQ(q.nr_frames, 3);
     CHECK_EQ(q.max_nr_frames, 8);
     mfn_t mfn;
-    CHECK_EQ(grant_get_frame(&doms[1], 0, 8, &mfn), -EINVAL);
-    CHECK_EQ(grant_get_frame(&doms[1], 1, 0, &mfn), -EINVAL);
+    CHECK_EQ(grant_put_frames(&vcpus[1], &doms[1], 0, 8, 1, &mfn), -EINVAL);
+    CHECK_EQ(grant_put_frames(&vcpus[1], &doms[1], 1, 0, 1, &mfn), -EINVAL);
     CHECK_EQ(grant_prepare_frames(&vcpus[1], &doms[1], 0, 9), -EINVAL);
     CHECK_EQ(grant_prepare_frames(&vcpus[1], &doms[1], 1, 1), -EINVAL);
     CHECK_EQ(set_version(1, 2), 0);

@@ -134,11 +134,19 @@ int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
     }
     return 0;
 }
-int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
+int grant_put_frames(struct vcpu *v, struct domain *d, u32 id, u32 first, u32 n, const void *list)
 {
     (void)d; (void)id;
-    *mfn = 1000 + idx;
-    return idx < grant_frames ? 0 : -EINVAL;
+    for (u32 i = 0; i < n; i++) {
+        u64 mfn = 1000 + first + i;
+        if (first + i >= grant_frames) {
+            return -EINVAL;
+        }
+        if (v->domain->ops->copy_to(v, (u64)list + i * 8, &mfn, 8)) {
+            return -EFAULT;
+        }
+    }
+    return 0;
 }
 static int domain_refs;
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)

@@ -110,7 +110,7 @@ static void populate(u64 want)
     u64 pfn = 0;
     while (pfn < want) {
         order = MIN(order, fls64(want - pfn));
-        struct page *pg = alloc_hv_pages(order, 0);
+        struct page *pg = alloc_hv_pages(order, MEMF_UNOWNED);
         if (!pg && order-- > 0)
             continue;
         if (!pg)

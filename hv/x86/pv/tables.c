@@ -91,9 +91,9 @@ static void invalidate_l1(struct mmu *m, const struct page *pg)
 {
     const pte_t *t = page_to_virt(pg);
 
-    for (unsigned i = 0; i < pt_entries_held(pg->type); i++) {
-        if (t[i] & PTE_P) {
-            put_l1_entry(t[i]);
+    for (const pte_t *p = t, *end = t + pt_entries_held(pg->type); p < end; p++) {
+        if (*p & PTE_P) {
+            put_l1_entry(*p);
             m->budget--;
         }
     }
