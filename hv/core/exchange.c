@@ -57,12 +57,9 @@ static int take_old_frame(struct exchange *e, u64 gfn)
     if (!pg)
         return -EINVAL;
     d->ops->put_gfn(pg, false);         /* steal_page looks again */
-    u64 was = m2p_get(page_to_mfn(pg));
-    int err = steal_page(d, pg);
-    if (!err) {
-        m2p_set(page_to_mfn(pg), was);  /* it may yet go back to where it was */
+    int err = steal_page(d, pg);        /* where it was stays in the M2P: it may yet go back */
+    if (!err)
         chain_push(&e->old, pg);
-    }
     return err;
 }
 
@@ -105,10 +102,8 @@ static void clean_up(struct exchange *e, bool keep_old)
     while ((pg = chain_pop(&e->new)))
         free_hv_pages(pg, e->x.out.extent_order);
     while ((pg = chain_pop(&e->old))) {
-        if (!keep_old || assign_pages(e->d, pg, 0, false)) {
-            m2p_set(page_to_mfn(pg), INVALID_M2P);
+        if (!keep_old || assign_pages(e->d, pg, 0, false))
             free_stolen_page(pg);
-        }
     }
 }
 

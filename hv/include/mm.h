@@ -132,7 +132,6 @@ void tlb_flush_page_mask(cpumask_t mask, u64 va);
 /* --- M2P: x86/m2p.c --- */
 #define INVALID_M2P (~0UL)
 void m2p_set(mfn_t mfn, u64 gfn);
-u64 m2p_get(mfn_t mfn);
 /* First frame of the idx-th 2 MiB of the table (a hole: of the one before it), owner
  * DOMID_XEN, may be mapped read-only; INVALID_MFN past the end. XENMEM_machphys_mfn_list. */
 mfn_t m2p_chunk_mfn(unsigned idx);

@@ -159,7 +159,6 @@ int steal_page(struct domain *d, struct page *pg)
             return -EINVAL;
         }
         unlink(d, pg);
-        m2p_set(page_to_mfn(pg), INVALID_M2P);
         pg->stamp = READ_ONCE(tlb_clock);
     }
     return 0;
@@ -168,6 +167,7 @@ int steal_page(struct domain *d, struct page *pg)
 void free_stolen_page(struct page *pg)
 {
     BUG_ON((u32)pg->word);
+    m2p_set(page_to_mfn(pg), INVALID_M2P);
     free_frames_stamped(pg, 0, pg->stamp);
 }
 

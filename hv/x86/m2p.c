@@ -18,11 +18,6 @@ void m2p_set(mfn_t mfn, u64 gfn)
         WRITE_ONCE(((u64 *)M2P_RW)[mfn], gfn);
 }
 
-u64 m2p_get(mfn_t mfn)
-{
-    return mfn_valid(mfn) ? READ_ONCE(((u64 *)M2P_RW)[mfn]) : INVALID_M2P;
-}
-
 /* An entry for a table in which all entries are e. */
 static pte_t table_of(pte_t e)
 {

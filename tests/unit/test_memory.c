@@ -105,7 +105,12 @@ int steal_page(struct domain *d, struct page *pg)
     *pg = (struct page){ .owner = DOMID_INVALID };
     return 0;
 }
-void free_stolen_page(struct page *pg) { CHECK_EQ(pg->refs, 0); release(pg); }
+void free_stolen_page(struct page *pg)
+{
+    CHECK_EQ(pg->refs, 0);
+    m2p[pg - frames] = INVALID_M2P;
+    release(pg);
+}
 u64 free_page_count(void)
 {
     u64 n = 0;
@@ -115,7 +120,6 @@ u64 free_page_count(void)
     return n;
 }
 void m2p_set(mfn_t mfn, u64 gfn) { m2p[mfn] = gfn; }
-u64 m2p_get(mfn_t mfn) { return m2p[mfn]; }
 void *xzalloc(size_t n) { return calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { }
