@@ -395,6 +395,19 @@ TEST(long_multicall)
     CHECK_EQ(HC(multicall, m, 512), 0);
 }
 
+/* A port instruction that is emulated element by element. */
+TEST(string_output)
+{
+    struct physdev_set_iopl level = { 1 };
+    CHECK_EQ(HC(physdev_op, PHYSDEVOP_set_iopl, &level), 0);
+    const char *from = text;
+    u64 n = 4000;
+    __asm__ volatile("rep outsb" : "+S"(from), "+c"(n) : "d"(0x80) : "memory");
+    CHECK_EQ(n, 0);
+    level.iopl = 0;
+    CHECK_EQ(HC(physdev_op, PHYSDEVOP_set_iopl, &level), 0);
+}
+
 /* A line in the log for each. */
 TEST(many_complaints)
 {
