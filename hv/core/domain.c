@@ -113,7 +113,7 @@ static int choose_id(domid_t wanted, domid_t *id)
 {
     if (wanted != DOMID_INVALID) {
         *id = wanted;
-        return wanted >= DOMID_LIMIT ? -EINVAL : table_get(wanted) ? -EEXIST : 0;
+        return wanted >= DOMID_LIMIT ? -EINVAL : test_bit(wanted, ids_used) ? -EEXIST : 0;
     }
     *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, last_id + 1u);
     if (*id == DOMID_LIMIT)
@@ -365,8 +365,8 @@ static struct domain *unpublish_dead(void)
                 other->target = DOMID_INVALID;
         }
         if (d) {
-            clear_bit(d->id, ids_used);
             __atomic_store_n(&id_table[d->id], NULL, __ATOMIC_RELEASE);
+            clear_bit(d->id, ids_used);     /* only now may the id be chosen again */
         }
     }
     return d;
