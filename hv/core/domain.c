@@ -113,7 +113,9 @@ static int choose_id(domid_t wanted, domid_t *id)
 {
     if (wanted != DOMID_INVALID) {
         *id = wanted;
-        return wanted >= DOMID_LIMIT ? -EINVAL : test_bit(wanted, ids_used) ? -EEXIST : 0;
+        if (wanted >= DOMID_LIMIT)
+            return -EINVAL;
+        return test_bit(index_nospec(wanted, DOMID_LIMIT), ids_used) ? -EEXIST : 0;
     }
     *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, last_id + 1u);
     if (*id == DOMID_LIMIT)

@@ -11,7 +11,6 @@
  */
 #include "arch.h"
 #include "guest.h"
-#include "hypercall.h"
 #include "reservation.h"
 
 struct exchange {

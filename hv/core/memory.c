@@ -6,7 +6,6 @@
 #include "arch.h"
 #include "grant.h"
 #include "guest.h"
-#include "hypercall.h"
 #include "reservation.h"
 
 #define E820_ENTRY_SIZE 20      /* u64 start, u64 size, u32 type: Bulkhead only keeps it */

@@ -5,9 +5,7 @@
  * is only the walk over the guest's list of extents, one extent at a time, which can
  * be cut short between any two.
  */
-#include "arch.h"
 #include "guest.h"
-#include "hypercall.h"
 #include "reservation.h"
 
 #define FRAMES_AT_ONCE 32
