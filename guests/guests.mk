@@ -30,6 +30,9 @@ conformance-peer: all guests
 	@tools/need qemu-system-x86 libxen-dev python3
 	@xen=$$(tools/debian-xen) && tests/guest/run --hv $(B)/bulkhead --peer $$xen
 
+check-bounded: all guests plugins
+	@tests/guest/bounded
+
 .PRECIOUS: build/guests/obj/%.o
 -include $(wildcard build/guests/obj/*/*.d build/guests/obj/*/*/*.d)
-.PHONY: guests check-guests conformance-peer
+.PHONY: guests check-guests check-bounded conformance-peer

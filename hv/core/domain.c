@@ -17,11 +17,10 @@
 #include "ranges.h"
 #include "sched.h"
 
-#define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
-
-static struct domain **id_table[(DOMID_LIMIT + IDS_PER_PAGE - 1) / IDS_PER_PAGE];
+static struct domain *id_table[DOMID_LIMIT];
+static unsigned long ids_used[ROUND_UP(DOMID_LIMIT, 64) / 64];  /* follows the table: to search it */
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
-static domid_t last_id, top_id; /* chosen last, highest that there was; under control_lock */
+static domid_t last_id;         /* chosen last; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
 
 struct domain *dom0, *domain_xen, *domain_io, *domain_idle;
@@ -32,20 +31,15 @@ static inline struct domain *table_get(domid_t id)
 {
     if (id >= DOMID_LIMIT)
         return NULL;
-    unsigned long i = index_nospec(id, DOMID_LIMIT);
-    struct domain **page = __atomic_load_n(&id_table[i / IDS_PER_PAGE], __ATOMIC_ACQUIRE);
-    return page ? __atomic_load_n(&page[i % IDS_PER_PAGE], __ATOMIC_ACQUIRE) : NULL;
+    return __atomic_load_n(&id_table[index_nospec(id, DOMID_LIMIT)], __ATOMIC_ACQUIRE);
 }
 
 /* The first domain whose id is not smaller; NULL at the end. */
 static struct domain *table_next(domid_t id)
 {
     struct domain *d = NULL;
-    while (id <= READ_ONCE(top_id) && !d) {
-        if (!READ_ONCE(id_table[id / IDS_PER_PAGE]))
-            id |= IDS_PER_PAGE - 1;     /* none of that page */
-        d = table_get(id++);
-    }
+    for (; !d && (id = (domid_t)find_next_bit(ids_used, DOMID_LIMIT, id)) < DOMID_LIMIT; id++)
+        d = table_get(id);
     return d;
 }
 
@@ -81,7 +75,7 @@ void domain_put(struct domain *d)
 
 struct domain *domain_held(domid_t id)
 {
-    return id_table[id / IDS_PER_PAGE][id % IDS_PER_PAGE];
+    return id_table[id];
 }
 
 struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err)
@@ -121,27 +115,15 @@ static int choose_id(domid_t wanted, domid_t *id)
 {
     if (wanted != DOMID_INVALID) {
         *id = wanted;
-        return wanted >= DOMID_LIMIT ? -EINVAL : table_get(wanted) ? -EEXIST : 0;
+        if (wanted >= DOMID_LIMIT)
+            return -EINVAL;
+        return test_bit(index_nospec(wanted, DOMID_LIMIT), ids_used) ? -EEXIST : 0;
     }
-    for (unsigned n = 1; n < DOMID_LIMIT; n++) {
-        last_id = last_id < DOMID_LIMIT - 1 ? last_id + 1 : 1;
-        *id = last_id;
-        if (!table_get(last_id))
-            return 0;
-    }
-    return -ENOMEM;
-}
-
-static int publish(struct domain *d)
-{
-    struct domain ***page = &id_table[d->id / IDS_PER_PAGE];
-    if (!*page)
-        __atomic_store_n(page, alloc_hv_page(), __ATOMIC_RELEASE);
-    if (!*page)
-        return -ENOMEM;
-    WRITE_ONCE(top_id, MAX(top_id, d->id));
-    __atomic_store_n(&(*page)[d->id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
-    return 0;
+    *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, last_id + 1u);
+    if (*id == DOMID_LIMIT)
+        *id = (domid_t)find_next_zero_bit(ids_used, DOMID_LIMIT, 1);
+    last_id = *id % DOMID_LIMIT;
+    return *id < DOMID_LIMIT ? 0 : -ENOMEM;
 }
 
 static struct domain *domain_alloc(domid_t id)
@@ -152,7 +134,7 @@ static struct domain *domain_alloc(domid_t id)
     d->id = id;
     d->refs = 1;
     d->target = DOMID_INVALID;
-    d->page_first = d->page_last = PAGE_NONE;
+    d->page_first = d->page_last = d->page_hidden = PAGE_NONE;
     d->weight = 256;
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     spin_lock_init(&d->page_lock, LOCK_PAGES);
@@ -160,7 +142,7 @@ static struct domain *domain_alloc(domid_t id)
 }
 
 /* Upper bounds of what may be asked for. */
-enum { MAX_GRANT_FRAMES = 4096, MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = 131071 };
+enum { MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = 131071 };
 
 /* Limits of a configuration; the machine's part is checked by arch_guest_kind. */
 static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c)
@@ -168,7 +150,7 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
     int grants = c->max_grant_frames < 0 ? 64 : c->max_grant_frames;
     int maptrack = c->max_maptrack_frames < 0 ? 1024 : c->max_maptrack_frames;
     unsigned version = XEN_DOMCTL_GRANT_version(c->grant_opts);
-    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS || grants == 0 || grants > MAX_GRANT_FRAMES ||
+    if (c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS || grants == 0 || grants > GRANT_FRAMES_MAX ||
         maptrack > MAX_MAPTRACK_FRAMES || version < 1 || version > 2 ||
         (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)) {
         return -EINVAL;
@@ -212,7 +194,7 @@ static int make_parts(struct domain *d)
 }
 
 /* Everything that domain_create and vcpu_create made; also of a domain that was
- * never finished. Nobody can reach d any more. */
+ * never finished. Nobody can reach d any more, so interrupts may come in between. */
 static void domain_free(struct domain *d)
 {
     for_each_vcpu (d, v) {
@@ -220,6 +202,7 @@ static void domain_free(struct domain *d)
         sched_vcpu_destroy(v);
         xfree(v->info_own);
         arch_vcpu_free(v);
+        arch_irq_window();
     }
     if (d->evtchn)
         evtchn_domain_free(d);
@@ -249,12 +232,14 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
     d->ops = ops;
     d->rights = rights;
     d->pause_count = d->controller_pause_count = 1;
-    *err = take_limits(d, c) ?: make_parts(d) ?: publish(d);
+    *err = take_limits(d, c) ?: make_parts(d);
     if (*err) {
         d->max_vcpus = d->vcpu ? d->max_vcpus : 0;
         domain_free(d);
         return NULL;
     }
+    __atomic_store_n(&id_table[id], d, __ATOMIC_RELEASE);
+    set_bit(id, ids_used);
     if (id == 0)
         dom0 = d;
     return d;
@@ -345,7 +330,6 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     with_lock (&d->page_lock) {
         info->tot_pages = d->tot_pages;
         info->max_pages = d->max_pages;
-        info->outstanding_pages = d->outstanding_pages;
     }
     info->ssidref = d->ssidref;
     memcpy(info->handle, d->handle, sizeof(info->handle));
@@ -383,9 +367,10 @@ static struct domain *unpublish_dead(void)
             if (other->target == d->id)
                 other->target = DOMID_INVALID;
         }
-        struct domain **page = d ? id_table[d->id / IDS_PER_PAGE] : NULL;
-        if (d)
-            __atomic_store_n(&page[d->id % IDS_PER_PAGE], NULL, __ATOMIC_RELEASE);
+        if (d) {
+            __atomic_store_n(&id_table[d->id], NULL, __ATOMIC_RELEASE);
+            clear_bit(d->id, ids_used);     /* only now may the id be chosen again */
+        }
     }
     // cppcheck-suppress uninitvar ; with_lock runs its body once
     return d;

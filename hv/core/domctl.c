@@ -104,11 +104,14 @@ long domctl_max_vcpus(struct domctl *c)
     struct domain *d = c->d;
     if (on_itself(c) || c->op.u.max_vcpus.max != d->max_vcpus || d->is_dying)
         return -EINVAL;
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (!d->vcpu[i] && !vcpu_create(d, i))
+    unsigned i = 0, end = 0;
+    while (i < d->max_vcpus && d->vcpu[i])
+        i++;
+    for (end = MIN(i + 16, d->max_vcpus); i < end; i++) {
+        if (!vcpu_create(d, i))
             return -ENOMEM;
     }
-    return 0;
+    return end < d->max_vcpus ? -ERESTART : 0;
 }
 
 long domctl_getdomaininfo(struct domctl *c)

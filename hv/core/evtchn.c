@@ -379,8 +379,10 @@ int evtchn_domain_init(struct domain *d)
 void evtchn_domain_free(struct domain *d)
 {
     struct evtchn_domain *e = d->evtchn;
-    for (u32 i = 0; e->bucket && i < e->nr_ports / EVTCHN_PER_BUCKET; i++)
+    for (u32 i = 0; e->bucket && i < e->nr_ports / EVTCHN_PER_BUCKET; i++) {
         xfree(e->bucket[i]);
+        arch_irq_window();
+    }
     xfree(e->bucket);
     xfree(e->used);
     xfree(e);
@@ -397,6 +399,7 @@ void evtchn_dump(struct domain *d)
     printk(LOG_INFO, "d%u: event channels, %s\n", d->id, e->fifo ? "FIFO" : "2-level");
     for (u32 port = 1; port < e->nr_ports; port++) {
         struct evtchn *c = evtchn_at(e, port);
+        arch_irq_window();
         if (c->state == EVT_FREE)
             continue;
         const char *pending = evtchn_is_pending(d, port) > 0 ? ", pending" : "";

@@ -17,6 +17,7 @@
  * or LINKED or sets MASKED), and while BUSY is set it does not clear MASKED.
  */
 #include "evtchn_private.h"
+#include "hypercall.h"
 #include "mm.h"
 
 #define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
@@ -220,18 +221,22 @@ int op_init_control(struct domain *d, void *arg)
     return err;
 }
 
-/* Ports that were raised before their words existed. No lock held: each port's own
- * lock keeps it open. */
-static void raise_kept(struct domain *d, u32 first)
+/* Ports that were raised before their words existed, up to the end of the array. No lock
+ * held: each port's own lock keeps it open. */
+static int raise_kept(struct domain *d)
 {
-    for (u32 port = first; port < first + WORDS_PER_PAGE; port++) {
-        struct evtchn *c = evtchn_lock(d, port);
-        if (!c)
-            return;
+    struct evtchn_domain *e = d->evtchn;
+    struct evtchn *c;
+    for (u32 port = e->raise_next; port && (c = evtchn_lock(d, port)); port = e->raise_next) {
         if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
             evtchn_raise(d, port, c);
         spin_unlock(&c->lock);
+        e->raise_next = (port + 1) % WORDS_PER_PAGE ? port + 1 : 0;
+        if (port % 64 == 0 && hypercall_preempt(current_vcpu()))
+            return -ERESTART;
     }
+    e->raise_next = 0;
+    return 0;
 }
 
 int op_expand_array(struct domain *d, void *arg)
@@ -242,21 +247,21 @@ int op_expand_array(struct domain *d, void *arg)
     if (!pg)
         return -EINVAL;
     int err = 0;
-    u32 n = 0;
+    bool again = false;         /* the page is there already: a call that was cut goes on */
     with_lock (&e->lock) {
         struct evtchn_fifo *f = e->fifo;
-        err = !f ? -EOPNOTSUPP : e->closing ? -EBUSY : f->nr_pages == FIFO_PAGES ? -ENOSPC : 0;
-        if (err)
+        u32 n = f ? f->nr_pages : 0;
+        again = e->raise_next && n && f->words[n - 1] == page_to_virt(pg);
+        err = !f ? -EOPNOTSUPP : e->closing ? -EBUSY : n == FIFO_PAGES && !again ? -ENOSPC : 0;
+        if (err || again)
             break;
-        n = f->nr_pages;
+        e->raise_next = MAX(n * (u32)WORDS_PER_PAGE, 1u);
         f->words[n] = page_to_virt(pg);
         __atomic_store_n(&f->nr_pages, n + 1, __ATOMIC_SEQ_CST);
     }
-    if (err)
+    if (err || again)
         d->ops->put_gfn(pg, true);
-    else
-        raise_kept(d, n * WORDS_PER_PAGE);
-    return err;
+    return err ?: raise_kept(d);
 }
 
 static void for_each_page(const struct evtchn_fifo *f, void (*fn)(void *, mfn_t, bool), void *arg)

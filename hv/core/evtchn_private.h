@@ -53,6 +53,7 @@ struct evtchn_domain {
     u32 max_port;               /* highest port that the domain may have */
     u32 nr_ports;               /* records that exist (whole buckets); grows only */
     u32 close_next;             /* how far the closing of all ports is */
+    u32 raise_next;             /* and of an expand_array what was raised early; 0: at the end */
     unsigned long *used;        /* a bit per port */
     struct evtchn **bucket;
     struct evtchn_fifo *fifo;   /* NULL: 2-level ABI */

@@ -7,10 +7,10 @@
  * hands wholly or not at all: new frames are allocated without an owner, the old ones
  * are taken from the guest (only frames that nobody refers to can be), then the new
  * ones become the guest's and the old ones are freed. Frames in between belong to
- * nobody and are chained through struct page's `next`.
+ * nobody and are chained through struct page's `next`; interrupts come in at each.
  */
+#include "arch.h"
 #include "guest.h"
-#include "hypercall.h"
 #include "reservation.h"
 
 struct exchange {
@@ -25,6 +25,7 @@ static void chain_push(u32 *head, struct page *pg)
 {
     pg->next = *head;
     *head = (u32)page_to_mfn(pg);
+    arch_irq_window();
 }
 
 static struct page *chain_pop(u32 *head)
@@ -32,12 +33,13 @@ static struct page *chain_pop(u32 *head)
     struct page *pg = *head == PAGE_NONE ? NULL : mfn_to_page(*head);
     if (pg)
         *head = pg->next;
+    arch_irq_window();
     return pg;
 }
 
 static int alloc_new(struct exchange *e)
 {
-    u32 memf = MEMF_ZERO | extent_memf(e->x.out.mem_flags);
+    u32 memf = extent_memf(&e->x.out);
     for (u64 i = 0; i < e->out_per_chunk; i++) {
         struct page *pg = alloc_hv_pages(e->x.out.extent_order, memf);
         if (!pg)
@@ -54,12 +56,9 @@ static int take_old_frame(struct exchange *e, u64 gfn)
     if (!pg)
         return -EINVAL;
     d->ops->put_gfn(pg, false);         /* steal_page looks again */
-    u64 was = m2p_get(page_to_mfn(pg));
-    int err = steal_page(d, pg);
-    if (!err) {
-        m2p_set(page_to_mfn(pg), was);  /* it may yet go back to where it was */
+    int err = steal_page(d, pg);        /* where it was stays in the M2P: it may yet go back */
+    if (!err)
         chain_push(&e->old, pg);
-    }
     return err;
 }
 
@@ -83,12 +82,13 @@ static int give_new(struct exchange *e, u64 first)
     int fault = 0;
     for (u64 i = 0; (pg = chain_pop(&e->new)); i++) {
         xen_pfn_t gfn = INVALID_M2P, mfn = page_to_mfn(pg);
-        if (assign_pages(e->d, pg, e->x.out.extent_order)) {
+        fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
+        e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
+        if (assign_pages(e->d, pg, e->x.out.extent_order, extent_large(e->x.out.extent_order))) {
+            e->d->ops->physmap_remove(e->d, gfn, mfn, e->x.out.extent_order);
             chain_push(&e->new, pg);
             return -ENOMEM;
         }
-        fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
-        e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
         fault |= copy_to_handle(e->v, e->x.out.extent_start, first + i, &mfn, 1);
     }
     return fault;
@@ -102,10 +102,8 @@ static void clean_up(struct exchange *e, bool keep_old)
     while ((pg = chain_pop(&e->new)))
         free_hv_pages(pg, e->x.out.extent_order);
     while ((pg = chain_pop(&e->old))) {
-        if (!keep_old || assign_pages(e->d, pg, 0)) {
-            m2p_set(page_to_mfn(pg), INVALID_M2P);
+        if (!keep_old || assign_pages(e->d, pg, 0, false))
             free_stolen_page(pg);
-        }
     }
 }
 
@@ -123,14 +121,15 @@ static int one_chunk(struct exchange *e)
 static int check(struct exchange *e)
 {
     const struct xen_memory_reservation *in = &e->x.in, *out = &e->x.out;
-    if (in->extent_order > EXTENT_ORDER_MAX || out->extent_order > EXTENT_ORDER_MAX)
+    u32 order = MAX(in->extent_order, out->extent_order);
+    if (order > EXTENT_ORDER_MAX ||
+        (extent_large(order) && !domain_has(e->v->domain, RIGHT_HARDWARE)))
         return -EPERM;
     if (in->domid != out->domid || in->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         out->nr_extents > MEMOP_MAX_ELEMENTS >> EXTENT_ORDER_MAX ||
         in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
         return -EINVAL;
     }
-    u32 order = MAX(in->extent_order, out->extent_order);
     e->in_per_chunk = 1UL << (order - in->extent_order);
     e->out_per_chunk = 1UL << (order - out->extent_order);
     return e->x.nr_exchanged > in->nr_extents || e->x.nr_exchanged % e->in_per_chunk ? -EINVAL : 0;
@@ -143,9 +142,11 @@ long memory_exchange(struct vcpu *v, u64 arg)
     e.d = err ? NULL : domain_get_for(v, e.x.in.domid, &err);
     if (!e.d)
         return err;
+    err = clear_extents(v, e.d);
     while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
         err = one_chunk(&e);
         e.x.nr_exchanged += err ? 0 : e.in_per_chunk;
+        err = err ?: clear_extents(v, e.d);
         if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
             err = -ERESTART;
     }

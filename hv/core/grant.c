@@ -13,6 +13,7 @@
  */
 #include "arch.h"
 #include "grant_private.h"
+#include "guest.h"
 #include "hypercall.h"
 #include "mm.h"
 
@@ -338,15 +339,20 @@ int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
     return grant_grow_to(v, d, n);
 }
 
-int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn)
+int grant_put_frames(struct vcpu *v, struct domain *d, u32 id, u32 first, u32 n, const void *list)
 {
     struct grant_table *t = d->grants;
     bool status = id == XENMEM_resource_grant_table_id_status;
-    with_lock (&t->lock) {
-        u32 n = status ? grant_status_frames(t->nr_frames) : t->nr_frames;
-        if (idx >= n || (status && t->version != 2))
-            return -EINVAL;
-        *mfn = virt_to_mfn(status ? t->status[idx] : t->shared[idx]);
+    for (u32 i = 0; i < n; i++) {
+        u64 mfn = 0;
+        with_lock (&t->lock) {
+            u32 have = status ? grant_status_frames(t->nr_frames) : t->nr_frames;
+            if (first + i >= have || (status && t->version != 2))
+                return -EINVAL;
+            mfn = virt_to_mfn(status ? t->status[first + i] : t->shared[first + i]);
+        }
+        if (guest_write(v, (u64)list + i * sizeof(mfn), &mfn, sizeof(mfn)))
+            return -EFAULT;
     }
     return 0;
 }
@@ -365,12 +371,7 @@ int grant_domain_init(struct domain *d)
     t->max_frames = d->max_grant_frames;
     t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
     t->map_free = HANDLE_NONE;
-    t->shared = xzalloc_array(void *, t->max_frames);
-    t->active = xzalloc_array(struct grant_active *, t->max_frames);
-    t->status = xzalloc_array(grant_status_t *, grant_status_frames(t->max_frames));
-    int err = -ENOMEM;
-    if (t->shared && t->active && t->status)
-        err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
+    int err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
     if (err)
         grant_domain_free(d);
     return err;
@@ -387,16 +388,13 @@ void grant_domain_free(struct domain *d)
 {
     struct grant_table *t = d->grants;
     ASSERT(t->nr_active == 0);
-    for (u32 i = 0; t->shared && t->active && t->status && i < t->max_frames; i++) {
+    for (u32 i = 0; i < GRANT_FRAMES_MAX; i++) {
         free_shared_frame(t->shared[i]);
+        free_shared_frame(t->status[i]);
         xfree(t->active[i]);
-        if (i < grant_status_frames(t->max_frames))
-            free_shared_frame(t->status[i]);
+        arch_irq_window();
     }
     grant_map_free(d);
-    xfree(t->shared);
-    xfree(t->active);
-    xfree(t->status);
     xfree(t);
     d->grants = NULL;
 }
@@ -409,14 +407,13 @@ void grant_dump(struct domain *d)
     printk(LOG_INFO,
            "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
            d->id, t->version, t->nr_frames, t->max_frames, t->nr_active, t->nr_map_frames);
-    with_lock (&t->lock) {
-        for (u32 ref = 0, shown = 0; ref < nr_refs(t) && shown < t->nr_active; ref++) {
-            struct grant_active *act = active_of(t, ref);
-            if (!(act->readers | act->writers))
-                continue;
+    for (u32 ref = 0, n = nr_refs(t), shown = 0; ref < n && shown < READ_ONCE(t->nr_active); ref++) {
+        struct grant_active act = *active_of(t, ref);     /* as it is just now */
+        if (act.readers | act.writers) {
             shown++;
-            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act->by,
-                   act->use.gfn, act->readers, act->writers);
+            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act.by,
+                   act.use.gfn, act.readers, act.writers);
         }
+        arch_irq_window();
     }
 }

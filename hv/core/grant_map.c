@@ -255,8 +255,10 @@ void grant_for_each_mapping(struct domain *d, void (*fn)(void *, mfn_t, bool), v
 void grant_map_free(struct domain *d)
 {
     struct grant_table *t = d->grants;
-    for (u32 i = 0; i < t->nr_map_frames; i++)
+    for (u32 i = 0; i < t->nr_map_frames; i++) {
         xfree(t->map_dir[i / MAP_PER_DIR][i % MAP_PER_DIR]);
+        arch_irq_window();
+    }
     for (u32 i = 0; i < MAP_DIRS; i++)
         xfree(t->map_dir[i]);
 }

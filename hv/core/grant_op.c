@@ -12,27 +12,18 @@
 
 /* --- operations about a table --- */
 
-/* Writes the machine frames [0, n) of the table (or of its status words) as 8-byte
- * numbers to the guest. */
-static int put_frames(struct vcpu *v, struct domain *d, u32 id, u32 n, const void *list)
+/* What the guest is told of an errno. */
+static int status_of(int err)
 {
-    for (u32 i = 0; i < n; i++) {
-        u64 mfn;
-        if (grant_get_frame(d, id, i, &mfn))
-            return GNTST_general_error;
-        if (guest_write(v, (u64)list + i * sizeof(mfn), &mfn, sizeof(mfn)))
-            return GNTST_bad_virt_addr;
-    }
-    return GNTST_okay;
+    return err == -EFAULT ? GNTST_bad_virt_addr : err && err != -ERESTART ? GNTST_general_error : err;
 }
 
 static int op_setup_table(struct vcpu *v, struct domain *d, void *arg)
 {
     const struct gnttab_setup_table *op = arg;
-    int err = grant_grow_to(v, d, op->nr_frames);
-    if (err)
-        return err == -ERESTART ? err : GNTST_general_error;
-    return put_frames(v, d, XENMEM_resource_grant_table_id_shared, op->nr_frames, op->frame_list.p);
+    return status_of(grant_grow_to(v, d, op->nr_frames) ?:
+                     grant_put_frames(v, d, XENMEM_resource_grant_table_id_shared, 0, op->nr_frames,
+                                      op->frame_list.p));
 }
 
 static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
@@ -41,7 +32,8 @@ static int op_get_status_frames(struct vcpu *v, struct domain *d, void *arg)
     struct grant_table *t = d->grants;
     if (READ_ONCE(t->version) != 2 || op->nr_frames > grant_status_frames(READ_ONCE(t->nr_frames)))
         return GNTST_general_error;
-    return put_frames(v, d, XENMEM_resource_grant_table_id_status, op->nr_frames, op->frame_list.p);
+    return status_of(grant_put_frames(v, d, XENMEM_resource_grant_table_id_status, 0, op->nr_frames,
+                                      op->frame_list.p));
 }
 
 static int op_query_size(struct vcpu *v UNUSED, struct domain *d, void *arg)
@@ -123,7 +115,7 @@ static struct page *give_up(struct domain *d, u64 gfn)
     d->ops->put_gfn(pg, false);
     if (steal_page(d, pg))              /* looks at the owner and the references itself */
         return NULL;
-    d->ops->physmap_remove(d, gfn, page_to_mfn(pg));
+    d->ops->physmap_remove(d, gfn, page_to_mfn(pg), 0);
     return pg;
 }
 
@@ -136,7 +128,7 @@ static int transfer(struct domain *d, const struct gnttab_transfer *op)
     struct domain *rd = domain_get(op->domid);
     int err = rd && !rd->is_dying ? grant_transfer_begin(rd, op->ref, d->id) : GNTST_bad_domain;
     if (!err) {
-        err = assign_pages(rd, pg, 0) ? GNTST_general_error : GNTST_okay;
+        err = assign_pages(rd, pg, 0, false) ? GNTST_general_error : GNTST_okay;
         grant_transfer_end(rd, op->ref, page_to_mfn(pg), !err);
     }
     if (err)

@@ -63,9 +63,9 @@ struct grant_table {
     u32 version;
     u32 nr_frames, max_frames;      /* grows only */
     u32 nr_active;                  /* entries in use */
-    void **shared;                  /* frames that the guest sees */
-    grant_status_t **status;        /* frames of status words: grant_status_frames(nr_frames) */
-    struct grant_active **active;   /* V1_PER_FRAME per frame */
+    void *shared[GRANT_FRAMES_MAX];                     /* frames that the guest sees */
+    grant_status_t *status[GRANT_FRAMES_MAX];           /* those of status words, fewer */
+    struct grant_active *active[GRANT_FRAMES_MAX];      /* V1_PER_FRAME per frame */
 
     spinlock_t map_lock;
     u32 nr_map_frames, max_map_frames;

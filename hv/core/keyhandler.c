@@ -2,7 +2,7 @@
 /*
  * Debug keys. Owns the table from keys to functions, a constant: no lock. A function runs
  * on any CPU with no lock held, what it prints is shown at every level, and two runs of it
- * may overlap.
+ * may overlap. What has no limit lets interrupts in after each line.
  */
 #include "arch.h"
 #include "console.h"
@@ -17,11 +17,9 @@ static void key_help(void);
 
 static void for_each_domain(void (*fn)(struct domain *d))
 {
-    for (struct domain *d = domain_get_from(0); d; ) {
-        u32 next = d->id + 1u;
+    for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d)) {
         fn(d);
-        domain_put(d);
-        d = next < DOMID_LIMIT ? domain_get_from((domid_t)next) : NULL;
+        arch_irq_window();
     }
 }
 
@@ -38,6 +36,7 @@ static void dump_domain(struct domain *d)
                v->pause_flags & VPF_DOWN ? " down" : "",
                READ_ONCE(v->pause_count) ? " paused" : "", v->hard_affinity.bits,
                v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
+        arch_irq_window();
     }
 }
 
@@ -96,4 +95,5 @@ void keyhandler_run(char c)
         printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", i);
     }
     printk_verbose(false);
+    arch_irq_window();
 }

@@ -181,10 +181,8 @@ void domain_kill_start(struct domain *d)
 {
     bool again = d->is_dying;   /* set nowhere else; control_lock */
     with_lock (&d->lock) {
-        with_lock (&d->page_lock) {
+        with_lock (&d->page_lock)
             d->is_dying = true;
-            d->outstanding_pages = 0;
-        }
     }
     if (!again)
         domain_pause(d);

@@ -6,7 +6,6 @@
 #include "arch.h"
 #include "grant.h"
 #include "guest.h"
-#include "hypercall.h"
 #include "reservation.h"
 
 #define E820_ENTRY_SIZE 20UL    /* u64 start, u64 size, u32 type: Bulkhead only keeps it */
@@ -70,17 +69,10 @@ static long acquire_frames(struct memop *m)
     u32 limit = grant_max_frames(m->d, r->id);
     if (r->frame >= limit || r->nr_frames > limit - r->frame)
         return -EINVAL;
-    int err = 0;
-    if (r->nr_frames)
-        err = grant_prepare_frames(m->v, m->d, r->id, (u32)r->frame + r->nr_frames);
-    for (u64 i = m->start; !err && i < r->nr_frames; i++) {
-        if (i > m->start && i % 16 == 0 && hypercall_preempt(m->v))
-            return memop_restart(m, i);
-        xen_pfn_t frame;
-        err = grant_get_frame(m->d, r->id, (u32)(r->frame + i), &frame);
-        err = err ?: copy_to_handle(m->v, r->frame_list, i, &frame, 1);
-    }
-    return err;
+    if (!r->nr_frames)
+        return 0;
+    return grant_prepare_frames(m->v, m->d, r->id, (u32)r->frame + r->nr_frames) ?:
+           grant_put_frames(m->v, m->d, r->id, (u32)r->frame, r->nr_frames, r->frame_list.p);
 }
 
 static long op_acquire(struct memop *m)

@@ -81,8 +81,12 @@ u32 conring_read(u32 *index, char *buf, u32 n)
     /* Neither overwritten already nor not yet written: that would start anew. */
     if (ring_end - i > ring_end - ring_first)
         i = (int)(i - ring_end) > 0 ? ring_end : ring_first;
-    while (got < n && i != ring_end)
-        buf[got++] = ring[i++ & ring_mask];
+    while (got < n && i != ring_end) {
+        u32 at = i & ring_mask, some = MIN(MIN(n - got, ring_end - i), ring_mask + 1 - at);
+        memcpy(buf + got, ring + at, some);
+        got += some;
+        i += some;
+    }
     *index = i;
     console_lock_release(taken);
     return got;

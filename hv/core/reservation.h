@@ -6,17 +6,17 @@
 #ifndef BH_RESERVATION_H
 #define BH_RESERVATION_H
 
-#include "domain.h"
+#include "hypercall.h"
 #include "mm.h"
 #include <xen/memory.h>
 
-/* A long operation on a list goes on where it stood: the number of elements done is
- * in the command word, above the command's 6 bits. (Guests pass 0 there.) */
+/* A long operation on a list goes on where it stood: the number of elements (reservations:
+ * frames) done is in the command word, above the command's 6 bits. (Guests pass 0 there.) */
 #define MEMOP_BITS 6
 #define MEMOP_CMD  ((1u << MEMOP_BITS) - 1)
 #define MEMOP_MAX_ELEMENTS (~0UL >> MEMOP_BITS)
 
-/* 2 MiB: what is allocated and cleared in one piece. */
+/* 2 MiB: what is allocated in one piece. */
 #define EXTENT_ORDER_MAX 9
 
 /* A call about the domain that its structure names, when both have been looked up. */
@@ -44,11 +44,22 @@ static inline long memop_restart(struct memop *m, u64 i)
 /* increase, decrease, populate: extents done in all, or -errno. */
 long memory_reservation(struct memop *m);
 long memory_exchange(struct vcpu *v, u64 arg);
-/* XENMEMF_* as the allocator's flags. */
-static inline u32 extent_memf(u32 mem_flags)
+/* Larger extents are hidden at first, and cleared in pieces. */
+static inline bool extent_large(unsigned order) { return order > 4; }
+/* What the allocator is to do for an extent. */
+static inline u32 extent_memf(const struct xen_memory_reservation *r)
 {
-    u32 bits = XENMEMF_get_address_bits(mem_flags);
-    return bits && bits < 64 ? MEMF_BITS(bits) : 0;
+    u32 bits = XENMEMF_get_address_bits(r->mem_flags);
+    return (bits && bits < 64 ? MEMF_BITS(bits) : 0) | (extent_large(r->extent_order) ? 0 : MEMF_ZERO);
+}
+/* Clears what is hidden of d, as long as nothing else waits: 0 or -ERESTART. */
+static inline int clear_extents(struct vcpu *v, struct domain *d)
+{
+    while (READ_ONCE(d->page_hidden) != PAGE_NONE && clear_hidden(d)) {
+        if (hypercall_preempt(v))
+            return -ERESTART;
+    }
+    return 0;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Debug key 'r': the run queues, each shown under its lock.
+ * Debug key 'r': the run queues, of each what lies at its head, under its lock.
  */
 #include "arch.h"
 #include "sched_private.h"
@@ -23,9 +23,14 @@ void sched_dump(void)
         printk(LOG_INFO, "CPU %u: %u waiting, idle %llu ms\n", q->cpu, q->nr,
                (unsigned long long)cpu_idle_ns(q->cpu) / 1000000);
         with_lock (&q->lock) {
+            unsigned left = 8;
             dump_vcpu("runs ", q->curr, q);
-            for_each_waiting (v, q)
+            for_each_waiting (v, q) {
+                if (left-- == 0)
+                    break;
                 dump_vcpu("waits", v, q);
+            }
         }
+        arch_irq_window();
     }
 }

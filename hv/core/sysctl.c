@@ -22,14 +22,14 @@ static long sysctl_readconsole(struct xen_sysctl_readconsole *r)
     if (r->incremental && (int32_t)(r->index - index) > 0)
         index = r->index;
     while (done < r->count) {
-        char buf[256];
+        char buf[1024];
         u32 n = conring_read(&index, buf, MIN(r->count - done, (u32)sizeof(buf)));
         if (n == 0)
             break;
         if (copy_to_handle(current_vcpu(), r->buffer, done, buf, n))
             return -EFAULT;
         done += n;
-        hypercall_preempt(current_vcpu());       /* lets interrupts in; the rest is bounded */
+        arch_irq_window();
     }
     r->index = index;
     r->count = done;
@@ -75,8 +75,8 @@ static long sysctl_getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
         struct xen_domctl_getdomaininfo info;
         domain_info(d, &info);
         err = copy_to_handle(current_vcpu(), l->buffer, n, &info, 1);
-        if (++n % 16 == 0)
-            hypercall_preempt(current_vcpu());   /* lets interrupts in */
+        n++;
+        arch_irq_window();
     }
     if (d)
         domain_put(d);

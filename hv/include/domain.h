@@ -43,10 +43,11 @@ struct guest_ops {
      * write carries a writable type reference as well: release with put_gfn. */
     struct page *(*get_gfn)(struct domain *d, u64 gfn, bool write);
     void (*put_gfn)(struct page *pg, bool write);
-    /* Guest-visible memory map changes: pages populated at gpfn / taken away.
-     * PV sets M2P; HVM changes its P2M. Return 0 or -errno. */
+    /* Guest-visible memory map changes: pages populated at gpfn (before they are the
+     * domain's: else another vCPU could give them up meanwhile) / taken away. PV sets M2P;
+     * HVM changes its P2M. Return 0 or -errno. */
     int (*physmap_add)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
-    void (*physmap_remove)(struct domain *d, u64 gfn, mfn_t mfn);
+    void (*physmap_remove)(struct domain *d, u64 gfn, mfn_t mfn, unsigned order);
     /* Grant mapping of a frame of `owner` in the caller's address space: host_addr,
      * GNTMAP_* flags. 0, or a GNTST_* status (negative). The caller of the op holds its
      * own reference (and type reference if writable) on the frame and keeps it for
@@ -141,7 +142,8 @@ struct domain {
     /* memory: guarded by page_lock; core/memory.c and x86/frames.c */
     spinlock_t page_lock;       /* LOCK_PAGES */
     u32 page_first, page_last;  /* list of pages through struct page, PAGE_NONE */
-    u64 tot_pages, max_pages, outstanding_pages;
+    u32 page_hidden;            /* in it: from here on there may be hidden ones; PAGE_NONE */
+    u64 tot_pages, max_pages;
     struct page *shared_info_page;
     struct shared_info *shared_info;
     void *e820; u32 e820_nr;    /* XENMEM_set_memory_map: struct e820entry[] (xmalloc) */

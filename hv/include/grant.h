@@ -7,6 +7,8 @@
 
 #include "domain.h"
 
+#define GRANT_FRAMES_MAX 128    /* what a domain may be given: 65,536 entries of version 1 */
+
 int grant_domain_init(struct domain *d);
 /* Ends all of d's mappings of others' frames: restartable (0, -ERESTART). */
 int grant_release_mappings(struct domain *d);
@@ -18,7 +20,8 @@ void grant_domain_free(struct domain *d);
 u32 grant_max_frames(struct domain *d, u32 id);
 /* The table grows so that frames 0..n-1 exist: 0, -EINVAL, -ENOMEM, -ERESTART. */
 int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n);
-int grant_get_frame(struct domain *d, u32 id, u32 idx, mfn_t *mfn);     /* 0, -EINVAL */
+/* Writes the machine frames of n of them as 8-byte numbers to the guest: 0, -EINVAL, -EFAULT. */
+int grant_put_frames(struct vcpu *v, struct domain *d, u32 id, u32 first, u32 n, const void *list);
 void grant_dump(struct domain *d);          /* debug key 'g' */
 /* For the audit: how many references and writable type references do grant
  * mappings and grant-table frames of all domains hold on frame mfn's counts.

@@ -76,17 +76,17 @@ static inline void *page_to_virt(const struct page *p) { return mfn_to_virt(page
 
 /* --- x86/heap.c: frames --- */
 #define MEMF_ZERO       2
+#define MEMF_UNOWNED    4           /* for assign_pages at once: not marked as Bulkhead's */
 #define MEMF_BITS(n)    ((u32)(n) << 8)   /* machine addresses below 2^n; 0: no limit */
 #define MEMF_GET_BITS(f) (((f) >> 8) & 0xff)
-#define MEMF_CONTENT    4           /* contents need not be cleared: the caller overwrites all */
 /* 2^order frames for Bulkhead itself (flags PG_HV); NULL: none. order <= 18. */
 struct page *alloc_hv_pages(unsigned order, u32 memf);
 void free_hv_pages(struct page *pg, unsigned order);
-/* 2^order frames for d: on its list, one reference each, within d->max_pages; the
- * contents are zero. NULL: no memory, limit, or d is dying. */
-struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf);
-/* Gives existing unowned frames (from steal_page or alloc without owner) to d. */
-int assign_pages(struct domain *d, struct page *pg, unsigned order);
+/* Gives existing unowned frames (of alloc_hv_pages, or one from steal_page) to d: on its list,
+ * one reference each. -ENOMEM: beyond d->max_pages; -EINVAL: d is dying. Nobody gets a reference
+ * on hidden ones before clear_hidden has cleared them. True: it has more to do. */
+int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden);
+bool clear_hidden(struct domain *d);
 u64 free_page_count(void);
 u64 total_page_count(void);
 /* Cleared frame for Bulkhead, one page: returns its virtual address or NULL. */
@@ -136,7 +136,6 @@ void tlb_flush_page_mask(cpumask_t mask, u64 va);
 /* --- M2P: x86/m2p.c --- */
 #define INVALID_M2P (~0UL)          /* of a valid frame: */
 void m2p_set(mfn_t mfn, u64 gfn);
-u64 m2p_get(mfn_t mfn);
 /* First frame of the idx-th 2 MiB of the table (a hole: of the one before it), owner
  * DOMID_XEN, may be mapped read-only; INVALID_MFN past the end. XENMEM_machphys_mfn_list. */
 mfn_t m2p_chunk_mfn(unsigned idx);

@@ -127,6 +127,8 @@ static void unlink(struct domain *d, struct page *pg)
         d->page_last = pg->prev;
     else
         mfn_to_page(pg->next)->prev = pg->prev;
+    if (d->page_hidden == page_to_mfn(pg))
+        d->page_hidden = pg->next;
     if (!--d->tot_pages)
         domain_put(d);
 }
@@ -136,12 +138,14 @@ static void unlink(struct domain *d, struct page *pg)
 static s64 disown(struct domain *d, struct page *pg)
 {
     u64 w = READ_ONCE(pg->word);
+    u32 left;
     do {
-        if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED) || !(u32)w)
+        if (WORD_OWNER(w) != d->id || !(WORD_FLAGS(w) & PG_ALLOCATED))
             return -1;
-    } while (!cas(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1)));
+        left = (u32)w - !!(u32)w;       /* a hidden one has none */
+    } while (!cas(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, left)));
     unlink(d, pg);
-    return (u32)w - 1;
+    return left;
 }
 
 bool domain_free_page(struct domain *d, struct page *pg)
@@ -169,7 +173,6 @@ int steal_page(struct domain *d, struct page *pg)
             return -EINVAL;
         }
         unlink(d, pg);
-        m2p_set(page_to_mfn(pg), INVALID_M2P);
         pg->stamp = READ_ONCE(tlb_clock);
     }
     return 0;
@@ -178,6 +181,7 @@ int steal_page(struct domain *d, struct page *pg)
 void free_stolen_page(struct page *pg)
 {
     BUG_ON((u32)pg->word);
+    m2p_set(page_to_mfn(pg), INVALID_M2P);
     free_frames_stamped(pg, 0, pg->stamp);
 }
 

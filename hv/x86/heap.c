@@ -139,7 +139,8 @@ struct page *alloc_hv_pages(unsigned order, u32 memf)
     struct page *pg = alloc_block(order, memf);
     if (!pg)
         return NULL;
-    set_words(pg, order, NO_OWNER(PG_HV, 1));
+    if (!(memf & MEMF_UNOWNED))
+        set_words(pg, order, NO_OWNER(PG_HV, 1));
     if (memf & MEMF_ZERO)
         memset(page_to_virt(pg), 0, PAGE_SIZE << order);
     return pg;
@@ -171,21 +172,16 @@ void free_hv_page(void *va)
 
 /* --- domains' frames --- */
 
-/* Within d's limits? A hint unless page_lock is held. */
-static int may_have(const struct domain *d, u64 frames)
-{
-    if (READ_ONCE(d->is_dying))
-        return -EINVAL;
-    return d->tot_pages + frames < frames || d->tot_pages + frames > d->max_pages ? -ENOMEM : 0;
-}
-
-static int give_frames(struct domain *d, struct page *pg, unsigned order)
+int assign_pages(struct domain *d, struct page *pg, unsigned order, bool hidden)
 {
     u64 n = 1UL << order;
+    if (!(pg->flags & PG_HV))       /* stolen: TLBs may know it as another's, or of another type */
+        tlb_flush_stale(pg->stamp);
     with_lock (&d->page_lock) {
-        int err = may_have(d, n);
-        if (err)
-            return err;
+        if (d->is_dying)
+            return -EINVAL;
+        if (d->tot_pages + n > d->max_pages)
+            return -ENOMEM;
         if (!d->tot_pages)
             domain_ref(d);      /* frames.c drops it with the last frame */
         d->tot_pages += n;
@@ -200,32 +196,28 @@ static int give_frames(struct domain *d, struct page *pg, unsigned order)
                 mfn_to_page(last)->next = mfn;
             last = mfn;
             /* From here on others may find it. */
-            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, 1), __ATOMIC_RELEASE);
+            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, !hidden), __ATOMIC_RELEASE);
         }
         d->page_last = last;
+        if (hidden && d->page_hidden == PAGE_NONE)
+            d->page_hidden = mfn - (u32)n;
     }
     return 0;
 }
 
-int assign_pages(struct domain *d, struct page *pg, unsigned order)
+bool clear_hidden(struct domain *d)
 {
-    for (u64 i = 0; i < 1UL << order; i++)
-        tlb_flush_stale(pg[i].stamp);
-    return give_frames(d, pg, order);
-}
-
-struct page *alloc_domain_pages(struct domain *d, unsigned order, u32 memf)
-{
-    if (order >= ORDERS || may_have(d, 1UL << order))
-        return NULL;
-    struct page *pg = alloc_block(order, memf);
-    if (!pg)
-        return NULL;
-    if (!(memf & MEMF_CONTENT))
-        memset(page_to_virt(pg), 0, PAGE_SIZE << order);
-    if (give_frames(d, pg, order)) {
-        free_frames_stamped(pg, order, 0);
-        return NULL;
+    for (unsigned n = 0; n < 64; n++) {
+        with_lock (&d->page_lock) {
+            if (d->page_hidden == PAGE_NONE)
+                return false;
+            struct page *pg = mfn_to_page(d->page_hidden);
+            d->page_hidden = pg->next;
+            if (pg->refs)
+                break;
+            memset(page_to_virt(pg), 0, PAGE_SIZE);
+            __atomic_store_n(&pg->word, PAGE_WORD(PG_ALLOCATED, d->id, 1), __ATOMIC_RELEASE);
+        }
     }
-    return pg;
+    return true;
 }

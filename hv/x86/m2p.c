@@ -17,11 +17,6 @@ void m2p_set(mfn_t mfn, u64 gfn)
     WRITE_ONCE(((u64 *)M2P_RW)[mfn], gfn);
 }
 
-u64 m2p_get(mfn_t mfn)
-{
-    return READ_ONCE(((u64 *)M2P_RW)[mfn]);
-}
-
 /* An entry for a table in which all entries are e. */
 static pte_t table_of(pte_t e)
 {

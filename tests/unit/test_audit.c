@@ -144,8 +144,8 @@ TEST(each_wrong_count)
         pages[mfn].refs++;
         CHECK_EQ(audit_frames(), 1);
         scene();
-        pages[mfn].refs--;
-        CHECK_EQ(audit_frames(), 1);
+        pages[mfn].refs--;      /* an owner's only one may be missing: a frame in the making */
+        CHECK_EQ(audit_frames(), mfn != IDLE);
         scene();
         pages[mfn].type++;
         CHECK_EQ(audit_frames(), (pages[mfn].type & PT_TYPE_MASK) != PT_NONE);

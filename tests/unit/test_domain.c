@@ -95,6 +95,7 @@ const struct guest_ops *arch_guest_kind(const struct xen_domctl_createdomain *c,
 }
 void arch_call_cpus(cpumask_t m, void (*fn)(void *), void *arg) { (void)m; (void)fn; (void)arg; graces++; }
 void arch_spin_poll(void) { }
+void arch_irq_window(void) { }
 void arch_machine_restart(void) { panic("restart"); }
 void arch_machine_power_off(void) { panic("power off"); }
 s_time_t now(void) { return 1000; }

@@ -28,6 +28,7 @@ static unsigned fail_at;        /* the n-th allocation from now fails; 0: none *
 void *xzalloc(size_t n) { return fail_at && !--fail_at ? NULL : calloc(1, n); }
 void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
+void arch_irq_window(void) { }
 void arch_kick_cpu(unsigned cpu) { (void)cpu; kicked++; }
 void vcpu_wake(struct vcpu *v) { (void)v; unblocked++; }
 void sched_poll_wake(struct domain *d, u32 port) { (void)d; (void)port; poll_woken++; }

@@ -33,7 +33,7 @@ static struct x86_domain a, b;
 
 static void init(struct x86_domain *x, domid_t id)
 {
-    *x = (struct x86_domain){ .d.id = id, .d.max_pages = FRAMES, .d.page_first = PAGE_NONE,
+    *x = (struct x86_domain){ .d.id = id, .d.max_pages = FRAMES, .d.page_first = PAGE_NONE, .d.page_hidden = PAGE_NONE,
                               .d.page_last = PAGE_NONE };
     spin_lock_init(&x->d.page_lock, LOCK_PAGES);
     spin_lock_init(&x->pv.mmu_lock, LOCK_MMU);
@@ -52,10 +52,21 @@ static u64 start(void)
     return free_page_count();
 }
 
+/* Frames of d, as a reservation makes them. */
+static struct page *pages_for(struct domain *d, unsigned order)
+{
+    struct page *pg = alloc_hv_pages(order, 0);
+    if (pg && assign_pages(d, pg, order, false)) {
+        free_hv_pages(pg, order);
+        return NULL;
+    }
+    return pg;
+}
+
 TEST(references)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = pages_for(&a.d, 0);
     CHECK_EQ(dom_refs, 1);
     CHECK_EQ(pg->owner, a.d.id);
     CHECK(!get_page(pg, &b.d));
@@ -81,7 +92,7 @@ TEST(references)
 TEST(reference_count_does_not_wrap)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = pages_for(&a.d, 0);
     pg->refs = 0x7fffffff;
     CHECK(!get_page(pg, &a.d));
     CHECK_EQ(get_page_writable(pg), 0);
@@ -95,7 +106,7 @@ TEST(reference_count_does_not_wrap)
 TEST(writable_type)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = pages_for(&a.d, 0);
     flushed_to = 0;
     CHECK_EQ(get_page_writable(pg), 0);
     CHECK_EQ(get_page_writable(pg), 0);
@@ -127,7 +138,7 @@ TEST(writable_type)
 TEST(a_former_page_table_is_flushed_first)
 {
     start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = pages_for(&a.d, 0);
     flushed_to = 0;
     pg->type = PT_L1;
     pg->stamp = 33;
@@ -147,7 +158,7 @@ TEST(a_former_page_table_is_flushed_first)
 TEST(pinned_stays)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 0, 0);
+    struct page *pg = pages_for(&a.d, 0);
     pg->type = PT_L1 | PT_PINNED | PT_VALIDATED | 1;
     CHECK(!domain_free_page(&a.d, pg));
     CHECK_EQ(steal_page(&a.d, pg), -EINVAL);
@@ -159,7 +170,7 @@ TEST(pinned_stays)
 TEST(steal_and_assign)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 1, 0);
+    struct page *pg = pages_for(&a.d, 1);
     tlb_clock = 90;
     CHECK_EQ(steal_page(&b.d, pg), -EINVAL);
     CHECK_EQ(steal_page(&a.d, pg), 0);
@@ -167,10 +178,10 @@ TEST(steal_and_assign)
     CHECK_EQ(a.d.tot_pages, 1);
     CHECK_EQ(a.d.page_first, page_to_mfn(pg) + 1);
     b.d.max_pages = 0;
-    CHECK_EQ(assign_pages(&b.d, pg, 0), -ENOMEM);
+    CHECK_EQ(assign_pages(&b.d, pg, 0, false), -ENOMEM);
     b.d.max_pages = 1;
     flushed_to = 0;
-    CHECK_EQ(assign_pages(&b.d, pg, 0), 0);
+    CHECK_EQ(assign_pages(&b.d, pg, 0, false), 0);
     CHECK_EQ(flushed_to, 90);
     CHECK(get_page(pg, &b.d));
     put_page(pg);
@@ -184,7 +195,7 @@ TEST(steal_and_assign)
 TEST(relinquish)
 {
     u64 before = start();
-    struct page *pg = alloc_domain_pages(&a.d, 9, 0);
+    struct page *pg = pages_for(&a.d, 9);
     CHECK(get_page(pg + 3, &a.d));          /* a peer still maps this one */
     preempt = true;
     int rc, rounds = 0;
@@ -200,6 +211,26 @@ TEST(relinquish)
     CHECK_EQ(free_page_count(), before - 1);
     CHECK(!get_page(pg + 3, &a.d));         /* nor by a later domain with the same id */
     put_page(pg + 3);
+    CHECK_EQ(free_page_count(), before);
+}
+
+/* A hidden frame is nobody's to get, and goes with its domain like the others. */
+TEST(relinquish_hidden)
+{
+    u64 before = start();
+    struct page *pg = alloc_hv_pages(9, 0);
+    CHECK_EQ(assign_pages(&a.d, pg, 9, true), 0);
+    CHECK(clear_hidden(&a.d));
+    CHECK(get_page(pg, &a.d));
+    put_page(pg);
+    CHECK(!get_page(pg + 64, &a.d));
+    CHECK_EQ(steal_page(&a.d, pg + 64), -EINVAL);
+    CHECK_EQ(pg[64].refs, 0);
+    while (relinquish_pages(&a.d) == -ERESTART) {
+    }
+    CHECK_EQ(a.d.tot_pages, 0);
+    CHECK_EQ(a.d.page_hidden, PAGE_NONE);
+    CHECK_EQ(dom_refs, 0);
     CHECK_EQ(free_page_count(), before);
 }
 

@@ -33,10 +33,21 @@ static void fill(void)
         heap_add(9100, FRAMES);
         done = true;
     }
-    dom.page_first = dom.page_last = PAGE_NONE;
+    dom.page_first = dom.page_last = dom.page_hidden = PAGE_NONE;
     dom.tot_pages = 0;
     dom.max_pages = FRAMES;
     dom.is_dying = false;
+}
+
+/* Frames of d, as a reservation makes them. */
+static struct page *pages_for(struct domain *d, unsigned order)
+{
+    struct page *pg = alloc_hv_pages(order, 0);
+    if (pg && assign_pages(d, pg, order, false)) {
+        free_hv_pages(pg, order);
+        return NULL;
+    }
+    return pg;
 }
 
 TEST(counts)
@@ -123,7 +134,7 @@ TEST(domain_pages)
 {
     fill();
     refs = 0;
-    struct page *pg = alloc_domain_pages(&dom, 3, 0);
+    struct page *pg = pages_for(&dom, 3);
     CHECK(pg != NULL);
     CHECK_EQ(dom.tot_pages, 8);
     CHECK_EQ(refs, 1);
@@ -138,20 +149,54 @@ TEST(domain_pages)
     }
     CHECK_EQ(n, 8);
     dom.max_pages = 11;
-    CHECK(alloc_domain_pages(&dom, 2, 0) == NULL);
-    CHECK(alloc_domain_pages(&dom, 1, 0) != NULL);
+    CHECK(pages_for(&dom, 2) == NULL);
+    CHECK(pages_for(&dom, 1) != NULL);
     dom.is_dying = true;
-    CHECK(alloc_domain_pages(&dom, 0, 0) == NULL);
+    CHECK(pages_for(&dom, 0) == NULL);
     dom.is_dying = false;
     dom.max_pages = ~0UL;
     CHECK_EQ(refs, 1);
     CHECK_EQ(free_page_count(), total_page_count() - 10);
-    CHECK(alloc_domain_pages(&dom, 64, 0) == NULL);
+    CHECK(pages_for(&dom, 64) == NULL);
     for (u32 m = dom.page_first; m != PAGE_NONE;) {
         u32 next = pages[m].next;
         free_frames_stamped(&pages[m], 0, 0);
         m = next;
     }
+    CHECK_EQ(free_page_count(), total_page_count());
+}
+
+/* Large extents are cleared piece by piece, and nobody can have a frame before that. */
+TEST(hidden_until_cleared)
+{
+    fill();
+    struct page *small = alloc_hv_pages(4, MEMF_ZERO), *large = alloc_hv_pages(9, 0);
+    memset(page_to_virt(large), 0xaa, PAGE_SIZE << 9);
+    CHECK_EQ(assign_pages(&dom, small, 4, false), 0);
+    CHECK_EQ(small->refs, 1);
+    CHECK(!clear_hidden(&dom));
+    CHECK_EQ(assign_pages(&dom, large, 9, true), 0);
+    struct page *later = pages_for(&dom, 0);
+    CHECK_EQ(dom.tot_pages, 16 + 512 + 1);
+    CHECK_EQ(large[0].refs, 0);
+    CHECK_EQ(large[511].refs, 0);
+    unsigned rounds = 1;
+    while (clear_hidden(&dom)) {
+        CHECK_EQ(large[rounds * 64 - 1].refs, 1);
+        CHECK(rounds == 8 || large[rounds * 64].refs == 0);
+        rounds++;
+    }
+    CHECK_EQ(rounds, 9);
+    CHECK_EQ(later->refs, 1);
+    for (unsigned i = 0; i < 512; i++) {
+        CHECK_EQ(large[i].refs, 1);
+        CHECK_EQ(*(u64 *)page_to_virt(large + i), 0);
+        CHECK_EQ(((u64 *)page_to_virt(large + i))[511], 0);
+    }
+    CHECK_EQ(dom.page_hidden, PAGE_NONE);
+    free_frames_stamped(small, 4, 0);
+    free_frames_stamped(large, 9, 0);
+    free_frames_stamped(later, 0, 0);
     CHECK_EQ(free_page_count(), total_page_count());
 }
 
@@ -162,7 +207,7 @@ TEST(memory_is_cleared_and_flushed)
     memset(page_to_virt(pg), 0xaa, PAGE_SIZE);
     free_frames_stamped(pg, 0, 41);
     flushed_to = 0;
-    struct page *again = alloc_domain_pages(&dom, 0, 0);
+    struct page *again = alloc_hv_pages(0, MEMF_ZERO);
     CHECK(again == pg);
     CHECK_EQ(flushed_to, 41);
     CHECK_EQ(*(u64 *)page_to_virt(pg), 0);
@@ -170,7 +215,7 @@ TEST(memory_is_cleared_and_flushed)
     /* A block remembers the latest of its frames. */
     free_frames_stamped(pg, 0, 50);
     flushed_to = 0;
-    dom.page_first = dom.page_last = PAGE_NONE;
+    dom.page_first = dom.page_last = dom.page_hidden = PAGE_NONE;
     struct page *block = alloc_hv_pages(4, 0);
     CHECK(pg >= block && pg < block + 16);
     CHECK_EQ(flushed_to, 50);

@@ -7,7 +7,11 @@
 #include "unit.h"
 #include "x86/pv.h"
 static pte_t *table_entry(u64 maddr);
+static int begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom);
+static void end(struct mmu *m);
 #define mmu_slot(m, maddr) table_entry(maddr)
+#define mmu_begin begin
+#define mmu_end end
 #include "../../hv/x86/pv/ptwrite.c"
 #include <sys/mman.h>
 
@@ -26,7 +30,7 @@ unsigned pv_fetch(u64 rip, u8 *buf)
     return code_len;
 }
 
-int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
+static int begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
 {
     (void)v; (void)pg_dom;
     memset(m, 0, sizeof(*m));
@@ -35,7 +39,7 @@ int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg
     return busy ? -ERESTART : 0;
 }
 
-void mmu_end(struct mmu *m) { (void)m; ended++; }
+static void end(struct mmu *m) { (void)m; ended++; }
 pte_t *mmu_walk(struct vcpu *v, u64 va) { (void)v; (void)va; return no_slot ? NULL : &mapping; }
 static pte_t *table_entry(u64 maddr) { CHECK(maddr < 8); return &entry; }
 

@@ -15,7 +15,7 @@ OP_ON(XENMEM_populate_physmap, populate_physmap, xen_memory_reservation, memory_
 NO_OP(XENMEM_add_to_physmap, add_to_physmap, EOPNOTSUPP, "PV guests keep their own P2M")
 OP(XENMEM_memory_map, memory_map, RIGHT_NONE, "ENOSYS when the toolstack has set none")
 OP(XENMEM_machine_memory_map, machine_memory_map, RIGHT_HARDWARE, "ARCH")
-OP(XENMEM_exchange, exchange, RIGHT_NONE, "chunks up to 2 MiB; restartable")
+OP(XENMEM_exchange, exchange, RIGHT_NONE, "chunks up to 2 MiB (beyond 64 KiB: RIGHT_HARDWARE, else EPERM); restartable")
 OP(XENMEM_machphys_mapping, machphys_mapping, RIGHT_NONE, "ARCH")
 OP_ON(XENMEM_set_memory_map, set_memory_map, xen_foreign_memory_map, op_set_memory_map, RIGHT_NONE, "")
 OP_ON(XENMEM_maximum_gpfn, maximum_gpfn, xen_memory_domain, op_ask, RIGHT_NONE, "PV: what the guest says in shared_info")

@@ -50,18 +50,20 @@ struct mmu {
     struct vcpu *v;         /* whose call this is: its restart slots are used */
     struct domain *d;       /* owner of the tables */
     struct domain *pg_dom;  /* owner of the frames that L1 entries may map */
-    int budget;             /* tables that may still be walked before -ERESTART */
+    int budget;             /* what may still be done before -ERESTART, in entries */
     bool locked, compare;   /* compare, level 1 writes: only while the entry is still `expect` */
     pte_t expect;
 };
-#define MMU_BUDGET 4
-int mmu_finish(struct vcpu *v);         /* some of what earlier calls of v left; there is some */
+#define MMU_BUDGET 384      /* and one table more: at most about 80,000 instructions */
+#define MMU_TABLE  64       /* what a table costs without its entries */
+/* Does some of what earlier calls of v left; there is some. 0 or -ERESTART. */
+int mmu_finish(struct vcpu *v, int *budget);
 /* Takes mmu_lock; finishes what an earlier, cut-short call of v left. 0 or -ERESTART
  * (then the lock is not held). */
 static inline int mmu_begin(struct mmu *m, struct vcpu *v, struct domain *d, struct domain *pg_dom)
 {
     *m = (struct mmu){ .v = v, .d = d, .pg_dom = pg_dom, .budget = MMU_BUDGET };
-    if (unlikely(xv(v)->pv.nr_deferred) && mmu_finish(v))
+    if (unlikely(xv(v)->pv.nr_deferred) && mmu_finish(v, &m->budget))
         return -ERESTART;
     spin_lock(&xd(d)->pv.mmu_lock);
     m->locked = true;

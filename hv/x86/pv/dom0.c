@@ -111,11 +111,12 @@ static void populate(u64 want)
     u64 pfn = 0;
     while (pfn < want) {
         order = MIN(order, fls64(want - pfn));
-        struct page *pg = alloc_domain_pages(b.d, order, MEMF_CONTENT);
+        struct page *pg = alloc_hv_pages(order, MEMF_UNOWNED);
         if (!pg && order-- > 0)
             continue;
         if (!pg)
             break;
+        BUG_ON(assign_pages(b.d, pg, order, false));
         u64 mfn = page_to_mfn(pg);
         struct chunk *last = b.nr_chunks ? &chunks[b.nr_chunks - 1] : NULL;
         if (last && last->mfn + last->nr == mfn) {

@@ -45,7 +45,7 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *r, const struct insn
     for (unsigned n = 0; !in->rep || r->rcx; n++) {
         void *at = (void *)*reg;
         u32 val = 0;
-        if (n == 512)
+        if (n == 256)
             return false;               /* the instruction is not done: it comes back here */
         /* The tables that are loaded decide, so that user mode cannot reach the kernel's. What
          * comes in is written twice, or a port would be read for a place that cannot be. */

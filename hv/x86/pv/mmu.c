@@ -86,7 +86,8 @@ long do_mmu_update(struct vcpu *v, unsigned long *a)
         a[0] += sizeof(req);
         left--;
         done++;
-        if (unlikely(done % 128 == 0 || xv(v)->pv.nr_deferred)) {
+        m.budget -= MMU_BUDGET / 128;
+        if (unlikely(m.budget <= 0 || xv(v)->pv.nr_deferred)) {
             mmu_end(&m);
             rc = mmu_drain(v);
             if (!rc && left)

@@ -172,7 +172,7 @@ long do_mmuext_op(struct vcpu *v, unsigned long *a)
             a[0] += sizeof(op);
             left--;
             done++;
-            if (left && done % 16 == 0 && hypercall_preempt(v))
+            if (left && (done % 16 == 0 || op.cmd <= MMUEXT_UNPIN_TABLE) && hypercall_preempt(v))
                 rc = -ERESTART;
         }
     }

@@ -65,21 +65,17 @@ fault:
     return -EFAULT;
 }
 
-static int pv_physmap_add(struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
+static int pv_physmap_add(UNUSED struct domain *d, u64 gfn, mfn_t mfn, unsigned order)
 {
-    for (u64 i = 0; i < 1UL << order; i++) {
-        struct page *pg = mfn_to_page(mfn + i);
-        if (get_page(pg, d)) {      /* another vCPU may have given it up already */
-            m2p_set(mfn + i, gfn + i);
-            put_page(pg);
-        }
-    }
+    for (u64 i = 0; i < 1UL << order; i++)
+        m2p_set(mfn + i, gfn + i);
     return 0;
 }
 
-static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn)
+static void pv_physmap_remove(UNUSED struct domain *d, UNUSED u64 gfn, mfn_t mfn, unsigned order)
 {
-    m2p_set(mfn, INVALID_M2P);
+    for (u64 i = 0; i < 1UL << order; i++)
+        m2p_set(mfn + i, INVALID_M2P);
 }
 
 static void pv_grant_flush(struct domain *d)

@@ -15,7 +15,7 @@
  *  - The entries of a table with a type count > 0 change only in this file.
  *  - Level 4 slots 256..271 are Bulkhead's and the same everywhere.
  *
- * Long work is cut after m->budget tables: a call's frame in progress is then kept,
+ * Long work is cut when m->budget is used up: a call's frame in progress is then kept,
  * with its references, in the vCPU's restart slots (`partial`: being taken,
  * `deferred`: being put), and the guest's next call takes it up first.
  */
@@ -78,14 +78,15 @@ static void put_l1_entry(pte_t e)
         put_frame(mfn_to_page(pte_mfn(e)), e & PTE_RW);
 }
 
-/* Gives up the first n entries. */
-static void invalidate_l1(const struct page *pg, unsigned n)
+static void invalidate_l1(struct mmu *m, const struct page *pg)
 {
     const pte_t *t = page_to_virt(pg);
 
-    for (unsigned i = 0; i < n; i++) {
-        if (t[i] & PTE_P)
-            put_l1_entry(t[i]);
+    for (const pte_t *p = t, *end = t + pt_entries_held(pg->type); p < end; p++) {
+        if (*p & PTE_P) {
+            put_l1_entry(*p);
+            m->budget--;
+        }
     }
 }
 
@@ -93,17 +94,19 @@ static int validate_l1(struct mmu *m, struct page *pg)
 {
     pte_t *t = page_to_virt(pg);
 
-    for (pte_t *p = t; p < t + 512; p++) {
+    for (pte_t *p = t + pt_entries_held(pg->type); p < t + 512; p++) {
         pte_t e = *p;
         int rc = e & PTE_P ? get_l1_entry(m, e) : 0;
         if (rc) {
             gprintk(m->d, LOG_INFO, "L1 table %lx entry %u: %lx cannot be mapped\n",
                     page_to_mfn(pg), (unsigned)(p - t), e);
-            invalidate_l1(pg, (unsigned)(p - t));
+            set_partial(pg, (unsigned)(p - t));
             return rc;
         }
-        if (e & PTE_P)
+        if (e & PTE_P) {
             *p = entry_fixed(m, e, 1);
+            m->budget--;
+        }
     }
     return 0;
 }
@@ -127,6 +130,8 @@ static int validate_upper(struct mmu *m, struct page *pg, unsigned level)
         if (slot_is_hv(level, i) || !(e & PTE_P))
             continue;
         int rc = (e & UPPER_REFUSED) ? -EINVAL : take_table(m, pte_mfn(e), level - 1);
+        if (!rc && --m->budget <= 0)
+            rc = -ERESTART;
         if (i < done && (!rc || rc == -ERESTART)) {
             (void)type_put(m, mfn_to_page(pte_mfn(e)));     /* not the last use */
             put_page(mfn_to_page(pte_mfn(e)));
@@ -157,7 +162,7 @@ static int invalidate_upper(struct mmu *m, struct page *pg, unsigned level)
         if (slot_is_hv(level, i) || !(t[i] & PTE_P))
             continue;
         ASSERT(pt_level(child->type) == level - 1);
-        if (type_put(m, child)) {
+        if (--m->budget <= 0 || type_put(m, child)) {
             set_partial(pg, i + 1);
             return -ERESTART;
         }
@@ -195,8 +200,8 @@ static NOINLINE int type_put_last(struct mmu *m, struct page *pg)
     if (m->budget <= 0 || (level > 1 && invalidate_upper(m, pg, level)))
         return -ERESTART;
     if (level == 1)
-        invalidate_l1(pg, pt_entries_held(pg->type));
-    m->budget--;
+        invalidate_l1(m, pg);
+    m->budget -= MMU_TABLE;
     WRITE_ONCE(pg->stamp, READ_ONCE(tlb_clock));    /* before the count: others look at both */
     /* The old type stays in the word, uncounted: CPUs may have cached parts of the table,
      * and whoever makes the frame writable flushes those that did. */
@@ -223,7 +228,7 @@ static NOINLINE int validate(struct mmu *m, struct page *pg, unsigned level)
     if (m->budget <= 0)
         return -ERESTART;
     int rc = level == 1 ? validate_l1(m, pg) : validate_upper(m, pg, level);
-    m->budget -= rc != -ERESTART;
+    m->budget -= rc == -ERESTART ? 0 : MMU_TABLE;
     if (rc == 0)
         type_update(pg, PT_DONE_MASK, PT_VALIDATED);
     else if (rc != -ERESTART)
@@ -265,12 +270,12 @@ void mmu_put_table(struct mmu *m, struct page *pg)
 
 /* Works off what waits for v, from the last, while it is one domain's, under that one's
  * lock. When that domain has died since, nobody else knows the frame. 0 or -ERESTART. */
-int mmu_finish(struct vcpu *v)
+int mmu_finish(struct vcpu *v, int *budget)
 {
     struct pv_vcpu *pv = &xv(v)->pv;
     domid_t owner = pv->deferred[pv->nr_deferred - 1]->owner;
     struct domain *o = owner < DOMID_LIMIT ? domain_get(owner) : NULL;
-    struct mmu m = { .v = v, .d = o ? o : v->domain, .budget = MMU_BUDGET };
+    struct mmu m = { .v = v, .d = o ? o : v->domain, .budget = *budget };
 
     with_lock (&xd(m.d)->pv.mmu_lock) {
         while (pv->nr_deferred) {
@@ -283,13 +288,15 @@ int mmu_finish(struct vcpu *v)
     }
     if (o)
         domain_put(o);
+    *budget = m.budget;
     return pv->nr_deferred ? -ERESTART : 0;
 }
 
 int mmu_drain(struct vcpu *v)
 {
     while (unlikely(xv(v)->pv.nr_deferred)) {
-        if (mmu_finish(v) && hypercall_preempt(v))
+        int budget = MMU_BUDGET;
+        if (mmu_finish(v, &budget) && hypercall_preempt(v))
             return -ERESTART;
     }
     return 0;
@@ -419,7 +426,7 @@ static int unpin_all(struct mmu *m)
         pd->relinquish_at = at;
         if (frame_table[at].type & PT_PINNED)
             mmu_unpin(m, at);
-        if (xv(m->v)->pv.nr_deferred || m->budget <= 0 || ++n > 4096)
+        if (xv(m->v)->pv.nr_deferred || m->budget <= 0 || ++n > 2048)
             return -ERESTART;
     }
     return 0;
@@ -440,7 +447,7 @@ int pv_relinquish(struct domain *d)
             *held[i] = NULL;
         }
         mmu_end(&m);
-        if (rc || pv->nr_deferred)
+        if (rc || pv->nr_deferred || (v->id % 32 == 31 && hypercall_preempt(current_vcpu())))
             return -ERESTART;
     }
     /* Who ends the domain carries what is cut. */
