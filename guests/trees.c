@@ -4,6 +4,7 @@
  * replaced, refused at their last entry, by two vCPUs at once. Afterwards every table must
  * be plain memory again, which a writable mapping shows.
  */
+#define UNRECORDED          /* on Xen it does less */
 #include "tiny.h"
 
 #define L1S 12u
@@ -210,12 +211,15 @@ static bool busy(void) { return job != NULL; }
 static bool start(void (*fn)(void))
 {
     static bool runs;
-    if (!have_vcpu1() || on_xen()) {
+    if (!have_vcpu1()) {
         return false;
     }
     if (!runs) {
         CHECK_EQ(start_vcpu1(worker, NULL), 0);
         runs = true;
+    }
+    if (on_xen()) {
+        return false;
     }
     stop = false;
     turns = odd = 0;
@@ -246,6 +250,7 @@ TEST(pins_that_race)
 {
     make(&a);
     if (!start(pin_l3)) {
+        CHECK_EQ(still_typed(&a), 0);
         return;
     }
     for (unsigned i = 0; i < 60 || (turns < 20 && i < 100000); i++) {
@@ -263,6 +268,7 @@ TEST(replacements_that_race)
     CHECK_EQ(ext(MMUEXT_PIN_L4_TABLE, mfn(a.l4)), 0);
     if (!start(replace_l2)) {
         CHECK_EQ(ext(MMUEXT_UNPIN_TABLE, mfn(a.l4)), 0);
+        CHECK_EQ(still_typed(&a) + still_typed(&b), 0);
         return;
     }
     for (unsigned i = 0; i < 60 || (turns < 20 && i < 100000); i++) {
@@ -286,8 +292,6 @@ static void flip_10(void)
 
 TEST(entry_writes_that_race)
 {
-    if (on_xen())
-        return;     /* a write that has lost a race comes back to the guest as its page fault */
     u64 *l1 = alloc_page(), *data = alloc_page();
     u64 want = mfn(data) << 12 | PG_RO;
     l1[5] = want;

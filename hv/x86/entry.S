@@ -232,6 +232,7 @@ do_softirq:
         mov     TOP_curr(%rsp), %rdi
         cmpb    $0, VCPU_is_idle(%rdi)
         je      ret_to_guest
+do_idle:
         sti                             /* nothing is pending; what comes now interrupts hlt */
         hlt
         cli
