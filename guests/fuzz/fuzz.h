@@ -35,7 +35,7 @@ struct fuzzer {
     bool dom0, inside;                      /* inside: exceptions are what is asked for */
     u64 jump[8];                            /* rbx rbp r12-r15 rsp rip: where exceptions lead */
     u64 stack_low, stack_high;
-    u8 (*args)[PAGE_SIZE];                  /* 0: arguments, 1..3: what they point to */
+    u8 (*args)[PAGE_SIZE];                  /* 0: arguments, 1..3: what they point to, 5: multicalls */
     struct share *share;
 };
 
@@ -52,7 +52,7 @@ struct home {
     u8 grants[GRANT_FRAMES][PAGE_SIZE] ALIGNED(4096);
     u8 grant_va[GRANT_VA][PAGE_SIZE] ALIGNED(4096);
     u8 code[DOMU_VCPUS][PAGE_SIZE] ALIGNED(4096);
-    u64 pool_mfn[POOL], tab_mfn[TABS], grant_mfn[GRANT_FRAMES], grant_va_mfn[GRANT_VA], top_mfn;
+    u64 pool_mfn[POOL], tab_mfn[TABS], grant_mfn[GRANT_FRAMES], grant_va_mfn[GRANT_VA], top_mfn, code_mfn;
 };
 extern struct home home;
 extern struct fuzzer fuzzers[DOMU_VCPUS];

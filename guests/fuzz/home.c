@@ -171,10 +171,11 @@ void grant_mapped(struct fuzzer *f, const struct gnttab_map_grant_ref *m)
 
 /* --- beginning and end --- */
 
-static u64 grant_table_frame(unsigned i)
+/* dom0's table gets all its frames now, so that it does not grow later. */
+static u64 grant_table_frame(struct fuzzer *f, unsigned i)
 {
-    xen_pfn_t frames[GRANT_FRAMES] = { 0 };
-    struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = GRANT_FRAMES };
+    static xen_pfn_t frames[64];
+    struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = f->dom0 ? 64 : GRANT_FRAMES };
     set_xen_guest_handle(s.frame_list, frames);
     HC(grant_table_op, GNTTABOP_setup_table, &s, 1);
     return frames[i];
@@ -182,6 +183,7 @@ static u64 grant_table_frame(unsigned i)
 
 void home_init(struct fuzzer *f)
 {
+    home.code_mfn = mapped_mfn(home.code);
     home.top_mfn = virt_to_mfn_of((void *)start_info->pt_base);
     for (unsigned i = 0; i < POOL; i++) {
         home.pool_mfn[i] = mapped_mfn(home.pool[i]);
@@ -193,7 +195,7 @@ void home_init(struct fuzzer *f)
         home.grant_va_mfn[i] = mapped_mfn(home.grant_va[i]);
     }
     for (unsigned i = 0; i < GRANT_FRAMES; i++) {
-        home.grant_mfn[i] = grant_table_frame(i);
+        home.grant_mfn[i] = grant_table_frame(f, i);
         map_mfn(home.grants[i], home.grant_mfn[i], PG_DATA);
     }
     home_rebuild(f);

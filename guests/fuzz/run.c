@@ -3,8 +3,8 @@
 #include "fuzz.h"
 
 struct fuzzer fuzzers[DOMU_VCPUS];
-/* The last page is read-only: what runs over a list's end stops there. */
-static u8 arguments[DOMU_VCPUS][5][PAGE_SIZE] ALIGNED(4096);
+/* 4 is read-only: what runs over a list's end stops there. */
+static u8 arguments[DOMU_VCPUS][6][PAGE_SIZE] ALIGNED(4096);
 
 /* Returns 0; and 1 when an exception has come back here. */
 extern int way_back(u64 jump[8]) __attribute__((returns_twice));
