@@ -174,7 +174,7 @@ static void introduce(struct share *s, domid_t self, unsigned skip)
         struct kid *k = &kids[i % KIDS];
         void *toy = i & 8 ? home.pool[below(f, POOL)] : (void *)home.tab[below(f, TABS)];
         u64 pfn = self && one_in(f, 4) ? below(f, MAX(k->d.nr_pages, 1u)) : virt_to_pfn(toy) - DOMU_FIRST_PFN;
-        s->peer_frame[i] = i % 8 == 7 ? below(f, 0x4000) : i % 8 == 6 ? home.pool_mfn[i % POOL]
+        s->peer_frame[i] = i % 8 == 7 ? below(f, 0x1000) : i % 8 == 6 ? home.pool_mfn[i % POOL]
                          : i % KIDS == skip || !k->d.nr_pages ? 0 : k->d.mfn[pfn];
     }
 }

@@ -221,10 +221,10 @@ static void odd_iret(struct fuzzer *f)
 {
     static const u16 cs[] = { FLAT_USER_CS, FLAT_USER_CS32, 0, 8, 0xe030, 0xffff, FLAT_KERNEL_CS32 };
     u64 flags = (one_in(f, 2) ? 0x202 : boundary(f) & ~0x100UL) & ~(f->vcpu ? 0x200UL : 0);
-    u64 sel = f->dom0 || !one_in(f, 8) ? FLAT_KERNEL_CS & ~3UL : cs[below(f, ARRAY_SIZE(cs))];
-    u64 ss = f->dom0 || !one_in(f, 8) ? FLAT_KERNEL_SS : below(f, 0x10000);
+    u64 sel = f->dom0 || !one_in(f, 100) ? FLAT_KERNEL_CS & ~3UL : cs[below(f, ARRAY_SIZE(cs))];
+    u64 ss = f->dom0 || !one_in(f, 100) ? FLAT_KERNEL_SS : below(f, 0x10000);
     u64 ret_flags = one_in(f, 4) && !f->dom0 ? boundary(f) & ~(u64)VGCF_in_syscall : 0;
-    u64 rip = !f->dom0 && one_in(f, 64) ? value(f, 'A') : 0;
+    u64 rip = !f->dom0 && one_in(f, 100) ? value(f, 'A') : 0;
     __asm__ volatile("mov %%rsp, %%rdx; lea 1f(%%rip), %%rax; test %4, %4; cmovnz %4, %%rax\n\t"
                      "push %0; push %%rdx; push %1; push %2; push %%rax\n\t"
                      "push %3; push $0; push $0; push $0; mov %5, %%eax; syscall; ud2\n"

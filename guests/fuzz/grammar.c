@@ -143,8 +143,8 @@ static const struct { const char *call, *sub, *why; bool domu_too; } left_out[] 
     { "domctl", "set_virq_handler", "VIRQs would not come back to dom0", false },
 };
 
-struct choice { const struct call_kind *kind; struct sub *sub; };
-static struct choice choices[4096];
+static struct choice { u8 kind, sub; } choices[4096];
+static struct sub none = { 0, "", "", 1 };
 static unsigned nr_choices;
 
 static u8 weight_of(const struct call_kind *k, const struct sub *s, bool dom0)
@@ -166,13 +166,12 @@ static u8 weight_of(const struct call_kind *k, const struct sub *s, bool dom0)
 
 void grammar_init(bool dom0)
 {
-    static struct sub none = { 0, "", "", 1 };
     nr_choices = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         struct sub *subs = kinds[i].subs ? kinds[i].subs : &none;
         for (u32 k = 0; k < MAX(kinds[i].nr_subs, 1u); k++) {
             for (u8 n = weight_of(&kinds[i], &subs[k], dom0); n > 0 && nr_choices < ARRAY_SIZE(choices); n--)
-                choices[nr_choices++] = (struct choice){ &kinds[i], &subs[k] };
+                choices[nr_choices++] = (struct choice){ (u8)i, (u8)k };
         }
     }
 }
@@ -314,22 +313,23 @@ static void tame_dom0(struct fuzzer *f, struct call *c)
 
 static void prepare(struct fuzzer *f, struct call *c, u8 *arg, size_t room)
 {
-    const struct choice *ch = &choices[below(f, nr_choices)];
+    struct choice ch = choices[below(f, nr_choices)];
+    const struct call_kind *kind = &kinds[ch.kind];
+    const struct sub *sub = kind->subs ? &kind->subs[ch.sub] : &none;
     u32 n = 0;
-    bool array = strchr(ch->kind->args, '#') != NULL;
-    *c = (struct call){ .kind = ch->kind, .sub = ch->sub, .arg = arg };
+    *c = (struct call){ .kind = kind, .sub = sub, .arg = arg };
     memset(arg, 0, 16);
-    if (array) {
-        n = fill_array(f, ch->kind, ch->sub, arg, room);
+    if (strchr(kind->args, '#')) {
+        n = fill_array(f, kind, sub, arg, room);
     } else {
-        fill(f, ch->kind, ch->sub, arg);
+        fill(f, kind, sub, arg);
     }
     u64 *a = c->a;
-    for (const char *p = ch->kind->args; *p; p++, a++) {
+    for (const char *p = kind->args; *p; p++, a++) {
         switch (*p) {
         case '*': *a = one_in(f, 48) ? value(f, 'A') : (u64)arg; break;
         case '#': *a = one_in(f, 64) ? boundary(f) : n; break;
-        case '@': *a = one_in(f, 96) ? boundary(f) | (f->dom0 ? 0x1000 : 0) : ch->sub->nr; break;
+        case '@': *a = one_in(f, 96) ? boundary(f) | (f->dom0 ? 0x1000 : 0) : sub->nr; break;
         case 'p': *a = one_in(f, 16) ? value(f, 'H') : (u64)path[below(f, ARRAY_SIZE(path))]; break;
         default: *a = value(f, *p); break;
         }

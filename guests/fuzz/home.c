@@ -222,6 +222,8 @@ void home_leave(struct fuzzer *f)
     for (unsigned round = 0; round < 3; round++) {
         home_rebuild(f);
     }
+    struct xen_foreign_memory_map none = { .domid = DOMID_SELF };
+    HC(memory_op, XENMEM_set_memory_map, &none);
     struct xen_memory_reservation claim = { .domid = DOMID_SELF };
     HC(memory_op, XENMEM_claim_pages, &claim);
 }

@@ -50,6 +50,19 @@ static u64 small(struct fuzzer *f, u32 n)
     return r < 56 ? below(f, n) : r < 60 ? below(f, 600) : boundary(f);
 }
 
+/* A frame that dom0 lives on. */
+static bool vital(struct fuzzer *f, u64 mfn)
+{
+    u64 pfn = f->dom0 && mfn < 0x100000 ? ((volatile u64 *)MACH2PHYS_VIRT_START)[mfn] : ~0UL;
+    return pfn < start_info->nr_pages && P2M[pfn] == mfn;
+}
+
+static u64 low_frame(struct fuzzer *f, u32 limit)
+{
+    u64 mfn = below(f, limit);
+    return vital(f, mfn) ? home.pool_mfn[0] : mfn;
+}
+
 static u64 frame(struct fuzzer *f)
 {
     u32 r = below(f, 128);
@@ -62,9 +75,9 @@ static u64 frame(struct fuzzer *f)
     if (r < 118)
         return home.grant_mfn[below(f, GRANT_FRAMES)];
     if (r < 120)
-        return below(f, 0x1000);            /* low memory: firmware and Bulkhead */
+        return low_frame(f, 0x1000);        /* low memory: firmware and Bulkhead */
     if (r < 126 || f->dom0)
-        return r == 126 ? below(f, 0x8000) : boundary(f) | (f->dom0 ? 1UL << 40 : 0);
+        return r == 126 ? low_frame(f, 0x8000) : boundary(f) | (f->dom0 ? 1UL << 40 : 0);
     return one_in(f, 8) ? virt_to_mfn_of((void *)start_info->pt_base) : start_info->shared_info >> PAGE_SHIFT;
 }
 
