@@ -301,9 +301,14 @@ static void tame_dom0(struct fuzzer *f, struct call *c)
         d->domain = one_in(f, 2) ? 0 : 10 + below(f, 40);
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "scheduler_op") && (!d->domain || d->domain == DOMID_SELF)) {
         d->domain = f->share->peer[0];      /* a cap of dom0's own is only time */
+    } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "set_target") && d->u.set_target.target % DOMID_SELF == 0) {
+        d->u.set_target.target = f->share->peer[1];         /* who has dom0 as its target may shut it down */
     } else if (nr == __HYPERVISOR_domctl && (!strcmp(name, "setvcpucontext") || !strcmp(name, "hypercall_init"))) {
         fill_context(f, (void *)f->args[1]);
         d->domain = d->domain && d->domain != DOMID_SELF ? d->domain : f->share->peer[0];
+    } else if (nr == __HYPERVISOR_memory_op && (!strcmp(name, "decrease_reservation") || !strcmp(name, "exchange"))) {
+        ((struct xen_memory_reservation *)c->arg)->extent_order = 0;        /* beside the pool lies what it lives on */
+        c->a[1] = (u64)c->arg;
     } else if (nr == __HYPERVISOR_grant_table_op && !strcmp(name, "map_grant_ref")) {
         for (struct gnttab_map_grant_ref *m = (void *)c->arg; m < (struct gnttab_map_grant_ref *)c->arg + 64; m++) {
             m->flags &= ~GNTMAP_contains_pte;       /* by address only: home.c undoes it */
@@ -359,7 +364,7 @@ static void look(struct fuzzer *f, const struct call *c, long rc)
         break;
     case __HYPERVISOR_vcpu_op:
         if (!strcmp(name, "register_runstate_memory_area"))
-            runstate_mend(f->vcpu);
+            runstate_mend(0), runstate_mend(1);
         else if (!strcmp(name, "down"))
             HC(vcpu_op, VCPUOP_up, !f->vcpu, 0);
         break;
