@@ -27,6 +27,11 @@ guests: $(GUESTS:%=build/guests/%)
 check-guests: guests
 	@tests/guest/run
 
+# make fuzz [MINUTES=n] [SEED=s]: hostile sequences, new seeds until the time is over
+fuzz: guests
+	@$(MAKE) --no-print-directory DEBUG=1
+	@tests/guest/fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
 .PRECIOUS: build/guests/obj/%.o
 -include $(wildcard build/guests/obj/*/*.d build/guests/obj/*/*/*.d)
-.PHONY: guests check-guests
+.PHONY: guests check-guests fuzz

@@ -278,6 +278,8 @@ static void tame(struct fuzzer *f, struct call *c)
     }
 }
 
+#define MAPS_MAX 12UL
+
 /* The same for dom0, which rules over the machine. */
 static void tame_dom0(struct fuzzer *f, struct call *c)
 {
@@ -310,8 +312,12 @@ static void tame_dom0(struct fuzzer *f, struct call *c)
         ((struct xen_memory_reservation *)c->arg)->extent_order = 0;        /* beside the pool lies what it lives on */
         c->a[1] = (u64)c->arg;
     } else if (nr == __HYPERVISOR_grant_table_op && !strcmp(name, "map_grant_ref")) {
-        for (struct gnttab_map_grant_ref *m = (void *)c->arg; m < (struct gnttab_map_grant_ref *)c->arg + 64; m++) {
-            m->flags &= ~GNTMAP_contains_pte;       /* by address only: home.c undoes it */
+        c->a[1] = (u64)c->arg;              /* home.c must find all that come to be, and undoes them */
+        c->a[2] = MIN(c->a[2], MAPS_MAX);
+        for (struct gnttab_map_grant_ref *m = (void *)c->arg; m < (struct gnttab_map_grant_ref *)c->arg + MAPS_MAX; m++) {
+            m->flags = (m->flags & (GNTMAP_readonly | GNTMAP_device_map | GNTMAP_application_map)) | GNTMAP_host_map;
+            m->status = 1;
+            m->host_addr = value(f, 'G');
         }
     }
 }
@@ -373,8 +379,8 @@ static void look(struct fuzzer *f, const struct call *c, long rc)
             note_port(*(u32 *)(c->arg + (!strcmp(name, "bind_ipi") || !strncmp(name, "alloc", 5) ? 4 : 8)));
         break;
     case __HYPERVISOR_grant_table_op:
-        if (!strcmp(name, "map_grant_ref") && rc == 0 && c->a[1] == (u64)c->arg) {
-            for (u64 i = 0; i < MIN(c->a[2], 60UL); i++) {
+        if (!strcmp(name, "map_grant_ref") && (rc == 0 || f->dom0) && c->a[1] == (u64)c->arg) {
+            for (u64 i = 0; i < MIN(c->a[2], MAPS_MAX); i++) {
                 grant_mapped(f, (struct gnttab_map_grant_ref *)c->arg + i);
             }
         }

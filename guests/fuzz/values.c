@@ -177,7 +177,7 @@ static u64 moment(struct fuzzer *f)
 static u64 entry_point(struct fuzzer *f)
 {
     extern char event_entry[];
-    return one_in(f, 2) ? (u64)event_entry : address(f);
+    return f->dom0 || one_in(f, 2) ? (u64)event_entry : address(f);
 }
 
 unsigned size_of_kind(char kind)
