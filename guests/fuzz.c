@@ -17,7 +17,7 @@
 #define HUNG_NS 60000000UL          /* without a call for so long: it waits, loops or is paused */
 /* Pages that may be missing: a slab of each size may be held by what one small record needs. A
  * leak adds up. */
-#define SLACK 10
+#define SLACK 24
 #define GENERATIONS 24              /* domUs of a batch at most */
 
 static struct kid { struct domu d; bool alive; u32 seen; u64 seen_at; u32 generation; } kids[KIDS];
