@@ -101,8 +101,8 @@ static void vcpu1_main(void *unused)
     (void)unused;
     struct fuzzer *f = &fuzzers[1];
     for (;;) {
-        while (!vcpu1_may) {
-            if (vcpu1_busy) {
+        while (!vcpu1_may || own.calls[1] > 2 * each) {
+            if (vcpu1_busy && !vcpu1_may) {
                 home_rebuild(f);        /* no call of this vCPU holds another's tables */
                 vcpu1_busy = false;
             }

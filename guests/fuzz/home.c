@@ -80,9 +80,18 @@ static void tables_drop(void)
     ext(MMUEXT_TLB_FLUSH_ALL, 0);
 }
 
+static void events_end(void)
+{
+    struct evtchn_reset r = { DOMID_SELF };
+    while (HC(event_channel_op, EVTCHNOP_reset, &r) == -ERESTART) {
+    }
+}
+
 void home_rebuild(struct fuzzer *f)
 {
     tables_drop();
+    if (f->dom0)
+        events_end();               /* or Bulkhead's records of them would grow, and stay */
     struct mmuext_op ldt = { .cmd = MMUEXT_SET_LDT };
     HC(mmuext_op, &ldt, 1, 0, DOMID_SELF);
     HC(set_gdt, f->args[1], 0);
@@ -208,9 +217,6 @@ void home_leave(struct fuzzer *f)
         unmap(&mapped[i]);
     }
     nr_mapped = 0;
-    struct evtchn_reset r = { DOMID_SELF };
-    while (HC(event_channel_op, EVTCHNOP_reset, &r) == -ERESTART) {
-    }
     for (int pirq = 0; pirq < 64; pirq++) {
         struct physdev_unmap_pirq u = { .domid = DOMID_SELF, .pirq = pirq };
         HC(physdev_op, PHYSDEVOP_unmap_pirq, &u);
