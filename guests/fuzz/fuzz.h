@@ -42,7 +42,7 @@ struct fuzzer {
 #define POOL 32             /* pages for anything */
 #define TABS 8              /* page tables: L1, L1, L2, L3, then what has been none yet */
 #define GRANT_FRAMES 2
-#define GRANT_VA 16         /* where dom0 maps grants, and nothing else */
+#define GRANT_VA 256        /* places where dom0 maps grants, and nothing else: empty when nothing is mapped */
 /* The tables hang under the top's entries from FUZZ_SLOT on. */
 #define FUZZ_SLOT 2UL
 #define FUZZ_VA (FUZZ_SLOT << 39)
@@ -50,9 +50,9 @@ struct home {
     u8 pool[POOL][PAGE_SIZE] ALIGNED(4096);
     u64 tab[TABS][512] ALIGNED(4096);
     u8 grants[GRANT_FRAMES][PAGE_SIZE] ALIGNED(4096);
-    u8 grant_va[GRANT_VA][PAGE_SIZE] ALIGNED(4096);
     u8 code[DOMU_VCPUS][PAGE_SIZE] ALIGNED(4096);
-    u64 pool_mfn[POOL], tab_mfn[TABS], grant_mfn[GRANT_FRAMES], grant_va_mfn[GRANT_VA], top_mfn, code_mfn;
+    u64 pool_mfn[POOL], tab_mfn[TABS], grant_mfn[GRANT_FRAMES], top_mfn, code_mfn;
+    u8 *grant_va[GRANT_VA];
 };
 extern struct home home;
 extern struct fuzzer fuzzers[DOMU_VCPUS];

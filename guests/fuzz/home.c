@@ -200,8 +200,9 @@ void home_init(struct fuzzer *f)
     for (unsigned i = 0; i < TABS; i++) {
         home.tab_mfn[i] = mapped_mfn(home.tab[i]);
     }
-    for (unsigned i = 0; i < GRANT_VA; i++) {
-        home.grant_va_mfn[i] = mapped_mfn(home.grant_va[i]);
+    for (unsigned i = 0; f->dom0 && i < GRANT_VA; i++) {
+        home.grant_va[i] = alloc_page();
+        map_mfn(home.grant_va[i], 0, 0);
     }
     for (unsigned i = 0; i < GRANT_FRAMES; i++) {
         home.grant_mfn[i] = grant_table_frame(f, i);
@@ -220,9 +221,6 @@ void home_leave(struct fuzzer *f)
     for (int pirq = 0; pirq < 64; pirq++) {
         struct physdev_unmap_pirq u = { .domid = DOMID_SELF, .pirq = pirq };
         HC(physdev_op, PHYSDEVOP_unmap_pirq, &u);
-    }
-    for (unsigned i = 0; i < GRANT_VA; i++) {
-        map_mfn(home.grant_va[i], home.grant_va_mfn[i], PG_DATA);
     }
     memset(home.grants, 0, sizeof(home.grants));
     for (unsigned round = 0; round < 3; round++) {

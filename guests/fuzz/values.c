@@ -136,6 +136,18 @@ static u64 entry(struct fuzzer *f)
     return frame(f) << PAGE_SHIFT | low;
 }
 
+/* Over a mapping another one would take its place, and the first could not be undone. */
+static u64 grant_place(void)
+{
+    static u32 next;
+    for (unsigned tries = 0; tries < 8; tries++) {
+        u8 *p = home.grant_va[__atomic_fetch_add(&next, 1, __ATOMIC_SEQ_CST) % GRANT_VA];
+        if (!(*(volatile u64 *)pte_of((u64)p, 1) & PG_P))
+            return (u64)p;
+    }
+    return 0x1000;
+}
+
 static u64 descriptor(struct fuzzer *f)
 {
     u64 kind = below(f, 32), dpl = below(f, 4);
@@ -195,7 +207,7 @@ u64 value(struct fuzzer *f, char kind)
 {
     switch (kind) {
     case 'A': return address(f);
-    case 'G': return f->dom0 ? (u64)home.grant_va[below(f, GRANT_VA)] : one_in(f, 3) ? address(f)
+    case 'G': return f->dom0 ? grant_place() : one_in(f, 3) ? address(f)
                    : (u64)home.pool[below(f, POOL)];
     case 'H': return list(f);
     case 'M': case 'm': return frame(f);
