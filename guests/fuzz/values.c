@@ -108,7 +108,7 @@ static u64 list(struct fuzzer *f)
     u32 r = below(f, 64), n = 4 + below(f, 8);
     if (r < 40) {
         for (u32 i = 0; i < n; i++) {
-            p[i] = one_in(f, 12) ? boundary(f) : frame(f);
+            p[i] = one_in(f, 12) ? boundary(f) | (f->dom0 ? 1UL << 40 : 0) : frame(f);
         }
     }
     return r < 52 ? (u64)p : r < 54 ? 0 : r < 56 ? (u64)p + PAGE_SIZE - below(f, 32) : address(f);
