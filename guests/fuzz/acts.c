@@ -44,7 +44,10 @@ static void write_grant(struct fuzzer *f)
         v1[ref].flags = flags;
     } else {
         v2[ref].full_page.frame = value(f, 'M');
-        v2[ref].transitive.gref = (u32)value(f, 'R');
+        if (flags == GTF_transitive) {
+            v2[ref].transitive.gref = (u32)value(f, 'R');
+            v2[ref].transitive.trans_domid = f->share->peer[below(f, PEERS)];
+        }
         v2[ref].hdr.domid = peer;
         barrier();
         v2[ref].hdr.flags = flags;

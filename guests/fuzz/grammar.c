@@ -263,8 +263,10 @@ static void tame(struct fuzzer *f, struct call *c)
     } else if (nr == __HYPERVISOR_memory_op && !strcmp(name, "exchange") && !one_in(f, 4)) {
         struct xen_memory_exchange *x = (void *)c->arg;
         x->in.domid = x->out.domid = DOMID_SELF;
-        x->in.extent_order = x->out.extent_order = 0;
-        x->out.nr_extents = x->in.nr_extents = below(f, 6);
+        x->in.extent_order = 0;
+        x->out.extent_order = below(f, 3);          /* a chunk of some may fail in its midst */
+        x->out.nr_extents = below(f, 4);
+        x->in.nr_extents = x->out.nr_extents << x->out.extent_order;
         x->nr_exchanged = 0;
     } else if (nr == __HYPERVISOR_vcpu_op && !strcmp(name, "initialise")) {
         fill_context(f, (void *)f->args[0]);
