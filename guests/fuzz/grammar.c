@@ -186,7 +186,7 @@ unsigned grammar_size(void)
 
 /* --- arguments --- */
 
-struct call { const struct call_kind *kind; const struct sub *sub; u64 a[6]; u8 *arg; };
+struct call { const struct call_kind *kind; const struct sub *sub; u64 a[6]; u8 *arg; bool exchange; };
 
 static u32 version_of(u8 nr)
 {
@@ -243,6 +243,42 @@ static void fill_context(struct fuzzer *f, struct vcpu_guest_context *c)
     }
 }
 
+/* Frames that nobody maps can be exchanged: those of some pages of the pool. One in four is
+ * refused in the midst of a chunk. */
+static u32 exchanged_from[DOMU_VCPUS];
+
+static void fill_exchange(struct fuzzer *f, struct xen_memory_exchange *x)
+{
+    u32 order = below(f, 3), extents = 1 + below(f, 3), n = extents << order, from = below(f, POOL - 12);
+    xen_pfn_t *in = (xen_pfn_t *)f->args[1], *out = (xen_pfn_t *)f->args[2];
+    for (u32 i = 0; i < n; i++) {
+        map_mfn(home.pool[from + i], 0, 0);
+        in[i] = home.pool_mfn[from + i];
+        out[i] = virt_to_pfn(home.pool[from]) + (i << order);
+    }
+    if (one_in(f, 4)) {
+        in[below(f, n)] = home.tab_mfn[0];
+    }
+    memset(x, 0, sizeof(*x));
+    x->in.domid = x->out.domid = DOMID_SELF;
+    x->in.nr_extents = n;
+    x->out.nr_extents = extents;
+    x->out.extent_order = order;
+    set_xen_guest_handle(x->in.extent_start, in);
+    set_xen_guest_handle(x->out.extent_start, out);
+    exchanged_from[f->vcpu] = from;
+}
+
+/* The pool has those frames instead. */
+static void take_exchanged(struct fuzzer *f, const struct xen_memory_exchange *x)
+{
+    const xen_pfn_t *out = (xen_pfn_t *)f->args[2];
+    u32 order = x->out.extent_order, from = exchanged_from[f->vcpu];
+    for (u32 i = 0; order < 3 && i < x->nr_exchanged && from + i < POOL; i++) {
+        home.pool_mfn[from + i] = out[i >> order] + (i & ((1u << order) - 1));
+    }
+}
+
 static char path[][24] = { "/", "/params", "/params/loglvl", "/params/", "//", "/params/loglvl/x", "" };
 
 /* What would stop the fuzzer itself, or only make it wait. */
@@ -261,13 +297,8 @@ static void tame(struct fuzzer *f, struct call *c)
     } else if (nr == __HYPERVISOR_vcpu_op && !strcmp(name, "down")) {
         c->a[1] = !f->vcpu;
     } else if (nr == __HYPERVISOR_memory_op && !strcmp(name, "exchange") && !one_in(f, 4)) {
-        struct xen_memory_exchange *x = (void *)c->arg;
-        x->in.domid = x->out.domid = DOMID_SELF;
-        x->in.extent_order = 0;
-        x->out.extent_order = below(f, 3);          /* a chunk of some may fail in its midst */
-        x->out.nr_extents = below(f, 4);
-        x->in.nr_extents = x->out.nr_extents << x->out.extent_order;
-        x->nr_exchanged = 0;
+        fill_exchange(f, (void *)c->arg);
+        c->exchange = true;
     } else if (nr == __HYPERVISOR_vcpu_op && !strcmp(name, "initialise")) {
         fill_context(f, (void *)f->args[0]);
         c->a[2] = (u64)f->args[0];
@@ -379,6 +410,10 @@ static void look(struct fuzzer *f, const struct call *c, long rc)
     case __HYPERVISOR_event_channel_op:
         if (rc == 0 && (!strncmp(name, "bind_", 5) || !strncmp(name, "alloc", 5)))
             note_port(*(u32 *)(c->arg + (!strcmp(name, "bind_ipi") || !strncmp(name, "alloc", 5) ? 4 : 8)));
+        break;
+    case __HYPERVISOR_memory_op:
+        if (!strcmp(name, "exchange") && c->a[1] == (u64)c->arg && c->exchange)
+            take_exchanged(f, (void *)c->arg);
         break;
     case __HYPERVISOR_grant_table_op:
         if (!strcmp(name, "map_grant_ref") && (rc == 0 || f->dom0) && c->a[1] == (u64)c->arg) {
