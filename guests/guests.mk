@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# make guests: each guests/*.c becomes build/guests/<name>, an ELF64 PV guest (lib/tiny.h)
+# make guests: each guests/*.c becomes build/guests/<name>, an ELF64 PV guest (lib/tiny.h);
+# fuzz is more than one file: fuzz/
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-builtin-printf -Wall -Wextra -Wno-unused-function \
 	-Wno-address-of-packed-member -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
@@ -18,9 +19,10 @@ build/guests/obj/%.o: %.S
 	@mkdir -p $(@D)
 	@$(GUEST_CC) $(GUEST_CFLAGS) -D__ASSEMBLY__ -c -o $@ $<
 
+build/guests/fuzz: $(patsubst %.c,build/guests/obj/%.o,$(wildcard guests/fuzz/*.c))
 build/guests/%: build/guests/obj/guests/%.o $(GUEST_LIB) guests/lib/guest.lds
 	@$(GUEST_CC) -nostdlib -static -no-pie -Wl,-T,guests/lib/guest.lds,--build-id=none,-z,max-page-size=4096,--no-warn-rwx-segments \
-		-o $@ $< $(GUEST_LIB)
+		-o $@ $(filter %.o,$^)
 
 guests: $(GUESTS:%=build/guests/%)
 check-guests: guests
@@ -33,6 +35,11 @@ conformance-peer: all guests
 check-bounded: all guests plugins
 	@tests/guest/bounded
 
+# make fuzz [MINUTES=n] [SEED=s]: hostile sequences, new seeds until the time is over
+fuzz: guests
+	@$(MAKE) --no-print-directory DEBUG=1
+	@tests/guest/fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
 .PRECIOUS: build/guests/obj/%.o
 -include $(wildcard build/guests/obj/*/*.d build/guests/obj/*/*/*.d)
-.PHONY: guests check-guests check-bounded conformance-peer
+.PHONY: guests check-guests check-bounded conformance-peer fuzz

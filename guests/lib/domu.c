@@ -218,12 +218,13 @@ static long create_empty(struct domu *d)
 long domu_create(struct domu *d, void (*fn)(void *page))
 {
     struct layout l = plan();
+    void *page = d->page;           /* of a domU before this one in the same place */
     memset(d, 0, sizeof(*d));
     d->nr_pages = l.end - l.image;
     if (l.image != DOMU_FIRST_PFN || d->nr_pages > DOMU_PAGES_MAX)
         return -E2BIG;
     window();
-    d->page = alloc_page();
+    d->page = page ? page : alloc_page();
     d->page_own = virt_to_mfn_of(d->page);
     long rc = create_empty(d);
     if (rc)
