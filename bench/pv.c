@@ -7,6 +7,7 @@
  * off; the few instructions that load an operation's arguments are not.
  */
 #include "tiny.h"
+#include "../bench/mark.h"
 
 #define ROUNDS 200
 
@@ -33,19 +34,30 @@ static u64 median(void)
     return sample[ROUNDS / 2];
 }
 
-/* `n` is the round's number: values that must change from one to the next alternate by it. */
-#define SAMPLE(before, op, after)                                                 \
+/*
+ * `n` is the round's number: values that must change from one to the next alternate by it.
+ * The marks delimit `op` for tools/plugin/count.c; their cost goes off with that of the TSC.
+ */
+#define SAMPLE(row, before, op, after)                                            \
     for (unsigned n = 0; n < ROUNDS; n++) {                                       \
         before;                                                                   \
         u64 t_ = tsc();                                                           \
+        MARK_BEGIN(row);                                                          \
         op;                                                                       \
+        MARK_END(row);                                                            \
         sample[n] = (u32)(tsc() - t_);                                            \
         after;                                                                    \
     }
+#define BENCH4(name, row, before, op, after)                                      \
+    do {                                                                          \
+        SAMPLE(row, before, op, after)                                            \
+        print("bench: %s %lu row %u\n", name, median() - overhead, row);          \
+    } while (0)
+/* Each use has a row of its own. */
 #define BENCH3(name, before, op, after)                                           \
     do {                                                                          \
-        SAMPLE(before, op, after)                                                 \
-        print("bench: %s %lu\n", name, median() - overhead);                      \
+        enum { row_ = __COUNTER__ };                                              \
+        BENCH4(name, row_, before, op, after);                                    \
     } while (0)
 #define BENCH(name, op) BENCH3(name, (void)0, op, (void)0)
 
@@ -284,7 +296,7 @@ NORETURN void __real_guest_start(struct start_info *si);
 void __wrap_guest_start(struct start_info *si)
 {
     boot_tsc = tsc();
-    SAMPLE((void)0, (void)0, (void)0)
+    SAMPLE(MARK_ROWS - 1, (void)0, (void)0, (void)0)
     overhead = median();
     __real_guest_start(si);
 }
