@@ -99,4 +99,4 @@ docs:
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
 .PHONY: all clean run image check check-system install uninstall docs
--include tests/unit/unit.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk
+-include tests/unit/unit.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk bench/linux/linux.mk
