@@ -232,6 +232,7 @@ int main(int argc, char **argv)
         MARK_BEGIN(MARK_CREATE);
         MARK_BEGIN(MARK_UP);
         run(argv + 2);
+        printf("mark: create_to_first_instruction %d 1\nmark: create_to_userspace %d 1\n", MARK_CREATE, MARK_UP);
     } else if (!strcmp(what, "count") && argc > 4) {
         unsigned n = (unsigned)atoi(argv[3]);
         NEED(n < MARK_DISK);
