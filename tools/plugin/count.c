@@ -7,7 +7,7 @@
  *
  * FILE is a CSV, one line for each row, CPU and place in which anything was counted; the
  * figures are sums over `times` passes from a row's MARK_BEGIN to its MARK_END. Row "all"
- * is the whole run, row "start" what came before the first instruction in `kernel`.
+ * is the whole run.
  *
  * place: `hv`, Xen's and Bulkhead's part of the address space, 0xffff8000_00000000 to
  * 0xffff87ff_ffffffff, which no PV guest has code in; `kernel`, the rest of the upper half;
@@ -48,8 +48,7 @@ typedef uint64_t counts_t[MAX_CPUS][N_PLACES][N_COUNTERS];
 
 /* `now` counts since the last change of CPU or place, `all` up to it. */
 static uint64_t now[N_COUNTERS];
-static counts_t all, start;
-static bool started;
+static counts_t all;
 static unsigned current_cpu;
 static enum place place[MAX_CPUS];
 static struct row { counts_t begin, sum; uint64_t times; bool open; } *rows[MARK_ROWS];
@@ -70,10 +69,6 @@ static void on_block(unsigned cpu, void *data)
     if (cpu == current_cpu && to == place[cpu])
         return;
     settle();
-    if (to == KERNEL && !started) {
-        started = true;
-        memcpy(start, all, sizeof(all));
-    }
     now[entries] = to > place[cpu];
     place[cpu] = to;
     current_cpu = cpu;
@@ -226,7 +221,6 @@ static void on_exit_(qemu_plugin_id_t id, void *data)
         fprintf(f, ",%s", counter_names[i]);
     fprintf(f, "\n");
     write_counts(f, "all", 1, all);
-    write_counts(f, "start", 1, start);
     for (unsigned n = 0; n < MARK_ROWS; n++) {
         char name[16];
         snprintf(name, sizeof(name), "%u", n);
