@@ -16,7 +16,10 @@ volatile u64 trap_resume;
 void (*volatile trap_hook)(struct trap_regs *r);
 volatile u32 event_count[4096], upcalls;
 
-static unsigned passed, failed, failed_checks;
+bool in_domu;
+char domu_text[2048];
+unsigned failed_checks;
+static unsigned passed, failed;
 static u64 next_va, end_va, next_pfn;
 static u8 shared_page[PAGE_SIZE] ALIGNED(4096);
 
@@ -29,6 +32,10 @@ void print(const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(buf, sizeof(buf), fmt, ap);
     va_end(ap);
+    if (in_domu) {
+        strlcpy(domu_text + strlen(domu_text), buf, sizeof(domu_text) - strlen(domu_text));
+        return;
+    }
     HC(console_io, CONSOLEIO_write, MIN(n, (int)sizeof(buf) - 1), buf);
 }
 
@@ -279,7 +286,7 @@ void vcpu1_stop(void)
 
 /* --- start --- */
 
-static void init(struct start_info *si)
+void guest_init(struct start_info *si)
 {
     start_info = si;
     next_va = si->pt_base + (si->nr_pt_frames + 1) * PAGE_SIZE;
@@ -289,7 +296,7 @@ static void init(struct start_info *si)
     for (end_va = next_va; end_va - next_va < MIB(4) && pte_of(end_va, 1) && (*pte_of(end_va, 1) & PG_P);) {
         end_va += PAGE_SIZE;
     }
-    next_pfn = ((end_va - VIRT_START) >> PAGE_SHIFT) + 1024;
+    next_pfn = ((end_va - VIRT_START) >> PAGE_SHIFT) + (in_domu ? 0 : 1024);
     shared = (struct shared_info *)shared_page;
     map_mfn(shared_page, si->shared_info >> PAGE_SHIFT, PG_DATA);
     HC(set_trap_table, trap_entries);
@@ -315,7 +322,7 @@ static void ask_audit(void)
 
 void guest_start(struct start_info *si)
 {
-    init(si);
+    guest_init(si);
     print("\nguest: start, %lu pages, %s\n", si->nr_pages, si->cmd_line);
     for (const struct test *t = tests_start; t < tests_end; t++) {
         failed_checks = 0;

@@ -194,7 +194,7 @@ trap_entries:
 
     .bss
     .align 4096
-    .globl boot_rsp, user_return
+    .globl boot_rsp, user_return, stack_end
 stack:
     .skip 32768
 stack_end:

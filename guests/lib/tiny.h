@@ -69,6 +69,12 @@ NORETURN void power_off(void);
 char *strstr(const char *hay, const char *needle);
 bool on_xen(void);              /* Debian's Xen, not Bulkhead */
 
+/* --- for guests/lib alone --- */
+void guest_init(struct start_info *si);
+extern unsigned failed_checks;
+extern bool in_domu;            /* a domU of domu.h: print () collects its text here: */
+extern char domu_text[2048];
+
 /* --- start-up data --- */
 extern struct start_info *start_info;
 extern struct shared_info *shared;
