@@ -5,9 +5,11 @@
  *
  *   qemu-system-x86_64 ... -icount shift=0,sleep=off -plugin build/plugin/count.so,out=FILE
  *
- * FILE is a CSV, one line for each row, CPU and place in which anything was counted; the
- * figures are sums over `times` passes from a row's MARK_BEGIN to its MARK_END. Row "all"
- * is the whole run.
+ * FILE is a CSV, one line for each row, CPU and place in which anything was counted:
+ *   all      the whole run
+ *   7        row 7: sums over `times` passes from its MARK_BEGIN to its MARK_END
+ *   7.median for each counter the middle of the passes, all CPUs together
+ *   2050.1   from row MARK_SERIES on, each pass for itself as well, all CPUs together
  *
  * place: `hv`, Xen's and Bulkhead's part of the address space, 0xffff8000_00000000 to
  * 0xffff87ff_ffffffff, which no PV guest has code in; `kernel`, the rest of the upper half;
@@ -51,7 +53,8 @@ static uint64_t now[N_COUNTERS];
 static counts_t all;
 static unsigned current_cpu;
 static enum place place[MAX_CPUS];
-static struct row { counts_t begin, sum; uint64_t times; bool open; } *rows[MARK_ROWS];
+typedef uint64_t pass_t[N_PLACES][N_COUNTERS];
+static struct row { counts_t begin, sum; uint64_t times; bool open; pass_t *passes; } *rows[MARK_ROWS];
 static const char *out_path;
 
 static void settle(void)
@@ -74,6 +77,25 @@ static void on_block(unsigned cpu, void *data)
     current_cpu = cpu;
 }
 
+static void end_pass(struct row *row)
+{
+    row->passes = realloc(row->passes, (row->times + 1) * sizeof(pass_t));
+    if (!row->passes)
+        abort();
+    memset(row->passes[row->times], 0, sizeof(pass_t));
+    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
+        for (unsigned p = 0; p < N_PLACES; p++) {
+            for (unsigned i = 0; i < N_COUNTERS; i++) {
+                uint64_t n = all[cpu][p][i] - row->begin[cpu][p][i];
+                row->sum[cpu][p][i] += n;
+                row->passes[row->times][p][i] += n;
+            }
+        }
+    }
+    row->times++;
+    row->open = false;
+}
+
 static void on_mark(unsigned cpu, void *data)
 {
     (void)cpu;
@@ -87,11 +109,7 @@ static void on_mark(unsigned cpu, void *data)
         memcpy(row->begin, all, sizeof(all));
         row->open = true;
     } else if (row->open) {
-        uint64_t *sum = &row->sum[0][0][0], *begin = &row->begin[0][0][0], *end = &all[0][0][0];
-        for (unsigned i = 0; i < sizeof(all) / sizeof(*end); i++)
-            sum[i] += end[i] - begin[i];
-        row->times++;
-        row->open = false;
+        end_pass(row);
     }
 }
 
@@ -189,20 +207,65 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     }
 }
 
-static void write_counts(FILE *f, const char *row, uint64_t times, counts_t counts)
+static void write_line(FILE *f, const char *row, uint64_t times, const char *cpu, enum place p,
+                       const uint64_t *counts)
 {
-    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
-        for (unsigned p = 0; p < N_PLACES; p++) {
-            uint64_t any = 0;
-            for (unsigned i = 0; i < N_COUNTERS; i++)
-                any |= counts[cpu][p][i];
-            if (!any)
-                continue;
-            fprintf(f, "%s,%lu,%u,%s", row, times, cpu, place_names[p]);
-            for (unsigned i = 0; i < N_COUNTERS; i++)
-                fprintf(f, ",%lu", counts[cpu][p][i]);
-            fprintf(f, "\n");
+    uint64_t any = 0;
+    for (unsigned i = 0; i < N_COUNTERS; i++)
+        any |= counts[i];
+    if (!any)
+        return;
+    fprintf(f, "%s,%lu,%s,%s", row, times, cpu, place_names[p]);
+    for (unsigned i = 0; i < N_COUNTERS; i++)
+        fprintf(f, ",%lu", counts[i]);
+    fprintf(f, "\n");
+}
+
+static void write_sums(FILE *f, const char *row, uint64_t times, counts_t counts)
+{
+    for (unsigned c = 0; c < MAX_CPUS; c++) {
+        char cpu[8];
+        snprintf(cpu, sizeof(cpu), "%u", c);
+        for (unsigned p = 0; p < N_PLACES; p++)
+            write_line(f, row, times, cpu, p, counts[c][p]);
+    }
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void write_medians(FILE *f, const char *name, const struct row *row)
+{
+    uint64_t *sorted = malloc(row->times * sizeof(*sorted));
+    if (!sorted)
+        abort();
+    for (unsigned p = 0; p < N_PLACES; p++) {
+        uint64_t medians[N_COUNTERS];
+        for (unsigned i = 0; i < N_COUNTERS; i++) {
+            for (uint64_t n = 0; n < row->times; n++)
+                sorted[n] = row->passes[n][p][i];
+            qsort(sorted, row->times, sizeof(*sorted), by_size);
+            medians[i] = sorted[row->times / 2];
         }
+        write_line(f, name, row->times, "all", p, medians);
+    }
+    free(sorted);
+}
+
+static void write_row(FILE *f, unsigned n, struct row *row)
+{
+    char name[48];
+    snprintf(name, sizeof(name), "%u", n);
+    write_sums(f, name, row->times, row->sum);
+    snprintf(name, sizeof(name), "%u.median", n);
+    write_medians(f, name, row);
+    for (uint64_t i = 0; n >= MARK_SERIES && i < row->times; i++) {
+        snprintf(name, sizeof(name), "%u.%lu", n, i);
+        for (unsigned p = 0; p < N_PLACES; p++)
+            write_line(f, name, 1, "all", p, row->passes[i][p]);
     }
 }
 
@@ -220,12 +283,10 @@ static void on_exit_(qemu_plugin_id_t id, void *data)
     for (unsigned i = 0; i < N_COUNTERS; i++)
         fprintf(f, ",%s", counter_names[i]);
     fprintf(f, "\n");
-    write_counts(f, "all", 1, all);
+    write_sums(f, "all", 1, all);
     for (unsigned n = 0; n < MARK_ROWS; n++) {
-        char name[16];
-        snprintf(name, sizeof(name), "%u", n);
         if (rows[n] && rows[n]->times)
-            write_counts(f, name, rows[n]->times, rows[n]->sum);
+            write_row(f, n, rows[n]);
     }
     fclose(f);
 }
