@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: MIT
 # make bench: what operations cost on Bulkhead and on Debian's Xen (docs/measuring.md)
-build/bench/pv: build/guests/obj/bench/pv.o $(GUEST_LIB) guests/lib/guest.lds
+BENCH_OBJ := $(patsubst %,build/guests/obj/bench/%.o,pv pairs sample)
+
+build/bench/pv: $(BENCH_OBJ) $(GUEST_LIB) guests/lib/guest.lds
 	@mkdir -p $(@D)
 	@$(GUEST_CC) -nostdlib -static -no-pie -Wl,-T,guests/lib/guest.lds,--build-id=none,-z,max-page-size=4096,--no-warn-rwx-segments \
-		-Wl,--wrap=guest_start -o $@ $< $(GUEST_LIB)
+		-Wl,--wrap=guest_start -o $@ $(BENCH_OBJ) $(GUEST_LIB)
 
-build/bench/firmware: bench/firmware.S
+# The same without a hypervisor: a flat multiboot image.
+BARE_OBJ := $(patsubst %,build/guests/obj/%.o,bench/bare_start bench/bare bench/sample hv/lib/mem hv/lib/string hv/lib/printf)
+build/bench/bare: $(BARE_OBJ) guests/lib/guest.lds
 	@mkdir -p $(@D)
-	@$(GUEST_CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x100000,--build-id=none,-N,--no-warn-rwx-segments -o $@ $<
+	@$(GUEST_CC) -nostdlib -static -no-pie -Wl,-T,guests/lib/guest.lds,--build-id=none,-z,max-page-size=4096,--no-warn-rwx-segments \
+		-o $@.elf $(BARE_OBJ)
+	@objcopy -O binary $@.elf $@
 
-bench: all build/bench/pv build/bench/firmware
+bench: all plugins build/bench/pv build/bench/bare
 	@bench/run
-check-bench: all build/bench/pv build/bench/firmware
+bench-check: all plugins build/bench/pv build/bench/bare
 	@bench/run --check
 
-.PHONY: bench check-bench
+.PHONY: bench bench-check

@@ -1,80 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a PV guest pays for each operation: the median of 200, read from the TSC, which
- * under QEMU's -icount shift=0 counts instructions. bench/run boots it on Bulkhead and
- * on Debian's Xen. One line each: "bench: name value". Events are masked and no
- * interrupt is due except where a row is about them; the two reads of the TSC are taken
- * off; the few instructions that load an operation's arguments are not.
+ * What a PV guest pays for each operation. bench/run boots it on Bulkhead and on Debian's
+ * Xen. Events are masked and no interrupt is due except where a row is about them; the few
+ * instructions that load an operation's arguments count.
  */
-#include "tiny.h"
-#include "../bench/mark.h"
+#include "pv.h"
 
-#define ROUNDS 200
-
-static u64 boot_tsc, overhead;
-static u32 sample[ROUNDS];
-
-static inline u64 tsc(void)
-{
-    u64 t;
-    __asm__ volatile("rdtsc; shl $32, %%rdx; or %%rdx, %0" : "=a"(t) :: "rdx", "memory");
-    return t;
-}
-
-static u64 median(void)
-{
-    for (unsigned i = 1; i < ROUNDS; i++) {
-        u32 s = sample[i];
-        unsigned j = i;
-        for (; j && sample[j - 1] > s; j--) {
-            sample[j] = sample[j - 1];
-        }
-        sample[j] = s;
-    }
-    return sample[ROUNDS / 2];
-}
-
-/*
- * `n` is the round's number: values that must change from one to the next alternate by it.
- * The marks delimit `op` for tools/plugin/count.c; their cost goes off with that of the TSC.
- */
-#define SAMPLE(row, before, op, after)                                            \
-    for (unsigned n = 0; n < ROUNDS; n++) {                                       \
-        before;                                                                   \
-        u64 t_ = tsc();                                                           \
-        MARK_BEGIN(row);                                                          \
-        op;                                                                       \
-        MARK_END(row);                                                            \
-        sample[n] = (u32)(tsc() - t_);                                            \
-        after;                                                                    \
-    }
-#define BENCH4(name, row, before, op, after)                                      \
-    do {                                                                          \
-        SAMPLE(row, before, op, after)                                            \
-        print("bench: %s %lu row %u\n", name, median() - overhead, row);          \
-    } while (0)
-/* Each use has a row of its own. */
-#define BENCH3(name, before, op, after)                                           \
-    do {                                                                          \
-        enum { row_ = __COUNTER__ };                                              \
-        BENCH4(name, row_, before, op, after);                                    \
-    } while (0)
-#define BENCH(name, op) BENCH3(name, (void)0, op, (void)0)
+#define ROW_BASE 0
 
 /* --- lean handlers, so that little of a figure is the guest's own --- */
-extern char lean_event[], lean_skip2[], lean_skip2_error[], lean_return[];
-volatile u32 lean_events;
+extern char lean_skip2[], lean_skip2_error[], lean_return[], lean_sysret[];
+volatile u32 lean_events, lean_events1;
 __asm__(".pushsection .text\n"
+        ".globl lean_event, lean_event1\n"
         "lean_event:\n\t"                           /* its port is one of the first 64 */
         "mov shared(%rip), %rcx\n\t"
         "movb $0, (%rcx)\n\t"                       /* evtchn_upcall_pending */
         "movq $0, 8(%rcx)\n\t"                      /* evtchn_pending_sel */
         "movq $0, 2048(%rcx)\n\t"                   /* evtchn_pending[0] */
         "incl lean_events(%rip)\n"
-        "lean_return:\n\t"
+        "lean_return:\n\t"                          /* pops, pushes: as Linux does */
         "pop %rcx\n\tpop %r11\n"
         "1:\tpush $0\n\tpush %rcx\n\tpush %r11\n\tpush %rax\n\t"
         "mov $23, %eax\n\tsyscall\n"                /* iret */
+        "lean_event1:\n\t"                          /* the same for vCPU 1 */
+        "mov shared(%rip), %rcx\n\t"
+        "movb $0, 64(%rcx)\n\t"
+        "movq $0, 72(%rcx)\n\t"
+        "movq $0, 2048(%rcx)\n\t"
+        "incl lean_events1(%rip)\n\t"
+        "jmp lean_return\n"
+        "lean_sysret:\n\t"                          /* from a system call: without iret */
+        "pop %rcx\n\tpop %r11\n\t"
+        "push $0x100\n\tpush %rcx\n\tpush %r11\n\tpush %rax\n\t"
+        "mov $23, %eax\n\tsyscall\n"
         "lean_skip2:\n\t"
         "pop %rcx\n\tpop %r11\n\taddq $2, (%rsp)\n\tjmp 1b\n"
         "lean_skip2_error:\n\t"
@@ -82,6 +41,8 @@ __asm__(".pushsection .text\n"
         ".popsection");
 _Static_assert(offsetof(struct shared_info, evtchn_pending) == 2048, "lean_event");
 _Static_assert(offsetof(struct vcpu_info, evtchn_pending_sel) == 8, "lean_event");
+_Static_assert(sizeof(struct vcpu_info) == 64, "lean_event1");
+_Static_assert(VGCF_in_syscall == 0x100, "lean_sysret");
 
 static void set_trap(unsigned vector, unsigned ring, const void *handler)
 {
@@ -90,6 +51,13 @@ static void set_trap(unsigned vector, unsigned ring, const void *handler)
 }
 
 /* --- helpers --- */
+u64 free_pages(void)
+{
+    static struct xen_sysctl sc = { .cmd = XEN_SYSCTL_physinfo, .interface_version = XEN_SYSCTL_INTERFACE_VERSION };
+    CHECK_EQ(HC(sysctl, &sc), 0);
+    return sc.u.physinfo.free_pages;
+}
+
 static long ext(unsigned cmd, u64 mfn)
 {
     struct mmuext_op op = { .cmd = cmd, .arg1.mfn = mfn };
@@ -105,21 +73,58 @@ static u64 *table_page(void)
 
 static u64 entry(u64 mfn, u64 flags) { return mfn << PAGE_SHIFT | flags; }
 
+/* The linker puts it before guest_start: all before it is the way from power-on to here. */
+NORETURN void __wrap_guest_start(struct start_info *si);
+NORETURN void __real_guest_start(struct start_info *si);
+static u64 boot_tsc;
+enum { ROW_BOOT = 199 };
+void __wrap_guest_start(struct start_info *si)
+{
+    boot_tsc = tsc();
+    MARK_END(ROW_BOOT);
+    calibrate();
+    __real_guest_start(si);
+}
+
+static u64 machine_pages(void)
+{
+    static struct { u64 start, size; u32 type; } PACKED map[128];
+    struct xen_memory_map m = { .nr_entries = ARRAY_SIZE(map) };
+    set_xen_guest_handle(m.buffer, map);
+    CHECK_EQ(HC(memory_op, XENMEM_machine_memory_map, &m), 0);
+    u64 pages = 0;
+    for (unsigned i = 0; i < m.nr_entries; i++) {
+        pages += map[i].type == 1 ? map[i].size >> PAGE_SHIFT : 0;
+    }
+    return pages;
+}
+
+TEST(boot)
+{
+    GROUP("Boot");
+    print("bench: row %u boot\n", ROW_BOOT);
+    print("bench: value %lu virtual-ns boot_clock\n", boot_tsc);
+    print("bench: value %lu KiB memory_kept\n", (machine_pages() - free_pages() - start_info->nr_pages) << 2);
+}
+
 TEST(hypercalls)
 {
-    struct multicall_entry calls[8];
-    for (unsigned i = 0; i < 8; i++) {
+    GROUP("Hypercalls");
+    struct multicall_entry calls[16];
+    for (unsigned i = 0; i < 16; i++) {
         calls[i] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version };
     }
     BENCH("unknown_hypercall", HC2(63, 0));
     BENCH("xen_version", HC(xen_version, XENVER_version, 0));
     BENCH("multicall_8", HC(multicall, calls, 8));
+    BENCH("multicall_16", HC(multicall, calls, 16));
     BENCH("sched_yield", HC(sched_op, SCHEDOP_yield, 0));
     BENCH("set_segment_base_fs", HC(set_segment_base, SEGBASE_FS, 0x1000));
 }
 
 TEST(events)
 {
+    GROUP("Events and time");
     struct evtchn_alloc_unbound a = { .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
     CHECK_EQ(HC(event_channel_op, EVTCHNOP_alloc_unbound, &a), 0);
     struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF, .remote_port = a.port };
@@ -145,11 +150,18 @@ TEST(events)
     BENCH3("set_timer_past_upcall", events_on(),
            u32 was = lean_events; HC(set_timer_op, 1); while (lean_events == was) { barrier(); },
            events_off());
+    BENCH_WAITS(row, "timer_to_upcall", ROUNDS, u32 was = lean_events; u64 due = system_time() + 50000,
+                HC(set_timer_op, due);
+                do {
+                    HC(sched_op, SCHEDOP_block, 0);
+                } while (lean_events == was),
+                events_off());
     HC(set_timer_op, 0);
 }
 
 TEST(page_tables)
 {
+    GROUP("Page tables");
     u64 *page = alloc_page(), *other = alloc_page();
     u64 mfn[2] = { virt_to_mfn_of(page), virt_to_mfn_of(other) };
     u64 at = pte_maddr((u64)page, 1);
@@ -188,25 +200,48 @@ TEST(page_tables)
     CHECK_EQ(rc, 0);
 }
 
-/* Two top levels, both pinned, so that a change of one for the other is no more than that. */
-TEST(base_pointer)
+/* A further top level over the same tables, pinned. */
+static u64 pinned_top(void)
 {
     u64 *l4 = alloc_page(), *old = (u64 *)start_info->pt_base;
-    u64 base[2] = { virt_to_mfn_of(l4), virt_to_mfn_of(old) };
     for (unsigned i = 0; i < 512; i++) {
         l4[i] = i >= 256 && i < 272 ? 0 : old[i];
     }
-    map_mfn(l4, base[0], PG_RO);
+    map_mfn(l4, virt_to_mfn_of(l4), PG_RO);
+    CHECK_EQ(ext(MMUEXT_PIN_L4_TABLE, virt_to_mfn_of(l4)), 0);
+    return virt_to_mfn_of(l4);
+}
+
+/* All top levels are pinned, so that a change of one for the other is no more than that. */
+TEST(base_pointer)
+{
+    u64 base[2] = { pinned_top(), virt_to_mfn_of((void *)start_info->pt_base) };
     ext(MMUEXT_PIN_L4_TABLE, base[1]);      /* may be so already */
-    CHECK_EQ(ext(MMUEXT_PIN_L4_TABLE, base[0]), 0);
     struct mmuext_op op = { .cmd = MMUEXT_NEW_BASEPTR };
     BENCH3("new_baseptr", op.arg1.mfn = base[n & 1], HC(mmuext_op, &op, 1, 0, DOMID_SELF), (void)0);
+
+    /* As Linux changes from one process to another. */
+    u64 user[2] = { pinned_top(), pinned_top() }, stack = (u64)alloc_page() + PAGE_SIZE;
+    struct mmuext_op both[2] = { { .cmd = MMUEXT_NEW_BASEPTR }, { .cmd = MMUEXT_NEW_USER_BASEPTR } };
+    struct multicall_entry calls[2] = {
+        { .op = __HYPERVISOR_mmuext_op, .args = { (u64)both, 2, 0, DOMID_SELF } },
+        { .op = __HYPERVISOR_stack_switch, .args = { FLAT_KERNEL_SS, stack } },
+    };
+    BENCH3("process_switch", both[0].arg1.mfn = base[n & 1]; both[1].arg1.mfn = user[n & 1],
+           HC(multicall, calls, 2); HC(set_segment_base, SEGBASE_FS, 0x1000), (void)0);
+    CHECK_EQ(calls[0].result | calls[1].result, 0);
+    both[1].arg1.mfn = 0;
+    CHECK_EQ(HC(mmuext_op, &both[1], 1, 0, DOMID_SELF), 0);
+    CHECK_EQ(ext(MMUEXT_UNPIN_TABLE, user[0]) | ext(MMUEXT_UNPIN_TABLE, user[1]), 0);
     CHECK_EQ(ext(MMUEXT_UNPIN_TABLE, base[0]), 0);
 }
 
+static void *volatile hole;             /* a page where nothing is mapped */
+
 TEST(exceptions)
 {
-    void *hole = alloc_page();
+    GROUP("Exceptions, system calls, emulated instructions");
+    hole = alloc_page();
     CHECK_EQ(map_mfn(hole, 0, 0), 0);
     set_trap(6, 0, lean_skip2);
     BENCH("ud_bounce", __asm__ volatile("ud2" ::: "memory"));
@@ -225,6 +260,61 @@ TEST(exceptions)
     BENCH("inb_emulated", __asm__ volatile("inb $0x80, %%al" : "=a"(a)));
 }
 
+/*
+ * From user mode, which has a top level of its own, into the guest's kernel and back. Both
+ * modes run in ring 3, on the same pages; ud2 is the way out.
+ */
+enum { ROW_SYSCALL = 150, ROW_USER_FAULT, ROW_USER_INT80 };
+
+static void user_syscalls(void)
+{
+    SAMPLE(ROW_SYSCALL, (void)0, __asm__ volatile("syscall" ::: "rax", "rcx", "r11", "memory"), (void)0)
+    __asm__ volatile("ud2");
+}
+
+static void user_faults(void)
+{
+    SAMPLE(ROW_USER_FAULT, (void)0, __asm__ volatile("movb (%0), %%al" :: "a"(hole) : "rcx", "r11", "memory"), (void)0)
+    __asm__ volatile("ud2");
+}
+
+static void user_int80s(void)
+{
+    SAMPLE(ROW_USER_INT80, (void)0, __asm__ volatile("int $0x80" ::: "rax", "rcx", "r11", "memory"), (void)0)
+    __asm__ volatile("ud2");
+}
+
+static void from_user(UNUSED struct trap_regs *r) { leave_user(); }
+
+TEST(user_mode)
+{
+    static const struct { const char *name; unsigned row; void (*fn)(void); } loops[] = {
+        { "user_syscall", ROW_SYSCALL, user_syscalls },
+        { "user_pf_bounce", ROW_USER_FAULT, user_faults },
+        { "user_int80_bounce", ROW_USER_INT80, user_int80s },
+    };
+    struct mmuext_op user = { .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = pinned_top() };
+    u64 top = user.arg1.mfn, stack = (u64)alloc_page() + PAGE_SIZE;
+    CHECK_EQ(HC(mmuext_op, &user, 1, 0, DOMID_SELF), 0);
+    CHECK_EQ(HC(stack_switch, FLAT_KERNEL_SS, (u64)alloc_page() + PAGE_SIZE), 0);
+    hole = alloc_page();
+    CHECK_EQ(map_mfn(hole, 0, 0), 0);
+    CHECK_EQ(HC(set_trap_table, trap_entries), 0);
+    set_trap(14, 0, lean_skip2_error);
+    set_trap(0x80, 3, lean_return);
+    struct callback_register syscall = { CALLBACKTYPE_syscall, 0, (u64)lean_sysret };
+    CHECK_EQ(HC(callback_op, CALLBACKOP_register, &syscall), 0);
+    trap_hook = from_user;
+    for (unsigned i = 0; i < ARRAY_SIZE(loops); i++) {
+        enter_user((u64)loops[i].fn, stack);
+        print("bench: row %u %s tsc %lu\n", loops[i].row, loops[i].name, median() - tsc_overhead);
+    }
+    trap_hook = NULL;
+    user.arg1.mfn = 0;
+    CHECK_EQ(HC(mmuext_op, &user, 1, 0, DOMID_SELF), 0);
+    CHECK_EQ(ext(MMUEXT_UNPIN_TABLE, top), 0);
+}
+
 TEST(descriptors)
 {
     u64 *gdt = alloc_page();
@@ -239,8 +329,9 @@ TEST(descriptors)
 
 TEST(grants)
 {
+    GROUP("Grants and memory");
     u64 *page = alloc_page(), *to = alloc_page();
-    void *hole = alloc_page();
+    hole = alloc_page();
     unsigned long frame[1];
     struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 1 };
     set_xen_guest_handle(s.frame_list, frame);
@@ -258,6 +349,9 @@ TEST(grants)
     BENCH3("grant_map", (void)0, HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1),
            un.handle = m.handle; HC(grant_table_op, GNTTABOP_unmap_grant_ref, &un, 1));
     BENCH3("grant_unmap", HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1); un.handle = m.handle,
+           HC(grant_table_op, GNTTABOP_unmap_grant_ref, &un, 1), (void)0);
+    BENCH3("grant_map_unmap", (void)0,
+           HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1); un.handle = m.handle;
            HC(grant_table_op, GNTTABOP_unmap_grant_ref, &un, 1), (void)0);
     CHECK_EQ(m.status, GNTST_okay);
     CHECK_EQ(un.status, GNTST_okay);
@@ -288,20 +382,4 @@ TEST(reservation)
     BENCH3("populate_1", done += HC(memory_op, XENMEM_decrease_reservation, &r); frame = pfn,
            done += HC(memory_op, XENMEM_populate_physmap, &r), (void)0);
     CHECK_EQ(done, 4 * ROUNDS);
-}
-
-/* The linker puts it before guest_start: `boot` is what everything before it took. */
-NORETURN void __wrap_guest_start(struct start_info *si);
-NORETURN void __real_guest_start(struct start_info *si);
-void __wrap_guest_start(struct start_info *si)
-{
-    boot_tsc = tsc();
-    SAMPLE(MARK_ROWS - 1, (void)0, (void)0, (void)0)
-    overhead = median();
-    __real_guest_start(si);
-}
-
-TEST(boot)
-{
-    print("bench: boot %lu\n", boot_tsc);
 }

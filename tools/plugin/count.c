@@ -54,7 +54,8 @@ static counts_t all;
 static unsigned current_cpu;
 static enum place place[MAX_CPUS];
 typedef uint64_t pass_t[N_PLACES][N_COUNTERS];
-static struct row { counts_t begin, sum; uint64_t times; bool open; pass_t *passes; } *rows[MARK_ROWS];
+/* An end without a begin ends what began at power-on: `begin` is 0. */
+static struct row { counts_t begin, sum; uint64_t times; bool closed; pass_t *passes; } *rows[MARK_ROWS];
 static const char *out_path;
 
 static void settle(void)
@@ -93,7 +94,7 @@ static void end_pass(struct row *row)
         }
     }
     row->times++;
-    row->open = false;
+    row->closed = true;
 }
 
 static void on_mark(unsigned cpu, void *data)
@@ -107,8 +108,8 @@ static void on_mark(unsigned cpu, void *data)
         abort();
     if (!(mark & MARK_IS_END)) {
         memcpy(row->begin, all, sizeof(all));
-        row->open = true;
-    } else if (row->open) {
+        row->closed = false;
+    } else if (!row->closed) {
         end_pass(row);
     }
 }
