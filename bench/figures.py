@@ -46,13 +46,17 @@ FIELDS = tuple(Figure.__annotations__)
 
 
 class Counts:
-    """What tools/plugin/count.c wrote."""
+    """What tools/plugin/count.c wrote between marks: the end of a whole run depends on the host."""
     def __init__(self, path):
         self.rows = {}          # name: {(cpu, place): {counter: number}}
         with open(path, newline="") as f:
             for line in csv.DictReader(f):
-                row = self.rows.setdefault(line.pop("row"), {})
-                row[line.pop("cpu"), line.pop("place")] = {k: int(v) for k, v in line.items()}
+                row, _, cpu, place = (line.pop(k) for k in ("row", "times", "cpu", "place"))
+                if row != "all":
+                    self.rows.setdefault(row, {})[cpu, place] = {k: int(v) for k, v in line.items()}
+
+    def __eq__(self, other):
+        return self.rows == other.rows
 
     def sum(self, row, counter, places=("user", "kernel", "hv"), cpu=None):
         return sum(n[counter] for (c, place), n in self.rows.get(row, {}).items()
@@ -97,30 +101,38 @@ def by_row(figures):
 
 # --- against the committed figures ---
 
-def counted(x):
-    return {"figure": x.figure, **{k: getattr(x, k) for k in EVENTS}}
+def comparable(figures):
+    """{(group, row): {kind: number}} of Bulkhead's: of a series its median, and events only of what is short."""
+    rows, series = {}, {}
+    for x in figures:
+        if x.column != OURS:
+            continue
+        if x.group.startswith(SERIES):
+            series.setdefault((x.group, x.row.rsplit(" at ", 1)[0]), []).append(x.figure)
+        else:
+            events = EVENTS if x.unit == "instructions" else ()
+            rows[x.group, x.row] = {x.unit: x.figure, **{k: getattr(x, k) for k in events}}
+    rows.update({key: {"median": sorted(points)[len(points) // 2]} for key, points in series.items()})
+    return rows
 
 
 def compare(new, committed):
     """Bulkhead's rows against the committed ones of the same groups: ([regressions], [improvements], rows)."""
-    ours = {k: v[OURS] for k, v in by_row(new).items() if OURS in v}
-    known = {k: v[OURS] for k, v in by_row(committed).items() if OURS in v}
+    ours, known = comparable(new), comparable(committed)
     groups = {group for group, _ in ours}
-    worse, better = [], []
-    for key, was in known.items():
-        if key not in ours and key[0] in groups:
-            worse.append(f"{key[1]}: not measured any more")
-    for key, x in ours.items():
-        if key not in known:
-            worse.append(f"{x.row}: has no committed figure")
+    worse = [f"{row}: not measured any more" for group, row in known if group in groups and (group, row) not in ours]
+    better = []
+    for (group, row), kinds in ours.items():
+        if (group, row) not in known:
+            worse.append(f"{row}: has no committed figure")
             continue
-        for kind, n in counted(x).items():
-            was = counted(known[key])[kind]
-            text = f"{x.row}: {x.unit if kind == 'figure' else kind} {was:,} -> {n:,}"
+        for kind, n in kinds.items():
+            was = known[group, row].get(kind, 0)
+            text = f"{row}: {kind} {was:,} -> {n:,}" + (f" ({(n - was) * 100 / was:+.1f} %)" if was else "")
             if n > was * (1 + TOLERANCE):
-                worse.append(text + (f" (+{(n - was) * 100 / was:.1f} %)" if was else ""))
+                worse.append(text)
             elif n < was * (1 - TOLERANCE):
-                better.append(text + f" ({(n - was) * 100 / was:.1f} %)")
+                better.append(text)
     return worse, better, len(ours)
 
 
@@ -137,7 +149,9 @@ def cells(row):
     out[3:3] = [ratio(ours, theirs), ratio(ours, row.get(PLAIN))]
     for kind in EVENTS:
         a, b = (getattr(x, kind) if x else None for x in (ours, theirs))
-        out.append("" if a is None else f"{a:,}" if a == b or b is None else f"{a:,} / {b:,}")
+        out.append(f"{a:,} / {b:,}" if a is not None and b is not None and a != b else f"{a if a is not None else b:,}")
+    if "instructions" not in next(iter(row.values())).unit:
+        out[-len(EVENTS):] = [""] * len(EVENTS)
     return out
 
 
