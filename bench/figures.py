@@ -197,7 +197,7 @@ def markdown(figures):
 
 def draw_ratios(figures, directory):
     rows = [(group, *r) for group, g in groups_of(figures).items() for r in g if OURS in r[1] and THEIRS in r[1]]
-    left, wide, high = 250, 400, 17
+    left, wide, high = 240, 370, 17
     groups = list(dict.fromkeys(group for group, *_ in rows))
     f = Picture("bench", 900, 96 + high * len(rows) + 26 * len(groups), "Bulkhead's instructions as a share of Xen's")
     f.text(20, 26, "Bulkhead's instructions as a share of those of Debian's Xen 4.17: less is better", "t")
@@ -212,14 +212,15 @@ def draw_ratios(figures, directory):
         ours, theirs = columns[OURS].figure, columns[THEIRS].figure
         share = ours / theirs if theirs else 0
         body.append(("text", left - 8, y + 11, row, "s e"))
-        f.parts.append(f'<rect class="box hv" x="{left}" y="{y + 2}" width="{min(share, 1.1) * wide:.1f}" height="{high - 5}"/>')
+        f.parts.append(f'<rect class="box hv" style="rx:2" x="{left}" y="{y + 2}" width="{min(share, 1.1) * wide:.1f}" height="{high - 5}"/>')
         if PLAIN in columns and columns[PLAIN].figure:
             x = left + min(ours / columns[PLAIN].figure, 1.1) * wide
             body.append(("line", x, y + 1, x, y + high - 2))
         if BARE in columns and theirs:
             f.parts.append(f'<circle class="n" cx="{left + min(columns[BARE].figure / theirs, 1.1) * wide:.1f}" '
                            f'cy="{y + high / 2 - 0.5:g}" r="3.5"/>')
-        body.append(("text", left + 1.12 * wide, y + 11, f"{share:.2f}   {ours:,} of {theirs:,}", "s"))
+        body += [("text", left + 1.12 * wide, y + 11, f"{share:.2f}", "s"),
+                 ("text", left + 1.21 * wide, y + 11, f"{ours:,} of {theirs:,}", "s")]
         y += high
     for kind, *args in body:
         if kind == "text":
@@ -250,17 +251,19 @@ def draw_series(figures, directory):
             end = max(x for points in columns.values() for x, _ in points)
             most = max(y for points in columns.values() for _, y in points) * 1.1
             x0, y0, w, h = 110, 60 + 190 * i + 140, 560, 130
-            f.text(20, y0 - h - 2, name, "t")
+            f.text(x0, y0 - h - 8, name, "t")
             f.parts.append(f'<path class="a" style="marker-end:none;stroke-width:1" d="M{x0} {y0 - h} V{y0} H{x0 + w}"/>')
             for share in (0, 0.5, 1):
                 f.text(x0 - 70, y0 - h * share + 4, f"{most * share:,.0f}", "s")
             for at in (1, end // 2, end):
                 f.text(x0 + w * at / end, y0 + 15, str(at), "s m")
-            for column, points in columns.items():
+            label_at = 0
+            for column, points in sorted(columns.items(), key=lambda c: -c[1][-1][1]):
                 path = " L".join(f"{x0 + w * x / end:.1f} {y0 - h * y / most:.1f}" for x, y in points)
                 style = "" if column == OURS else " d"
                 f.parts.append(f'<path class="a{style}" style="marker-end:none" d="M{path}"/>')
-                f.text(x0 + w + 10, y0 - h * points[-1][1] / most + 4, f"{column}: {points[-1][1]:,}", "s")
+                label_at = max(label_at + 14, y0 - h * points[-1][1] / most + 4)
+                f.text(x0 + w + 10, label_at, f"{column}: {points[-1][1]:,}", "s")
         f.write(directory)
 
 

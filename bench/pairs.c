@@ -231,6 +231,9 @@ TEST(hundred)
         u32 port = create(&many.d), was = lean_events;
         MARK_END(ROW_NTH_CREATE);
         many.id[i] = many.d.id;
+        send(port);                     /* once in vain: then it surely waits */
+        await(&lean_events, was++);
+        events_off();
         MARK_BEGIN(ROW_NTH_CREATE + 1);
         send(port);
         await(&lean_events, was);

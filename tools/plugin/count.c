@@ -7,6 +7,7 @@
  *
  * FILE is a CSV, one line for each row, CPU and place in which anything was counted:
  *   all      the whole run
+ *   start    what came before the first instruction in `kernel`: dom0's
  *   7        row 7: sums over `times` passes from its MARK_BEGIN to its MARK_END
  *   7.median for each counter the middle of the passes, all CPUs together
  *   2050.1   from row MARK_SERIES on, each pass for itself as well, all CPUs together
@@ -29,7 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-PLUGIN_EXPORT int qemu_plugin_version = 1;
+PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_API_VERSION;
 
 /* entries: into `hv` from the guests (world switches), or from `user` into `kernel`.
  * interrupts: ends of interrupt written to the local APIC. */
@@ -50,7 +51,8 @@ typedef uint64_t counts_t[MAX_CPUS][N_PLACES][N_COUNTERS];
 
 /* `now` counts since the last change of CPU or place, `all` up to it. */
 static uint64_t now[N_COUNTERS];
-static counts_t all;
+static counts_t all, start;
+static bool started;
 static unsigned current_cpu;
 static enum place place[MAX_CPUS];
 typedef uint64_t pass_t[N_PLACES][N_COUNTERS];
@@ -73,6 +75,10 @@ static void on_block(unsigned cpu, void *data)
     if (cpu == current_cpu && to == place[cpu])
         return;
     settle();
+    if (to == KERNEL && !started) {
+        started = true;
+        memcpy(start, all, sizeof(all));
+    }
     now[entries] = to > place[cpu];
     place[cpu] = to;
     current_cpu = cpu;
@@ -114,7 +120,7 @@ static void on_mark(unsigned cpu, void *data)
     }
 }
 
-static void on_store(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+static void on_store(unsigned cpu, uint32_t info, uint64_t vaddr, void *data)
 {
     (void)cpu;
     (void)data;
@@ -183,28 +189,28 @@ static uint32_t mark_of(const uint8_t *p, size_t size)
     return (disp & 0xffff0000) == MARK_MAGIC ? disp : 0;
 }
 
-static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
     uint64_t at = qemu_plugin_tb_vaddr(tb);
     enum place in = at >> 43 == 0xffff800000000000 >> 43 ? HV : at >> 63 ? KERNEL : USER;
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)in);
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_NO_REGS, (void *)(uintptr_t)in);
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         const uint8_t *bytes = qemu_plugin_insn_data(insn);
         size_t size = qemu_plugin_insn_size(insn);
         uint32_t mark = mark_of(bytes, size);
         if (mark) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)mark);
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_NO_REGS, (void *)(uintptr_t)mark);
             continue;
         }
         bool store = false;
         enum counter kind = classify(bytes, size, &store);
-        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &now[insns], 1);
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_ADD_U64, &now[insns], 1);
         if (kind != insns)
-            qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &now[kind], 1);
+            qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_ADD_U64, &now[kind], 1);
         if (store && in != USER)
-            qemu_plugin_register_vcpu_mem_cb(insn, on_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, NULL);
+            qemu_plugin_register_vcpu_mem_cb(insn, on_store, QEMU_PLUGIN_NO_REGS, QEMU_PLUGIN_WRITE, NULL);
     }
 }
 
@@ -270,7 +276,7 @@ static void write_row(FILE *f, unsigned n, struct row *row)
     }
 }
 
-static void on_exit_(qemu_plugin_id_t id, void *data)
+static void on_exit_(uint64_t id, void *data)
 {
     (void)id;
     (void)data;
@@ -285,6 +291,7 @@ static void on_exit_(qemu_plugin_id_t id, void *data)
         fprintf(f, ",%s", counter_names[i]);
     fprintf(f, "\n");
     write_sums(f, "all", 1, all);
+    write_sums(f, "start", 1, start);
     for (unsigned n = 0; n < MARK_ROWS; n++) {
         if (rows[n] && rows[n]->times)
             write_row(f, n, rows[n]);
@@ -292,7 +299,7 @@ static void on_exit_(qemu_plugin_id_t id, void *data)
     fclose(f);
 }
 
-int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+int qemu_plugin_install(uint64_t id, const struct qemu_plugin_info *info, int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {
         if (!strncmp(argv[i], "out=", 4))
