@@ -66,7 +66,7 @@ $(B)/bulkhead: $(B)/bulkhead.elf
 	@$(OBJCOPY) -O binary $< $@
 
 clean:
-	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/bulkhead*
+	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/plugin build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
 run:

@@ -201,7 +201,7 @@ def draw_ratios(figures, directory):
     groups = list(dict.fromkeys(group for group, *_ in rows))
     f = Picture("bench", 900, 96 + high * len(rows) + 26 * len(groups), "Bulkhead's instructions as a share of Xen's")
     f.text(20, 26, "Bulkhead's instructions as a share of those of Debian's Xen 4.17: less is better", "t")
-    f.text(20, 46, "Bar: Xen as it comes. Stroke: Xen with spec-ctrl=no. Dot: bare hardware. Right: Bulkhead's of Xen's figure.", "s")
+    f.text(20, 46, "Bar: Xen as it comes. Stroke: Xen with spec-ctrl=no. Dot: bare hardware, as a share of Xen too.", "s")
     y, top, group = 70, 60, None
     body = []
     for of, row, columns in rows:
@@ -212,7 +212,8 @@ def draw_ratios(figures, directory):
         ours, theirs = columns[OURS].figure, columns[THEIRS].figure
         share = ours / theirs if theirs else 0
         body.append(("text", left - 8, y + 11, row, "s e"))
-        f.parts.append(f'<rect class="box hv" style="rx:2" x="{left}" y="{y + 2}" width="{min(share, 1.1) * wide:.1f}" height="{high - 5}"/>')
+        f.parts.append(f'<rect class="box hv" style="rx:2" x="{left}" y="{y + 2}" width="{min(share, 1.1) * wide:.1f}" '
+                       f'height="{high - 5}"/>')
         if PLAIN in columns and columns[PLAIN].figure:
             x = left + min(ours / columns[PLAIN].figure, 1.1) * wide
             body.append(("line", x, y + 1, x, y + high - 2))
