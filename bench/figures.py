@@ -27,7 +27,8 @@ COLUMNS = ("Bulkhead", "Xen", "Xen, spec-ctrl=no", "bare")
 OURS, THEIRS, PLAIN, BARE = COLUMNS
 TOLERANCE = 0.02
 SERIES = "series: "             # a group of rows that are the points of one line of a plot
-EVENTS = ("switches", "flushes", "interrupts")
+EVENTS = ("switches", "flushes", "interrupts", "locked", "MSRs")
+COMPARED = EVENTS[:3]
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Figure:
     switches: int = 0           # of the whole operation: entries into the hypervisor (bare: the kernel)
     flushes: int = 0            # loads of CR3, writes of CR4, invlpg
     interrupts: int = 0
+    locked: int = 0             # operations
+    MSRs: int = 0               # read and written
 
 
 FIELDS = tuple(Figure.__annotations__)
@@ -72,14 +75,15 @@ class Counts:
                       self.sum(row, "insns", own if hv_only else ("user", "kernel", "hv")),
                       self.sum(row, "entries", own),
                       sum(self.sum(row, c, own) for c in ("cr3", "cr4", "invlpg")),
-                      self.sum(row, "interrupts", own))
+                      self.sum(row, "interrupts", own), self.sum(row, "locked", own),
+                      self.sum(row, "rdmsr", own) + self.sum(row, "wrmsr", own))
 
 
 def read(path):
     if not os.path.exists(path):
         return []
     with open(path, newline="") as f:
-        return [Figure(*(line[k] for k in FIELDS[:4]), *(int(line[k]) for k in FIELDS[4:]))
+        return [Figure(*(line[k] for k in FIELDS[:4]), *(int(line.get(k) or 0) for k in FIELDS[4:]))
                 for line in csv.DictReader(f)]
 
 
@@ -110,7 +114,7 @@ def comparable(figures):
         if x.group.startswith(SERIES):
             series.setdefault((x.group, x.row.rsplit(" at ", 1)[0]), []).append(x.figure)
         else:
-            events = EVENTS if x.unit == "instructions" else ()
+            events = COMPARED if x.unit == "instructions" else ()
             rows[x.group, x.row] = {x.unit: x.figure, **{k: getattr(x, k) for k in events}}
     rows.update({key: {"median": sorted(points)[len(points) // 2]} for key, points in series.items()})
     return rows
@@ -155,7 +159,7 @@ def cells(row):
     return out
 
 
-HEAD = ["", OURS, THEIRS, PLAIN, "ratio", "ratio, spec-ctrl=no", BARE, "switches", "flushes", "interrupts"]
+HEAD = ["", OURS, THEIRS, PLAIN, "ratio", "ratio, spec-ctrl=no", BARE, *EVENTS]
 
 
 def groups_of(figures):
@@ -184,9 +188,9 @@ def print_table(figures):
 def markdown(figures):
     out = ["# Appendix: figures", "",
            "Made by `bench/figures.py` from `bench/figures.csv`, which `make bench` measures: instructions for each",
-           "operation unless a row says otherwise; `ratio`: Bulkhead's by Xen's; switches, TLB flushes and interrupts",
-           "for each operation: Bulkhead's / Xen's, or one number where they are equal. What the columns and rows mean,",
-           "and what they cannot show: [Measuring](measuring.md).", ""]
+           "operation unless a row says otherwise; `ratio`: Bulkhead's by Xen's; switches and what follows: how many in an",
+           "operation, Bulkhead's / Xen's, or one number where they are equal. What the columns and rows mean, and what",
+           "they cannot show: [Measuring](measuring.md).", ""]
     for group, rows in groups_of(figures).items():
         out += [f"## {group}", "", "|".join(["", *HEAD, ""]), "|---|" + "--:|" * (len(HEAD) - 1)]
         out += ["|" + "|".join([label(*r), *cells(r[1])]) + "|" for r in rows] + [""]
@@ -308,7 +312,8 @@ def main():
         kept = [x for x in committed if (x.group, x.column) not in measured]
         order = list(dict.fromkeys(x.group for x in committed + new))
         rows = list(by_row(new + kept))
-        committed = sorted(kept + new, key=lambda x: (order.index(x.group), rows.index((x.group, x.row)), COLUMNS.index(x.column)))
+        committed = sorted(kept + new, key=lambda x: (order.index(x.group), rows.index((x.group, x.row)),
+                                                      COLUMNS.index(x.column)))
         write(COMMITTED, committed)
     if a.take or a.write or a.check:
         stale = []
