@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What I/O and a guest's life cost, counted by tools/plugin/count.c between marks. A line
- * "mark: name number operations" tells which mark a row has and how often a pass does it.
+ * "mark: name number operations" tells which mark a row has and how many operations all its
+ * passes have.
  *
- *   io disk DEVICE          reads it, past the page cache
+ *   io disk DEVICE          reads and writes it, past the page cache
  *   io serve                the other side of `net`: counts packets and answers
  *   io net ADDRESS          exchanges packets with `io serve` there
  *   io count NAME NUMBER COMMAND...     runs it between two marks
@@ -45,7 +46,7 @@ static unsigned mark;
             pass;                                                                 \
             mark_end(mark);                                                       \
         }                                                                         \
-        printf("mark: %s %u %d\n", name, mark++, operations);                     \
+        printf("mark: %s %u %d\n", name, mark++, (operations) * (times));                    \
     } while (0)
 
 /* --- disk --- */
@@ -232,7 +233,6 @@ int main(int argc, char **argv)
         MARK_BEGIN(MARK_CREATE);
         MARK_BEGIN(MARK_UP);
         run(argv + 2);
-        printf("mark: create_to_first_instruction %d 1\nmark: create_to_userspace %d 1\n", MARK_CREATE, MARK_UP);
     } else if (!strcmp(what, "count") && argc > 4) {
         unsigned n = (unsigned)atoi(argv[3]);
         NEED(n < MARK_DISK);

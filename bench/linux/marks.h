@@ -9,7 +9,7 @@
 #include "../mark.h"
 
 #define MARK_CREATE 1           /* from `io create` to the guest's first instruction */
-#define MARK_UP 2               /* from `io create` to the first program of a guest's Linux */
+#define MARK_UP MARK_SERIES     /* from power-on or `io create` to the first program of that Linux */
 #define MARK_DISK 16            /* io disk: and the following */
 #define MARK_NET 32             /* io net */
 #define MARK_LAT 64             /* lat, unless told another */
