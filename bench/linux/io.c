@@ -8,7 +8,7 @@
  *   io serve                the other side of `net`: counts packets and answers
  *   io net ADDRESS          exchanges packets with `io serve` there
  *   io count NAME NUMBER COMMAND...     runs it between two marks
- *   io create COMMAND...    the same, and begins MARK_CREATE and MARK_UP, which the guest ends
+ *   io create COMMAND...    begins MARK_CREATE and MARK_UP, which a guest ends, and runs it
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -8,8 +8,10 @@
 
 #include "../mark.h"
 
-#define MARK_CREATE 1           /* from `io create` to the guest's first instruction */
-#define MARK_UP MARK_SERIES     /* from power-on or `io create` to the first program of that Linux */
+/* One pass each: from power-on to dom0's first program, from `io create` to a Linux guest's; from
+ * power-on to the first guest, which is not counted, from `io create` to the second. */
+#define MARK_UP MARK_SERIES
+#define MARK_CREATE (MARK_SERIES + 1)
 #define MARK_DISK 16            /* io disk: and the following */
 #define MARK_NET 32             /* io net */
 #define MARK_LAT 64             /* lat, unless told another */
