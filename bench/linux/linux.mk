@@ -17,7 +17,7 @@ $(LINUX)/first: build/guests/obj/bench/linux/first.o $(GUEST_LIB) guests/lib/gue
 		-Wl,--wrap=guest_start -o $@ $< $(GUEST_LIB)
 
 bench-linux: all $(LINUX_PROGRAMS)
-	@tools/need qemu-system-x86 $(IMAGE_PKGS)
+	@tools/need libc6-dev qemu-system-x86 $(IMAGE_PKGS)
 	@tools/mkimage
 	@bench/linux/run
 
