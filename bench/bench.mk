@@ -17,6 +17,7 @@ build/bench/bare: $(BARE_OBJ) guests/lib/guest.lds
 
 bench: all plugins build/bench/pv build/bench/bare
 	@bench/run
+	@$(MAKE) --no-print-directory bench-linux
 bench-check: all plugins build/bench/pv build/bench/bare
 	@bench/run --check
 

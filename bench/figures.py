@@ -199,12 +199,14 @@ def markdown(figures):
 
 # --- the pictures ---
 
-def draw_ratios(figures, directory):
-    rows = [(group, *r) for group, g in groups_of(figures).items() for r in g if OURS in r[1] and THEIRS in r[1]]
+def draw_ratios(figures, directory, name, title, of_linux):
+    rows = [(group, *r) for group, g in groups_of(figures).items() for r in g
+            if OURS in r[1] and THEIRS in r[1] and group.startswith("Linux") == of_linux
+            and (r[1][OURS].unit != "of these" or r[0].endswith(": hypervisor"))]
     left, wide, high = 240, 370, 17
     groups = list(dict.fromkeys(group for group, *_ in rows))
-    f = Picture("bench", 900, 96 + high * len(rows) + 26 * len(groups), "Bulkhead's instructions as a share of Xen's")
-    f.text(20, 26, "Bulkhead's instructions as a share of those of Debian's Xen 4.17: less is better", "t")
+    f = Picture(name, 900, 96 + high * len(rows) + 26 * len(groups), title)
+    f.text(20, 26, title + ": less is better", "t")
     f.text(20, 46, "Bar: Xen as it comes. Stroke: Xen with spec-ctrl=no. Dot: bare hardware, as a share of Xen too.", "s")
     y, top, group = 70, 60, None
     body = []
@@ -277,7 +279,9 @@ def draw_series(figures, directory):
 def products(figures):
     """{path in the tree: content} of everything that is made from the figures."""
     with tempfile.TemporaryDirectory() as tmp:
-        draw_ratios(figures, tmp)
+        share = "Bulkhead's instructions as a share of those of Debian's Xen 4.17"
+        draw_ratios(figures, tmp, "bench", share, False)
+        draw_ratios(figures, tmp, "bench-linux", share + ", Linux included", True)
         draw_series(figures, tmp)
         out = {}
         for name in sorted(os.listdir(tmp)):
