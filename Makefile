@@ -81,7 +81,8 @@ $(B)/compile_commands.json: Makefile $(SRC_C)
 	done | sed '1s/^/[ /; $$s/,$$/ ]/' > $@
 
 clean:
-	rm -rf build/hv build/debug build/clang build/clang-debug build/unit build/guests build/plugin build/bulkhead*
+	rm -rf build/hv build/analyze build/debug build/coverage build/hostfuzz build/clang build/clang-debug build/unit build/guests \
+		build/plugin build/bulkhead*
 
 IMAGE_PKGS := mmdebstrap e2fsprogs cpio zstd xz-utils python3 kmod
 run:
@@ -118,5 +119,5 @@ docs:
 	@tools/mkappendix
 
 -include $(OBJ:.o=.d) $(B)/asm_offsets.d
-.PHONY: all clean run image check check-system install uninstall docs
--include tests/unit/unit.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk bench/linux/linux.mk
+.PHONY: all objects clean run image check check-static check-system install uninstall docs
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/coverage/coverage.mk guests/guests.mk tools/plugin/plugin.mk bench/bench.mk bench/linux/linux.mk

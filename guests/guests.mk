@@ -7,7 +7,7 @@ GUEST_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-builtin-printf -Wall -Wext
 	-fno-stack-protector -fcf-protection=none -fno-strict-aliasing -fno-asynchronous-unwind-tables \
 	-fno-common -fno-toplevel-reorder -Ihv/include -Iguests/lib -D__XEN_TOOLS__ -DVIRT_BASE=0xffffffff80000000 -MMD -MP
 GUESTS := $(patsubst guests/%.c,%,$(wildcard guests/*.c))
-GUEST_LIB := $(patsubst %,build/guests/obj/%.o,guests/lib/start guests/lib/lib guests/lib/domu \
+GUEST_LIB := $(patsubst %,build/guests/obj/%.o,guests/lib/start guests/lib/lib guests/lib/domu guests/lib/record \
 	hv/lib/mem hv/lib/string hv/lib/printf hv/lib/bitmap)
 
 build/guests/obj/guests/%.o: GUEST_CFLAGS += -DRECORD

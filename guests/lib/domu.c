@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Builds, runs and ends a domU that is a copy of this guest: see domu.h. */
 #include "domu.h"
+#include "record.h"
 #include <xen/domctl.h>
 
 #define HEAP_PAGES 64           /* alloc_page */
@@ -10,6 +11,7 @@
 
 extern char image_start[], image_end[], stack_end[], vcpu_entry[], event_entry[], failsafe_entry[];
 
+unsigned domu_grant_version = 2;
 static struct xen_domctl op;
 static u8 scratch[PAGE_SIZE] ALIGNED(4096);     /* contents in the making */
 static void (*volatile body)(void *page);       /* what the domU runs: copied with the rest */
@@ -157,6 +159,7 @@ static long fill_data(const struct domu *d, const struct layout *l)
 static void domu_begin(UNUSED void *unused)
 {
     failed_checks = 0;
+    record_clear();
     trap_hook = NULL;
     guest_init(domu_info);
     body(domu_page);
@@ -190,7 +193,7 @@ static long create_empty(struct domu *d)
     memset(&op, 0, sizeof(op));
     op.u.createdomain = (struct xen_domctl_createdomain){
         .max_vcpus = DOMU_VCPUS, .max_evtchn_port = 1023, .max_grant_frames = 4, .max_maptrack_frames = 4,
-        .grant_opts = XEN_DOMCTL_GRANT_version(2),
+        .grant_opts = XEN_DOMCTL_GRANT_version(domu_grant_version),
     };
     long rc = control(XEN_DOMCTL_createdomain, 0);
     if (rc)
@@ -215,12 +218,13 @@ static long create_empty(struct domu *d)
 long domu_create(struct domu *d, void (*fn)(void *page))
 {
     struct layout l = plan();
+    void *page = d->page;           /* of a domU before this one in the same place */
     memset(d, 0, sizeof(*d));
     d->nr_pages = l.end - l.image;
     if (l.image != DOMU_FIRST_PFN || d->nr_pages > DOMU_PAGES_MAX)
         return -E2BIG;
     window();
-    d->page = alloc_page();
+    d->page = page ? page : alloc_page();
     d->page_own = virt_to_mfn_of(d->page);
     long rc = create_empty(d);
     if (rc)
@@ -239,7 +243,7 @@ void domu_start(struct domu *d) { CHECK_EQ(control(XEN_DOMCTL_unpausedomain, d->
 
 long domu_wait(struct domu *d)
 {
-    static char text[sizeof(domu_text) + 1];
+    static char text[DOMU_TEXT];
     u64 end = system_time() + WAIT_NS;
     do {
         HC(sched_op, SCHEDOP_yield, 0);
@@ -247,11 +251,13 @@ long domu_wait(struct domu *d)
     } while (!(op.u.getdomaininfo.flags & XEN_DOMINF_shutdown) && system_time() < end);
     unsigned failures;
     domu_read(d, &failures, &failed_checks, sizeof(failures));
-    domu_read(d, text, domu_text, sizeof(domu_text));
-    if (*text) {
-        print("%s", text);
+    domu_read(d, text, domu_text, sizeof(text));
+    for (char *line = text, *end; (end = strstr(line, "\n")); line = end + 1) {
+        *end = 0;
+        print("%s\n", line);
     }
     failed_checks += failures;
+    record_merge(d);
     if (!(op.u.getdomaininfo.flags & XEN_DOMINF_shutdown))
         return -ETIME;
     return op.u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;

@@ -42,6 +42,7 @@ long domu_create(struct domu *d, void (*fn)(void *page));
 void domu_start(struct domu *d);
 long domu_wait(struct domu *d);
 void domu_destroy(struct domu *d);
+extern unsigned domu_grant_version;     /* the highest that the next one may use: 2 */
 /* Copies from the domU's variable (of this binary) at `from`. */
 void domu_read(struct domu *d, void *to, const void *from, size_t n);
 /* All of the above: a test's body in a domU. */

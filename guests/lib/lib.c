@@ -18,7 +18,7 @@ void (*volatile trap_hook)(struct trap_regs *r);
 volatile u32 event_count[4096], upcalls;
 
 bool in_domu;
-char domu_text[2048];
+char domu_text[DOMU_TEXT];
 unsigned failed_checks;
 static unsigned passed, failed;
 static u64 next_va, end_va, next_pfn;
@@ -37,7 +37,7 @@ void print(const char *fmt, ...)
         strlcpy(domu_text + strlen(domu_text), buf, sizeof(domu_text) - strlen(domu_text));
         return;
     }
-    HC(console_io, CONSOLEIO_write, MIN(n, (int)sizeof(buf) - 1), buf);
+    hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, (u64)MIN(n, (int)sizeof(buf) - 1), (u64)buf, 0, 0, 0);
 }
 
 void check_failed(const char *file, int line, const char *fmt, ...)

@@ -85,7 +85,8 @@ bool on_xen(void);              /* Debian's Xen, not Bulkhead */
 void guest_init(struct start_info *si);
 extern unsigned failed_checks;
 extern bool in_domu;            /* a domU of domu.h: print () collects its text here: */
-extern char domu_text[2048];
+#define DOMU_TEXT 8192
+extern char domu_text[DOMU_TEXT];
 
 /* --- start-up data --- */
 extern struct start_info *start_info;
