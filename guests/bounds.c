@@ -186,7 +186,7 @@ TEST(full_tables)
     CHECK_EQ(map_mfn(bad, virt_to_mfn_of(bad), PG_RO), 0);
     CHECK_EQ(map_mfn(over, virt_to_mfn_of(over), PG_RO), 0);
     struct mmuext_op pin = { .cmd = MMUEXT_PIN_L2_TABLE, .arg1.mfn = virt_to_mfn_of(over) };
-    CHECK_EQ(HC(mmuext_op, &pin, 1, 0, DOMID_SELF), -EINVAL);
+    CHECK_EQ(HC(mmuext_op, &pin, 1, 0, DOMID_SELF), -EBUSY);
     /* All of them put and taken by entries. */
     static struct mmu_update u[256];
     for (unsigned round = 0; round < 2; round++) {

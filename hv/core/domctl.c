@@ -342,9 +342,11 @@ static long admit(struct domctl *c, u32 rights, long (*handler)(struct domctl *)
     if (!domain_has(c->caller->domain, rights))
         return -EPERM;
     c->handler = handler;
-    c->v = vcpu ? domain_vcpu(c->d, *vcpu) : NULL;
+    if (!vcpu || !c->d)
+        return 0;
+    c->v = domain_vcpu(c->d, *vcpu);
     bool older = c->op.cmd < XEN_DOMCTL_sendtrigger;
-    return !vcpu || c->v ? 0 : older && *vcpu >= c->d->max_vcpus ? -EINVAL : -ESRCH;
+    return c->v ? 0 : older && *vcpu >= c->d->max_vcpus ? -EINVAL : -ESRCH;
 }
 
 static long find_handler(struct domctl *c)

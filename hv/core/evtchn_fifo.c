@@ -231,7 +231,7 @@ static int raise_kept(struct domain *d)
         if (c->state > EVT_RESERVED && __atomic_exchange_n(&c->pending, 0, __ATOMIC_SEQ_CST))
             evtchn_raise(d, port, c);
         spin_unlock(&c->lock);
-        e->raise_next = (port + 1) % WORDS_PER_PAGE ? port + 1 : 0;
+        e->raise_next = ((port + 1) % WORDS_PER_PAGE) ? port + 1 : 0;
         if (port % 64 == 0 && hypercall_preempt(current_vcpu()))
             return -ERESTART;
     }

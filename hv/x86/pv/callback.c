@@ -37,7 +37,7 @@ static void push_frame(struct vcpu *v, struct cpu_user_regs *r, u64 to, unsigned
     u64 *f = (u64 *)(sp & ~15UL), rflags = r->rflags;
     u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
 
-    if (!guest_range_ok((u64)(f - FRAME_WORDS), 8 * FRAME_WORDS))
+    if (!guest_range_ok((u64)(f - FRAME_WORDS), 8UL * FRAME_WORDS))
         goto bad;
     user_access_begin();
     user_put64(&f[-1], r->ss, fault);

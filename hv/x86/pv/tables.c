@@ -96,7 +96,7 @@ static int validate_l1(struct mmu *m, struct page *pg)
 
     for (pte_t *p = t + pt_entries_held(pg->type); p < t + 512; p++) {
         pte_t e = *p;
-        int rc = e & PTE_P ? get_l1_entry(m, e) : 0;
+        int rc = (e & PTE_P) ? get_l1_entry(m, e) : 0;
         if (rc) {
             gprintk(m->d, LOG_INFO, "L1 table %lx entry %u: %lx cannot be mapped\n",
                     page_to_mfn(pg), (unsigned)(p - t), e);
@@ -249,7 +249,7 @@ static int take_table(struct mmu *m, mfn_t mfn, unsigned level)
         put_page(pg);
         return -EINVAL;
     }
-    return pg->type & PT_VALIDATED ? 0 : validate(m, pg, level);
+    return (pg->type & PT_VALIDATED) ? 0 : validate(m, pg, level);
 }
 
 /* ---- calls: restart slots ---- */
