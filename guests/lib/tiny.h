@@ -42,6 +42,9 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64
 long recorded_hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
 #if defined(RECORD) && !defined(UNRECORDED)
 #define HYPERCALL_BY recorded_hypercall
+#elif defined(UNRECORDED)
+bool unrecorded = true;         /* nor what guests/lib calls for it (record.c) */
+#define HYPERCALL_BY hypercall
 #else
 #define HYPERCALL_BY hypercall
 #endif
