@@ -349,7 +349,8 @@ int grant_put_frames(struct vcpu *v, struct domain *d, u32 id, u32 first, u32 n,
             u32 have = status ? grant_status_frames(t->nr_frames) : t->nr_frames;
             if (first + i >= have || (status && t->version != 2))
                 return -EINVAL;
-            mfn = virt_to_mfn(status ? t->status[first + i] : t->shared[first + i]);
+            u32 at = (u32)index_nospec(first + i, have);
+            mfn = virt_to_mfn(status ? t->status[at] : t->shared[at]);
         }
         if (guest_write(v, (u64)list + i * sizeof(mfn), &mfn, sizeof(mfn)))
             return -EFAULT;

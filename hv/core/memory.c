@@ -129,7 +129,8 @@ static long domain_op(struct vcpu *v, unsigned long *a, u32 size, u32 domid,
     if (!guest_read(v, &m.domain, a[1], size))
         m.d = domain_get_for(v, *(domid_t *)((char *)&m.domain + domid), &err);
     if (!m.d)
-        return fn == memory_reservation ? (long)m.start : err;      /* that one counts */
+        return fn == memory_reservation     /* that one counts: extents, m.start has frames */
+            ? (long)(m.start >> MIN(m.res.extent_order, (unsigned)EXTENT_ORDER_MAX)) : err;
     long rc = fn(&m);
     domain_put(m.d);
     return rc;
