@@ -4,20 +4,29 @@
  * smaller extents and below an address if it wants; drivers need this for DMA.
  *
  * The work is done in chunks of the larger of the two extent sizes. A chunk changes
- * hands wholly or not at all: new frames are allocated without an owner, the old ones
- * are taken from the guest (only frames that nobody refers to can be), then the new
- * ones become the guest's and the old ones are freed. Frames in between belong to
- * nobody and are chained through struct page's `next`; interrupts come in at each.
+ * hands wholly or not at all, in four phases: new frames are allocated without an owner,
+ * the old ones are taken from the guest (only frames that nobody refers to can be), the
+ * new ones become the guest's, the old ones are freed. Frames in between belong to nobody
+ * and are chained through struct page's `next`. The call can be cut anywhere: how far it is
+ * stays with the vCPU, which repeats it. If it makes another exchange instead, or ends, the
+ * chunk is given up: the guest keeps its old frames, unless it had them all replaced.
  */
 #include "arch.h"
 #include "guest.h"
 #include "reservation.h"
 
+enum phase { ALLOCATE, TAKE, GIVE, FREE };
+
 struct exchange {
     struct vcpu *v;
-    struct domain *d;
+    struct domain *d;                   /* whose memory; with a reference */
+    u64 arg;                            /* address of the guest's structure, read into: */
     struct xen_memory_exchange x;
     u64 in_per_chunk, out_per_chunk;    /* extents */
+    enum phase phase;                   /* of the chunk */
+    u64 at;                             /* extents or frames done in it */
+    int err;                            /* the chunk's result */
+    bool keep_old;
     u32 old, new;                       /* chains of the chunk: first frames of extents */
 };
 
@@ -25,7 +34,6 @@ static void chain_push(u32 *head, struct page *pg)
 {
     pg->next = *head;
     *head = (u32)page_to_mfn(pg);
-    arch_irq_window();
 }
 
 static struct page *chain_pop(u32 *head)
@@ -33,89 +41,101 @@ static struct page *chain_pop(u32 *head)
     struct page *pg = *head == PAGE_NONE ? NULL : mfn_to_page(*head);
     if (pg)
         *head = pg->next;
-    arch_irq_window();
     return pg;
 }
 
-static int alloc_new(struct exchange *e)
+/* The phases' steps: 0, there is more to do; 1, the phase is over; -errno, the chunk fails. */
+static int alloc_one(struct exchange *e)
 {
-    u32 memf = extent_memf(&e->x.out);
-    for (u64 i = 0; i < e->out_per_chunk; i++) {
-        struct page *pg = alloc_hv_pages(e->x.out.extent_order, memf);
-        if (!pg)
-            return -ENOMEM;
-        chain_push(&e->new, pg);
-    }
+    if (e->at == e->out_per_chunk)
+        return 1;
+    struct page *pg = alloc_hv_pages(e->x.out.extent_order, extent_memf(&e->x.out));
+    if (!pg)
+        return -ENOMEM;
+    chain_push(&e->new, pg);
     return 0;
 }
 
-static int take_old_frame(struct exchange *e, u64 gfn)
+static int take_one(struct exchange *e)
 {
-    struct domain *d = e->d;
-    struct page *pg = d->ops->get_gfn(d, gfn, false);
+    const struct xen_memory_reservation *in = &e->x.in;
+    u64 i = e->at >> in->extent_order;
+    if (i == e->in_per_chunk)
+        return 1;
+    xen_pfn_t gfn;
+    int err = copy_from_handle(e->v, &gfn, in->extent_start, e->x.nr_exchanged + i, 1);
+    if (err)
+        return err;
+    gfn += e->at - (i << in->extent_order);
+    struct page *pg = e->d->ops->get_gfn(e->d, gfn, false);
     if (!pg)
         return -EINVAL;
-    d->ops->put_gfn(pg, false);         /* steal_page looks again */
-    int err = steal_page(d, pg);        /* where it was stays in the M2P: it may yet go back */
+    e->d->ops->put_gfn(pg, false);      /* steal_page looks again */
+    err = steal_page(e->d, pg);         /* where it was stays in the M2P: it may yet go back */
     if (!err)
         chain_push(&e->old, pg);
     return err;
 }
 
-static int take_old(struct exchange *e, u64 first)
-{
-    int err = 0;
-    for (u64 i = 0; i < e->in_per_chunk && !err; i++) {
-        xen_pfn_t gfn;
-        err = copy_from_handle(e->v, &gfn, e->x.in.extent_start, first + i, 1);
-        for (u64 k = 0; !err && k < 1UL << e->x.in.extent_order; k++)
-            // cppcheck-suppress uninitvar ; copy_from_handle has written it
-            err = take_old_frame(e, gfn + k);
-    }
-    return err;
-}
-
 /* The guest's list names where each extent goes; its machine frame replaces that. */
-static int give_new(struct exchange *e, u64 first)
+static int give_one(struct exchange *e)
 {
-    struct page *pg;
-    int fault = 0;
-    for (u64 i = 0; (pg = chain_pop(&e->new)); i++) {
-        xen_pfn_t gfn = INVALID_M2P, mfn = page_to_mfn(pg);
-        fault |= copy_from_handle(e->v, &gfn, e->x.out.extent_start, first + i, 1);
-        e->d->ops->physmap_add(e->d, gfn, mfn, e->x.out.extent_order);
-        if (assign_pages(e->d, pg, e->x.out.extent_order, extent_large(e->x.out.extent_order))) {
-            e->d->ops->physmap_remove(e->d, gfn, mfn, e->x.out.extent_order);
-            chain_push(&e->new, pg);
-            return -ENOMEM;
-        }
-        fault |= copy_to_handle(e->v, e->x.out.extent_start, first + i, &mfn, 1);
+    const struct xen_memory_reservation *out = &e->x.out;
+    struct page *pg = chain_pop(&e->new);
+    if (!pg)
+        return 1;
+    u64 i = e->x.nr_exchanged / e->in_per_chunk * e->out_per_chunk + e->at;
+    xen_pfn_t gfn = INVALID_M2P, mfn = page_to_mfn(pg);
+    e->err = copy_from_handle(e->v, &gfn, out->extent_start, i, 1) ?: e->err;
+    e->d->ops->physmap_add(e->d, gfn, mfn, out->extent_order);
+    if (assign_pages(e->d, pg, out->extent_order, extent_large(out->extent_order))) {
+        e->d->ops->physmap_remove(e->d, gfn, mfn, out->extent_order);
+        chain_push(&e->new, pg);
+        return -ENOMEM;
     }
-    return fault;
+    e->err = copy_to_handle(e->v, out->extent_start, i, &mfn, 1) ?: e->err;
+    return 0;
 }
 
 /* What is left in the chains is freed, or goes back to the guest if it is to keep the
  * old frames; a dying domain, or one that has grown meanwhile, does not get them back. */
-static void clean_up(struct exchange *e, bool keep_old)
+static int free_one(struct exchange *e)
 {
-    struct page *pg;
-    while ((pg = chain_pop(&e->new)))
+    struct page *pg = chain_pop(&e->new);
+    if (pg) {
         free_hv_pages(pg, e->x.out.extent_order);
-    while ((pg = chain_pop(&e->old))) {
-        if (!keep_old || assign_pages(e->d, pg, 0, false))
-            free_stolen_page(pg);
+        return 0;
     }
+    pg = chain_pop(&e->old);
+    if (pg && (!e->keep_old || assign_pages(e->d, pg, 0, false)))
+        free_stolen_page(pg);
+    return !pg;
 }
 
+static void give_up(struct exchange *e, int err)
+{
+    e->keep_old |= e->phase < GIVE;
+    e->phase = FREE;
+    e->err = err;
+}
+
+/* Works at the chunk to its end, its result, or until something waits: -ERESTART. */
 static int one_chunk(struct exchange *e)
 {
-    u64 chunk = e->x.nr_exchanged / e->in_per_chunk;
-    e->old = e->new = PAGE_NONE;
-    int err = alloc_new(e) ?: take_old(e, chunk * e->in_per_chunk);
-    bool keep_old = err;
-    err = err ?: give_new(e, chunk * e->out_per_chunk);
-    clean_up(e, keep_old);
-    return err;
+    static int (*const steps[])(struct exchange *) = { alloc_one, take_one, give_one, free_one };
+    for (int rc = 0; e->phase != FREE || rc != 1;) {
+        rc = steps[e->phase](e);
+        e->at++;
+        if (rc < 0)
+            give_up(e, rc);
+        else if (rc && e->phase != FREE) {
+            e->phase++;
+            e->at = rc = 0;
+        }
+        if (e->at % 16 == 15 && hypercall_preempt(current_vcpu()))
+            return -ERESTART;
+    }
+    return e->err;
 }
 
 static int check(struct exchange *e)
@@ -135,21 +155,69 @@ static int check(struct exchange *e)
     return e->x.nr_exchanged > in->nr_extents || e->x.nr_exchanged % e->in_per_chunk ? -EINVAL : 0;
 }
 
+static void start_chunk(struct exchange *e)
+{
+    e->phase = ALLOCATE;
+    e->at = 0;
+    e->err = 0;
+    e->keep_old = false;
+    e->old = e->new = PAGE_NONE;
+}
+
+static void end(struct exchange *e)
+{
+    e->v->exchange = NULL;
+    domain_put(e->d);
+    xfree(e);
+}
+
+static int start(struct vcpu *v, u64 arg)
+{
+    struct exchange *e = xzalloc_type(struct exchange);
+    if (!e)
+        return -ENOMEM;
+    e->v = v;
+    e->arg = arg;
+    start_chunk(e);
+    int err = arg_read(v, &e->x, arg) ? -EFAULT : check(e);
+    e->d = err ? NULL : domain_get_for(v, e->x.in.domid, &err);
+    if (e->d)
+        v->exchange = e;
+    else
+        xfree(e);
+    return err;
+}
+
+int exchange_abandon(struct vcpu *v)
+{
+    struct exchange *e = v->exchange;
+    if (e) {
+        give_up(e, 0);
+        if (one_chunk(e))
+            return -ERESTART;
+        end(e);
+    }
+    return 0;
+}
+
 long memory_exchange(struct vcpu *v, u64 arg)
 {
-    struct exchange e = { .v = v };
-    int err = arg_read(v, &e.x, arg) ? -EFAULT : check(&e);
-    e.d = err ? NULL : domain_get_for(v, e.x.in.domid, &err);
-    if (!e.d)
+    int err = v->exchange && v->exchange->arg != arg ? exchange_abandon(v) : 0;
+    err = err ?: v->exchange ? 0 : start(v, arg);
+    struct exchange *e = v->exchange;
+    if (err)
         return err;
-    err = clear_extents(v, e.d);
-    while (!err && e.x.nr_exchanged < e.x.in.nr_extents) {
-        err = one_chunk(&e);
-        e.x.nr_exchanged += err ? 0 : e.in_per_chunk;
-        err = err ?: clear_extents(v, e.d);
-        if (!err && e.x.nr_exchanged < e.x.in.nr_extents && hypercall_preempt(v))
-            err = -ERESTART;
+    err = clear_extents(v, e->d);
+    while (!err && e->x.nr_exchanged < e->x.in.nr_extents) {
+        err = one_chunk(e);
+        if (!err) {
+            e->x.nr_exchanged += e->in_per_chunk;
+            start_chunk(e);
+            err = clear_extents(v, e->d);
+        }
     }
-    domain_put(e.d);
-    return arg_write_field(v, arg, &e.x, nr_exchanged) ? -EFAULT : err;
+    struct xen_memory_exchange x = e->x;
+    if (err != -ERESTART)
+        end(e);
+    return arg_write_field(v, arg, &x, nr_exchanged) ? -EFAULT : err;
 }

@@ -12,6 +12,7 @@
 #include "evtchn.h"
 #include "grant.h"
 #include "mm.h"
+#include "reservation.h"
 #include "sched.h"
 
 /* --- pause --- */
@@ -154,6 +155,14 @@ static int release_vcpu_info(struct domain *d)
     return 0;
 }
 
+static int release_exchanges(struct domain *d)
+{
+    int err = 0;
+    for_each_vcpu (d, v)
+        err = err ?: exchange_abandon(v);
+    return err;
+}
+
 static int silence(struct domain *d)
 {
     for_each_vcpu (d, v)
@@ -174,6 +183,7 @@ static int (*const kill_stages[])(struct domain *d) = {
     grant_release_mappings,     /* its grant mappings end, so granters see them free only now */
     evtchn_domain_close,        /* its event channels close: peers' ports wait for its id */
     release_vcpu_info,          /* Bulkhead writes into its memory no more */
+    release_exchanges,          /* frames on their way to it */
     relinquish_pages,           /* its own pages */
 };
 

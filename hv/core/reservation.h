@@ -44,6 +44,9 @@ static inline long memop_restart(struct memop *m, u64 i)
 /* increase, decrease, populate: extents done in all, or -errno. */
 long memory_reservation(struct memop *m);
 long memory_exchange(struct vcpu *v, u64 arg);
+/* v will not go on with the exchange that it has begun, if any: 0 or -ERESTART. v is
+ * current, or does not run any more. */
+int exchange_abandon(struct vcpu *v);
 /* Larger extents are hidden at first, and cleared in pieces. */
 static inline bool extent_large(unsigned order) { return order > 4; }
 /* What the allocator is to do for an extent. */

@@ -142,6 +142,8 @@ int virq_set_handler(struct domain *d, unsigned virq) { (void)d; return virq < N
 void virq_global(unsigned virq) { virqs += virq == VIRQ_DOM_EXC; }
 void softirq_register(enum softirq nr, void (*fn)(void)) { if (nr == SOFTIRQ_DOMAIN) { domain_softirq = fn; } }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return false; }
+int exchange_abandon(struct vcpu *v);
+int exchange_abandon(struct vcpu *v) { (void)v; return 0; }
 
 static int op_copy_from(struct vcpu *v, void *dst, u64 src, size_t n)
 {

@@ -363,7 +363,7 @@ TEST(exchange_small_for_large)
     free_hv_pages(&frames[1024], 7);
     preempt_every = 1;
     CHECK_EQ(call(XENMEM_exchange, &x), 0);
-    CHECK_EQ(repeats, 2);               /* in the clearing of each */
+    CHECK_EQ(repeats, 18);              /* each 16 frames taken and freed, and in the clearing */
     CHECK_EQ(x.nr_exchanged, 128);
     CHECK_EQ(self.tot_pages, 128);
     CHECK_EQ(free_page_count(), free_before + 128);
@@ -413,6 +413,42 @@ TEST(exchange_is_all_or_nothing)
     CHECK_EQ(call(XENMEM_exchange, &x), -EINVAL);
     x = exchange_of(1, 10, 1, 10, 0);
     CHECK_EQ(call(XENMEM_exchange, &x), -EPERM);
+}
+
+/* Cut after each 16 frames; how far it is stays with the vCPU. */
+TEST(exchange_left_halfway)
+{
+    struct xen_memory_reservation r = res(64, 0);
+    for (unsigned cuts = 1; cuts < 12; cuts++) {
+        start();
+        for (unsigned i = 0; i < 64; i++) {
+            list[i] = 100 + i;
+        }
+        CHECK_EQ(call(XENMEM_populate_physmap, &r), 64);
+        struct xen_memory_exchange x = exchange_of(64, 0, 1, 6, 0), second = exchange_of(1, 0, 1, 0, 0);
+        u64 free_before = free_page_count();
+        int refs_before = domain_refs;
+        preempt_every = 1;
+        long rc = -ERESTART;
+        for (unsigned i = 0; i < cuts && rc == -ERESTART; i++) {
+            rc = memory_exchange(&me, (u64)&x);
+            CHECK(rc == -ERESTART || rc == 0);
+            CHECK_EQ(domain_refs - refs_before, rc != 0);
+        }
+        if (cuts % 2) {                 /* another one instead */
+            do {
+                rc = memory_exchange(&me, (u64)&second);
+            } while (rc == -ERESTART);
+            CHECK_EQ(rc, second.nr_exchanged == 1 ? 0 : -EINVAL);   /* the frame may have gone by then */
+        } else {                        /* the end */
+            while (exchange_abandon(&me)) {
+            }
+        }
+        CHECK(!me.exchange);
+        CHECK_EQ(domain_refs, refs_before);
+        CHECK_EQ(self.tot_pages, 64);
+        CHECK_EQ(free_page_count(), free_before);
+    }
 }
 
 TEST(questions)
