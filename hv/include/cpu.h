@@ -41,6 +41,7 @@ struct cpu {
     struct vcpu *idle;          /* this CPU's idle vCPU (domain DOMID_IDLE) */
     char *stack;                /* base of the stack block */
     u64 tlb_stamp;              /* tlb_clock at this CPU's last whole flush (x86/tlb.c) */
+    struct vcpu *loaded;        /* whose tables are, also while it idles; NULL: Bulkhead's (x86/domain.c) */
 #ifdef DEBUG
     u32 lock_depth;
     struct spinlock *locks_held[16];

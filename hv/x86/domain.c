@@ -86,12 +86,33 @@ static void load_segments(struct x86_vcpu *x)
     wrmsr(MSR_KERNEL_GS_BASE, x->pv.kernel_mode ? x->pv.gs_base_user : x->pv.gs_base_kernel);
 }
 
-static void load_state(struct x86_vcpu *x)
+/* The tables of x, NULL: of nobody, take the place of those that are loaded. Who flushes x's
+ * entries meanwhile finds it loaded here, or has changed the tables before they are. */
+static void load_tables(struct x86_vcpu *x)
 {
-    set_bit(cpu_id(), &xd(x->v.domain)->pv.active.bits);
-    tlb_write_cr3(pv_cr3(x));
+    struct cpu *c = this_cpu();
+    struct domain *old = c->loaded ? c->loaded->domain : NULL, *d = x ? x->v.domain : NULL;
+    c->loaded = x ? &x->v : NULL;
+    if (x) {
+        set_bit(c->id, &xd(d)->pv.active.bits);
+        WRITE_ONCE(x->loaded_on, c);
+    }
+    tlb_write_cr3(x ? pv_cr3(x) : hv_cr3);
     desc_load_gdt(x);
     desc_load_ldt(x);
+    if (old && old != d)
+        clear_bit(c->id, &xd(old)->pv.active.bits);
+}
+
+void tlb_leave_tables(void)
+{
+    load_tables(NULL);
+}
+
+static void load_state(struct x86_vcpu *x)
+{
+    if (this_cpu()->loaded != &x->v || x->loaded_on != this_cpu())
+        load_tables(x);
     cpu_top()->regs = x->regs;
     load_segments(x);
     __asm__ volatile("clts");
@@ -115,13 +136,6 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     if (!prev->is_idle)
         save_state(xv(prev));
     cpu_top()->curr = next;
-    if (next->is_idle) {
-        tlb_write_cr3(hv_cr3);
-        desc_load_gdt(NULL);
-        desc_load_ldt(NULL);
-    } else {
+    if (!next->is_idle)
         load_state(xv(next));
-    }
-    if (!prev->is_idle && prev->domain != next->domain)
-        clear_bit(cpu_id(), &xd(prev->domain)->pv.active.bits);
 }

@@ -3,7 +3,8 @@
  * TLB flushes. tlb_clock counts whole flushes of guests' entries on any CPU; a CPU's
  * tlb_stamp is its count at its last one. A frame whose stamp is older than a CPU's
  * is unknown to that CPU's TLB. A CPU on Bulkhead's own tables holds no guest entries
- * and has the stamp TLB_CLEAN.
+ * and has the stamp TLB_CLEAN. An idle CPU keeps the tables of who ran last, who is likely
+ * to come back, until somebody wants a whole flush of it: then it leaves them.
  *
  * Requests to other CPUs go through a mailbox per CPU, without a lock: `what` is the
  * page wanted (or everything), `asked` counts requests, `served` those done. Who
@@ -34,12 +35,20 @@ void tlb_write_cr3(u64 cr3)
         WRITE_ONCE(c->tlb_stamp, TLB_CLEAN);
 }
 
-static void flush_here(u64 what)
+static NOINLINE void flush_all(void)
 {
-    if (what == WHAT_ALL)
+    if (this_cpu()->loaded && current_vcpu()->is_idle)
+        tlb_leave_tables();
+    else
         tlb_write_cr3(read_cr3());
-    else if (what != WHAT_NONE)
+}
+
+static inline void flush_here(u64 what)
+{
+    if (!(what & (WHAT_NONE | WHAT_ALL)))
         invlpg(what);
+    else if (what == WHAT_ALL)
+        flush_all();
 }
 
 void tlb_answer(void)

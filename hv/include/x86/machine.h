@@ -112,6 +112,7 @@ void time_sync_answer(void);
 /* --- x86/smp.c, x86/tlb.c --- */
 void tlb_answer(void);              /* this CPU: serve pending flush requests */
 void tlb_write_cr3(u64 cr3);        /* for every change of it: flushes guests' entries on this CPU */
+void tlb_leave_tables(void);        /* an idle CPU takes Bulkhead's own; x86/domain.c */
 void cpu_startup_ap(void);  /* the C entry of another CPU */
 
 /* --- x86/desc.c, entry.S (PV's and everybody's way in and out) --- */

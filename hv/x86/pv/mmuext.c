@@ -19,8 +19,9 @@ int pv_read_vcpu_cpus(struct vcpu *v, u64 addr, cpumask_t *cpus)
     for (unsigned i = 0; i < ARRAY_SIZE(map); i++) {
         for (u64 rest = map[i]; rest; rest &= rest - 1) {
             struct vcpu *t = domain_vcpu(d, i * 64 + ffs64(rest));
-            if (t && READ_ONCE(t->is_running))
-                cpus->bits |= 1UL << t->cpu;
+            struct cpu *on = t ? READ_ONCE(xv(t)->loaded_on) : NULL;
+            if (on && READ_ONCE(on->loaded) == t)
+                cpus->bits |= 1UL << on->id;
         }
     }
     return 0;
@@ -40,7 +41,9 @@ static inline int set_base(struct mmu *m, struct x86_vcpu *x, mfn_t mfn, bool us
         WRITE_ONCE(((pte_t *)mfn_to_virt(mfn))[HV_SLOT_FIRST], user ? 0 : hv_l4[HV_SLOT_FIRST]);
     }
     *slot = none ? NULL : mfn_to_page(mfn);
-    if (&x->v == current_vcpu() && !user)
+    if (&x->v != current_vcpu())
+        x->loaded_on = NULL;
+    else if (!user)
         tlb_write_cr3(pv_cr3(x));
     if (old)
         mmu_put_table(m, old);

@@ -85,6 +85,7 @@ void pv_drop_descriptors(struct vcpu *v)
     struct pv_vcpu *pv = &xv(v)->pv;
 
     pv_drop_ldt(xv(v));
+    xv(v)->loaded_on = NULL;
     with_lock (&xd(v->domain)->pv.mmu_lock)
         drop_frames(pv->gdt_frame, ARRAY_SIZE(pv->gdt_frame));
     pv->gdt_entries = 0;

@@ -436,7 +436,8 @@ int pv_relinquish(struct domain *d)
 {
     struct mmu m;
 
-    for_each_vcpu (d, v) {      /* none of them runs any more */
+    tlb_flush_mask(xd(d)->pv.active);   /* none of its vCPUs runs any more: idle CPUs leave them */
+    for_each_vcpu (d, v) {
         struct pv_vcpu *pv = &xv(v)->pv;
         struct page **held[] = { &pv->partial, &pv->cr3, &pv->user_cr3 };
         pv_drop_descriptors(v);
