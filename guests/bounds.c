@@ -248,6 +248,33 @@ TEST(many_domains)
     set_xen_guest_handle(sc.u.getdomaininfolist.buffer, info);
     CHECK_EQ(HC(sysctl, &sc), 0);
     CHECK_EQ(sc.u.getdomaininfolist.num_domains, 25);
+    /* Cut by upcalls, here and there, it is the same list; the log's is one, too. */
+    static char once[16384], cut[16384];
+    long timer = evtchn_bind_virq(VIRQ_TIMER, 0);
+    port_unmask((u32)timer);
+    events_on();
+    for (unsigned i = 0; i < 200; i++) {
+        memset(info, 0, sizeof(info));
+        sysctl_for(XEN_SYSCTL_getdomaininfolist)->u.getdomaininfolist.max_domains = 32;
+        set_xen_guest_handle(sc.u.getdomaininfolist.buffer, info);
+        CHECK_EQ(HC(set_timer_op, system_time() + i * 500), 0);
+        CHECK_EQ(HC(sysctl, &sc), 0);
+        CHECK_EQ(sc.u.getdomaininfolist.num_domains, 25);
+        CHECK_EQ(info[0].domain, 0);
+        for (unsigned k = 1; k < 25; k++)
+            CHECK_EQ(info[k].domain, id[k - 1]);
+        sysctl_for(XEN_SYSCTL_readconsole)->u.readconsole.count = sizeof(cut);
+        set_xen_guest_handle(sc.u.readconsole.buffer, cut);
+        CHECK_EQ(HC(set_timer_op, i ? system_time() + i * 100 : 0), 0);
+        CHECK_EQ(HC(sysctl, &sc), 0);
+        if (!i)
+            memcpy(once, cut, sizeof(once));
+        CHECK(memcmp(once, cut, sizeof(once)) == 0);
+    }
+    events_off();
+    CHECK_EQ(HC(set_timer_op, 0), 0);
+    struct evtchn_close close = { (u32)timer };
+    CHECK_EQ(HC(event_channel_op, EVTCHNOP_close, &close), 0);
     debug_keys();
     for (unsigned i = 0; i < 24; i++)
         destroy(id[i]);

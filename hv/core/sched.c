@@ -575,7 +575,7 @@ void sched_vcpu_init(struct vcpu *v)
 void sched_vcpu_destroy(struct vcpu *v)
 {
     BUG_ON(v->sched.on_queue);
-    for (unsigned i = 0; i < NR_CPUS; i++) {
+    for (unsigned i = 0; i < nr_cpus; i++) {
         while (__atomic_load_n(&runqs[i].leaving, __ATOMIC_ACQUIRE) == v)
             arch_spin_poll();
     }

@@ -16,20 +16,44 @@
 #define DEBUG_KEYS_MAX 32
 #define DISTANCE_HERE  10       /* to a node's own memory, as ACPI's SLIT counts */
 
+/* A list that takes long goes on where it was cut, if the vCPU comes back with the same buffer:
+ * with *done pieces in it, from *next on. */
+static void list_resume(struct vcpu *v, const void *buffer, u32 *done, u32 *next)
+{
+    if (buffer && v->list.buffer == (u64)buffer) {
+        *done = v->list.done;
+        *next = v->list.next;
+    }
+    v->list.buffer = 0;
+}
+
+static int list_preempt(struct vcpu *v, const void *buffer, u32 done, u32 next)
+{
+    if (!buffer || !hypercall_preempt(v))
+        return 0;
+    v->list.buffer = (u64)buffer;
+    v->list.done = done;
+    v->list.next = next;
+    return -ERESTART;
+}
+
 static long sysctl_readconsole(struct xen_sysctl_readconsole *r)
 {
+    struct vcpu *v = current_vcpu();
     u32 index = conring_start(), done = 0;
     if (r->incremental && (int32_t)(r->index - index) > 0)
         index = r->index;
+    list_resume(v, r->buffer.p, &done, &index);
     while (done < r->count) {
         char buf[1024];
         u32 n = conring_read(&index, buf, MIN(r->count - done, (u32)sizeof(buf)));
         if (n == 0)
             break;
-        if (copy_to_handle(current_vcpu(), r->buffer, done, buf, n))
+        if (copy_to_handle(v, r->buffer, done, buf, n))
             return -EFAULT;
         done += n;
-        arch_irq_window();
+        if (list_preempt(v, r->buffer.p, done, index))
+            return -ERESTART;
     }
     r->index = index;
     r->count = done;
@@ -68,15 +92,19 @@ static long sysctl_get_cpu_levelling_caps(struct xen_sysctl_cpu_levelling_caps *
 
 static long sysctl_getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
 {
-    u32 n = 0;
+    struct vcpu *v = current_vcpu();
+    u32 n = 0, first = l->first_domain;
     int err = 0;
-    struct domain *d = domain_get_from(l->first_domain);
-    for (; d && !err && n < l->max_domains; d = domain_get_next(d)) {
+    list_resume(v, l->buffer.p, &n, &first);
+    struct domain *d = domain_get_from((domid_t)first);
+    while (d && !err && n < l->max_domains) {
         struct xen_domctl_getdomaininfo info;
         domain_info(d, &info);
-        err = copy_to_handle(current_vcpu(), l->buffer, n, &info, 1);
+        err = copy_to_handle(v, l->buffer, n, &info, 1);
         n++;
-        arch_irq_window();
+        d = domain_get_next(d);
+        if (d && !err)
+            err = list_preempt(v, l->buffer.p, n, d->id);
     }
     if (d)
         domain_put(d);

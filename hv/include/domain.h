@@ -110,6 +110,7 @@ struct vcpu {
     s_time_t period;            /* of `periodic`, 0: off */
     u32 poll_port;              /* SCHEDOP_poll: the single port it waits for, or 0: several */
     bool context_busy;          /* atomic: a VCPUOP_initialise is at work */
+    struct { u64 buffer; u32 done, next; } list;    /* a list for that buffer was cut (core/sysctl.c) */
     struct exchange *exchange;  /* XENMEM_exchange that was cut, core/exchange.c; or NULL */
 
     u32 virq_port[NR_VIRQS];    /* 0: unbound; atomic, reset by who closes it */
