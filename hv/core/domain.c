@@ -19,6 +19,7 @@
 
 static struct domain *id_table[DOMID_LIMIT];
 static unsigned long ids_used[ROUND_UP(DOMID_LIMIT, 64) / 64];  /* follows the table: to search it */
+static u32 ids_end;              /* none beyond was ever used; control_lock */
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
 static domid_t last_id;         /* chosen last; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
@@ -38,7 +39,8 @@ static inline struct domain *table_get(domid_t id)
 static struct domain *table_next(domid_t id)
 {
     struct domain *d = NULL;
-    for (; !d && (id = (domid_t)find_next_bit(ids_used, DOMID_LIMIT, id)) < DOMID_LIMIT; id++)
+    u32 end = READ_ONCE(ids_end);
+    for (; !d && (id = (domid_t)find_next_bit(ids_used, end, id)) < end; id++)
         d = table_get(id);
     return d;
 }
@@ -240,6 +242,7 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
     }
     __atomic_store_n(&id_table[id], d, __ATOMIC_RELEASE);
     set_bit(id, ids_used);
+    WRITE_ONCE(ids_end, MAX(ids_end, id + 1u));
     if (id == 0)
         dom0 = d;
     return d;
