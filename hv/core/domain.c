@@ -19,7 +19,7 @@
 
 static struct domain *id_table[DOMID_LIMIT];
 static unsigned long ids_used[ROUND_UP(DOMID_LIMIT, 64) / 64];  /* follows the table: to search it */
-static u32 ids_end;              /* none beyond was ever used; control_lock */
+static u32 ids_end;             /* none beyond was ever used; control_lock */
 static spinlock_t reap_lock = SPINLOCK_INIT(LOCK_DOMLIST);
 static domid_t last_id;         /* chosen last; under control_lock */
 static bool change_pending;     /* VIRQ_DOM_EXC is owed */
@@ -199,8 +199,7 @@ static int make_parts(struct domain *d)
  * never finished. Nobody can reach d any more, so interrupts may come in between. */
 static void domain_free(struct domain *d)
 {
-    for_each_vcpu (d, v) {
-        vcpu_timers_destroy(v);
+    for_each_vcpu (d, v) {      /* its timers have gone with domain_kill */
         sched_vcpu_destroy(v);
         xfree(v->info_own);
         arch_vcpu_free(v);
