@@ -240,23 +240,15 @@ void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done)
 
 /* --- frames and versions --- */
 
-static void *new_shared_frame(struct domain *d)
-{
-    void *va = alloc_hv_page();
-    if (va)
-        share_hv_page(mfn_to_page(virt_to_mfn(va)), d);
-    return va;
-}
-
 /* Status words come along, whether or not version 2 is in force. lock held. */
 static int grow(struct domain *d, u32 n)
 {
     struct grant_table *t = d->grants;
     for (u32 i = t->nr_frames; i < n; i = ++t->nr_frames) {
         grant_status_t **status = &t->status[i * V2_PER_FRAME / STATUS_PER_FRAME];
-        *status = *status ?: new_shared_frame(d);
+        *status = *status ?: alloc_shared_page(d);
         t->active[i] = t->active[i] ?: xzalloc_array(struct grant_active, V1_PER_FRAME);
-        t->shared[i] = *status && t->active[i] ? new_shared_frame(d) : NULL;
+        t->shared[i] = *status && t->active[i] ? alloc_shared_page(d) : NULL;
         if (!t->shared[i])
             return -ENOMEM;
     }
@@ -316,9 +308,8 @@ int grant_set_version(struct domain *d, u32 version)
         return -ENOSYS;
     struct grant_table *t = d->grants;
     int err = 0;
-    with_lock (&t->lock) {
+    with_lock (&t->lock)
         err = t->version == version ? 0 : t->nr_active ? -EBUSY : convert(d, version);
-    }
     return err;
 }
 
@@ -372,16 +363,7 @@ int grant_domain_init(struct domain *d)
     t->max_frames = d->max_grant_frames;
     t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
     t->map_free = HANDLE_NONE;
-    int err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
-    if (err)
-        grant_domain_free(d);
-    return err;
-}
-
-static void free_shared_frame(void *va)
-{
-    if (va)
-        unshare_hv_page(mfn_to_page(virt_to_mfn(va)));
+    return grant_grow_to(NULL, d, 1);           /* in one step: no vCPU is asked for its time */
 }
 
 /* No reference to d is left, so nobody has a grant of d mapped. */
@@ -390,8 +372,8 @@ void grant_domain_free(struct domain *d)
     struct grant_table *t = d->grants;
     ASSERT(t->nr_active == 0);
     for (u32 i = 0; i < GRANT_FRAMES_MAX; i++) {
-        free_shared_frame(t->shared[i]);
-        free_shared_frame(t->status[i]);
+        free_shared_page(t->shared[i]);
+        free_shared_page(t->status[i]);
         xfree(t->active[i]);
         arch_irq_window();
     }

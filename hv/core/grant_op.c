@@ -4,7 +4,6 @@
  * report GNTST_* in the guest's structure; an argument that cannot be read or written
  * is -EFAULT of the call.
  */
-#include "arch.h"
 #include "grant_private.h"
 #include "guest.h"
 #include "hypercall.h"

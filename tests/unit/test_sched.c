@@ -97,7 +97,7 @@ static void machine(unsigned n)
     memset(vcpu_slot, 0, sizeof(vcpu_slot));
     memset(skew, 0, sizeof(skew));
     memset(hardware, 0, sizeof(hardware));
-    sched_online.bits = 0;
+    cpus_online.bits = n < 64 ? (1UL << n) - 1 : ~0UL;
     sched_ratelimit_us = 500;
     for (unsigned i = 0; i < n; i++) {
         cpus[i] = (struct cpu){ .id = i };
