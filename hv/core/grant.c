@@ -258,7 +258,7 @@ static int grow(struct domain *d, u32 n)
 int grant_grow_to(struct vcpu *v, struct domain *d, u32 n)
 {
     struct grant_table *t = d->grants;
-    if (n > t->max_frames)
+    if (n > d->max_grant_frames)
         return -EINVAL;
     for (;;) {
         with_lock (&t->lock) {
@@ -316,7 +316,7 @@ int grant_set_version(struct domain *d, u32 version)
 u32 grant_max_frames(struct domain *d, u32 id)
 {
     bool status = id == XENMEM_resource_grant_table_id_status;
-    return status ? grant_status_frames(d->grants->max_frames) : d->grants->max_frames;
+    return status ? grant_status_frames(d->max_grant_frames) : d->max_grant_frames;
 }
 
 int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
@@ -325,7 +325,7 @@ int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
     if (id == XENMEM_resource_grant_table_id_status) {
         if (READ_ONCE(t->version) != 2)
             return -EINVAL;
-        n = (u32)MIN(n * STATUS_PER_FRAME / V2_PER_FRAME, (unsigned long)t->max_frames);
+        n = (u32)MIN(n * STATUS_PER_FRAME / V2_PER_FRAME, (unsigned long)d->max_grant_frames);
     }
     return grant_grow_to(v, d, n);
 }
@@ -360,7 +360,6 @@ int grant_domain_init(struct domain *d)
     spin_lock_init(&t->lock, LOCK_GRANT);
     spin_lock_init(&t->map_lock, LOCK_GRANT);
     t->version = 1;
-    t->max_frames = d->max_grant_frames;
     t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
     t->map_free = HANDLE_NONE;
     return grant_grow_to(NULL, d, 1);           /* in one step: no vCPU is asked for its time */
@@ -389,7 +388,7 @@ void grant_dump(struct domain *d)
         return;
     printk(LOG_INFO,
            "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
-           d->id, t->version, t->nr_frames, t->max_frames, t->nr_active, t->nr_map_frames);
+           d->id, t->version, t->nr_frames, d->max_grant_frames, t->nr_active, t->nr_map_frames);
     for (u32 ref = 0, n = nr_refs(t), shown = 0; ref < n && shown < READ_ONCE(t->nr_active); ref++) {
         struct grant_active act = *active_of(t, ref);     /* as it is just now */
         if (act.readers | act.writers) {

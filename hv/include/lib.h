@@ -92,17 +92,15 @@ struct list { struct list *next, *prev; };
 static inline void list_init(struct list *l) { l->next = l->prev = l; }
 static inline bool list_empty(const struct list *l) { return l->next == l; }
 
-static inline void list_link(struct list *n, struct list *a, struct list *b)
+static inline void list_add(struct list *n, struct list *h)
 {
-    n->prev = a; n->next = b; a->next = n; b->prev = n;
+    n->prev = h; n->next = h->next; h->next->prev = n; h->next = n;
 }
-static inline void list_add(struct list *n, struct list *h) { list_link(n, h, h->next); }
 static inline void list_del(struct list *n)
 {
     n->prev->next = n->next; n->next->prev = n->prev; list_init(n);
 }
 
 #define list_entry(p, type, member) container_of(p, type, member)
-#define list_for_each(p, head) for ((p) = (head)->next; (p) != (head); (p) = (p)->next)
 
 #endif

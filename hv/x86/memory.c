@@ -17,7 +17,7 @@ static long op_machine_map(struct vcpu *v, u64 arg)
     if (!handle_null(m.buffer)) {
         if (m.nr_entries < boot_info.nr_e820)
             return -EINVAL;
-        if (copy_to_void(v, m.buffer, 0, boot_info.e820, boot_info.nr_e820 * sizeof(boot_info.e820[0])))
+        if (guest_write(v, (u64)m.buffer.p, boot_info.e820, boot_info.nr_e820 * sizeof(struct e820_range)))
             return -EFAULT;
     }
     m.nr_entries = boot_info.nr_e820;

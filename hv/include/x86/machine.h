@@ -50,7 +50,7 @@ void console_init_irq(void);        /* the UART's interrupt, after ioapic_init *
 struct domain *build_dom0(void);    /* x86/pv/dom0.c: panics with a clear line on a bad image */
 
 struct cpu_features {
-    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat, amd, intel;
+    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, amd, intel;
     u8 phys_bits, family, model, stepping;
     char vendor[13], brand[49];
     u64 xcr0;
