@@ -4,7 +4,6 @@
  * the Ctrl-a switch and console_io. The console lock guards the queues; what they
  * lead to (event channels, debug keys) is done later from a softirq with no lock.
  */
-#include "arch.h"
 #include "console.h"
 #include "evtchn.h"
 #include "guest.h"

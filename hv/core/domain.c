@@ -172,13 +172,11 @@ static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c
 
 static int make_shared_info(struct domain *d)
 {
-    d->shared_info = alloc_hv_page();
+    d->shared_info = alloc_shared_page(d);
     if (!d->shared_info)
         return -ENOMEM;
     for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
-    d->shared_info_page = mfn_to_page(virt_to_mfn(d->shared_info));
-    share_hv_page(d->shared_info_page, d);
     wallclock_to_guest(d);
     return 0;
 }
@@ -210,8 +208,7 @@ static void domain_free(struct domain *d)
     if (d->grants)
         grant_domain_free(d);
     pirq_domain_destroy(d);
-    if (d->shared_info_page)
-        unshare_hv_page(d->shared_info_page);
+    free_shared_page(d->shared_info);
     ranges_destroy(d->ioports);
     ranges_destroy(d->iomem);
     ranges_destroy(d->irq_caps);
@@ -340,10 +337,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 
 /* --- the end of a domain's memory --- */
 
-static void nothing(void *arg)
-{
-    (void)arg;
-}
+static void nothing(UNUSED void *arg) {}
 
 void domains_grace_period(void)
 {

@@ -12,7 +12,6 @@
 #include "evtchn.h"
 #include "guest.h"
 #include "hypercall.h"
-#include "mm.h"
 #include "ranges.h"
 #include "sched.h"
 
@@ -59,7 +58,6 @@ long domctl_createdomain(struct domctl *c)
 {
     const struct xen_domctl_createdomain *config = &c->op.u.createdomain;
     int err = 0;
-    c->copyback = true;
     if (config->vmtrace_size || config->iommu_opts)
         return -EINVAL;
     const struct guest_ops *kind = arch_guest_kind(config, &err);
@@ -117,7 +115,6 @@ long domctl_max_vcpus(struct domctl *c)
 long domctl_getdomaininfo(struct domctl *c)
 {
     struct domain *d = domain_get_from(c->op.domain);
-    c->copyback = true;
     if (!d)
         return -ESRCH;
     domain_info(d, &c->op.u.getdomaininfo);
@@ -207,7 +204,6 @@ long domctl_getvcpuinfo(struct domctl *c)
     info->running = READ_ONCE(c->v->is_running);
     info->cpu_time = vcpu_runstate_get(c->v, NULL);
     info->cpu = c->v->cpu;
-    c->copyback = true;
     return 0;
 }
 
@@ -257,9 +253,8 @@ long domctl_getvcpucontext(struct domctl *c)
 
 long domctl_max_mem(struct domctl *c)
 {
-    with_lock (&c->d->page_lock) {
+    with_lock (&c->d->page_lock)
         c->d->max_pages = c->op.u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
-    }
     return 0;
 }
 
@@ -286,7 +281,6 @@ PERMISSION(ioport_permission, ioports, p->first_port, p->nr_ports, 16)
 
 long domctl_scheduler_op(struct domctl *c)
 {
-    c->copyback = true;
     return sched_adjust_domain(c->d, &c->op.u.scheduler_op);
 }
 
@@ -329,7 +323,6 @@ long domctl_gettscinfo(struct domctl *c)
         .tsc_mode = c->d->tsc_mode, .gtsc_khz = (u32)cpu_khz(),
         .incarnation = c->d->tsc_incarnation, .elapsed_nsec = (u64)now(),
     };
-    c->copyback = true;
     return 0;
 }
 
@@ -375,8 +368,8 @@ static long one_step(struct domctl *c)
     return rc || c->handler != domctl_destroydomain ? rc : domain_kill(c->d);
 }
 
-/* a[0]: struct xen_domctl. Results and the progress of a cut-short operation are
- * written back into it. */
+/* a[0]: struct xen_domctl. What has changed in it (results, the progress of a cut-short
+ * operation) is written back, also after an error. */
 long do_domctl(struct vcpu *v, unsigned long *a)
 {
     struct domctl c = { .caller = v };
@@ -384,10 +377,11 @@ long do_domctl(struct vcpu *v, unsigned long *a)
         return -EFAULT;
     if (c.op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
+    struct xen_domctl was = c.op;
     long rc = find_handler(&c) ?: one_step(&c);
     while (rc == -ERESTART && !hypercall_preempt(v))
         rc = one_step(&c);
-    if (c.copyback && arg_write(v, a[0], &c.op))
+    if (memcmp(&was, &c.op, sizeof(was)) && arg_write(v, a[0], &c.op))
         rc = -EFAULT;
     if (c.d)
         domain_put(c.d);

@@ -264,9 +264,8 @@ void evtchn_release(struct domain *d, u32 port)
         clear_bit(port, d->shared_info->evtchn_pending);
     c->state = EVT_FREE;
     spin_unlock(&c->lock);
-    with_lock (&e->lock) {
+    with_lock (&e->lock)
         e->used[port / 64] &= ~(1UL << (port % 64));
-    }
 }
 
 /* Breaks the pair of c (of d) and port was->id of domain was->remote_dom, if it is still
@@ -370,10 +369,7 @@ int evtchn_domain_init(struct domain *d)
     e->used = xzalloc_array(unsigned long, ROUND_UP(e->max_port + 1, EVTCHN_PER_BUCKET) / 64);
     e->bucket = xzalloc_array(struct evtchn *, e->max_port / EVTCHN_PER_BUCKET + 1);
     d->evtchn = e;
-    if (e->used && e->bucket)
-        return 0;
-    evtchn_domain_free(d);
-    return -ENOMEM;
+    return e->used && e->bucket ? 0 : -ENOMEM;
 }
 
 void evtchn_domain_free(struct domain *d)

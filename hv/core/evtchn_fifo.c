@@ -210,9 +210,8 @@ int op_init_control(struct domain *d, void *arg)
             switch_to_fifo(d, f);
             f = NULL;
         }
-        with_lock (&v->lock) {
+        with_lock (&v->lock)
             v->control = (void *)((char *)page_to_virt(pg) + op->offset);
-        }
     }
     xfree(f);
     if (err)

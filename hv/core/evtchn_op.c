@@ -94,8 +94,6 @@ static int op_bind_ipi(struct domain *d, void *arg)
 static int op_bind_pirq(struct domain *d, void *arg)
 {
     const struct evtchn_bind_pirq *op = arg;
-    if (op->pirq >= pirq_limit(d))
-        return -EINVAL;
     int port = evtchn_alloc(d, EVT_RESERVED, DOMID_INVALID, 0);
     if (port < 0)
         return port;

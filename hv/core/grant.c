@@ -240,23 +240,15 @@ void grant_transfer_end(struct domain *d, u32 ref, mfn_t mfn, bool done)
 
 /* --- frames and versions --- */
 
-static void *new_shared_frame(struct domain *d)
-{
-    void *va = alloc_hv_page();
-    if (va)
-        share_hv_page(mfn_to_page(virt_to_mfn(va)), d);
-    return va;
-}
-
 /* Status words come along, whether or not version 2 is in force. lock held. */
 static int grow(struct domain *d, u32 n)
 {
     struct grant_table *t = d->grants;
     for (u32 i = t->nr_frames; i < n; i = ++t->nr_frames) {
         grant_status_t **status = &t->status[i * V2_PER_FRAME / STATUS_PER_FRAME];
-        *status = *status ?: new_shared_frame(d);
+        *status = *status ?: alloc_shared_page(d);
         t->active[i] = t->active[i] ?: xzalloc_array(struct grant_active, V1_PER_FRAME);
-        t->shared[i] = *status && t->active[i] ? new_shared_frame(d) : NULL;
+        t->shared[i] = *status && t->active[i] ? alloc_shared_page(d) : NULL;
         if (!t->shared[i])
             return -ENOMEM;
     }
@@ -266,7 +258,7 @@ static int grow(struct domain *d, u32 n)
 int grant_grow_to(struct vcpu *v, struct domain *d, u32 n)
 {
     struct grant_table *t = d->grants;
-    if (n > t->max_frames)
+    if (n > d->max_grant_frames)
         return -EINVAL;
     for (;;) {
         with_lock (&t->lock) {
@@ -316,16 +308,15 @@ int grant_set_version(struct domain *d, u32 version)
         return -ENOSYS;
     struct grant_table *t = d->grants;
     int err = 0;
-    with_lock (&t->lock) {
+    with_lock (&t->lock)
         err = t->version == version ? 0 : t->nr_active ? -EBUSY : convert(d, version);
-    }
     return err;
 }
 
 u32 grant_max_frames(struct domain *d, u32 id)
 {
     bool status = id == XENMEM_resource_grant_table_id_status;
-    return status ? grant_status_frames(d->grants->max_frames) : d->grants->max_frames;
+    return status ? grant_status_frames(d->max_grant_frames) : d->max_grant_frames;
 }
 
 int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
@@ -334,7 +325,7 @@ int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n)
     if (id == XENMEM_resource_grant_table_id_status) {
         if (READ_ONCE(t->version) != 2)
             return -EINVAL;
-        n = (u32)MIN(n * STATUS_PER_FRAME / V2_PER_FRAME, (unsigned long)t->max_frames);
+        n = (u32)MIN(n * STATUS_PER_FRAME / V2_PER_FRAME, (unsigned long)d->max_grant_frames);
     }
     return grant_grow_to(v, d, n);
 }
@@ -369,19 +360,9 @@ int grant_domain_init(struct domain *d)
     spin_lock_init(&t->lock, LOCK_GRANT);
     spin_lock_init(&t->map_lock, LOCK_GRANT);
     t->version = 1;
-    t->max_frames = d->max_grant_frames;
     t->max_map_frames = MIN(d->max_maptrack_frames, (u32)(MAP_DIRS * MAP_PER_DIR));
     t->map_free = HANDLE_NONE;
-    int err = grant_grow_to(NULL, d, 1);        /* in one step: no vCPU is asked for its time */
-    if (err)
-        grant_domain_free(d);
-    return err;
-}
-
-static void free_shared_frame(void *va)
-{
-    if (va)
-        unshare_hv_page(mfn_to_page(virt_to_mfn(va)));
+    return grant_grow_to(NULL, d, 1);           /* in one step: no vCPU is asked for its time */
 }
 
 /* No reference to d is left, so nobody has a grant of d mapped. */
@@ -390,8 +371,8 @@ void grant_domain_free(struct domain *d)
     struct grant_table *t = d->grants;
     ASSERT(t->nr_active == 0);
     for (u32 i = 0; i < GRANT_FRAMES_MAX; i++) {
-        free_shared_frame(t->shared[i]);
-        free_shared_frame(t->status[i]);
+        free_shared_page(t->shared[i]);
+        free_shared_page(t->status[i]);
         xfree(t->active[i]);
         arch_irq_window();
     }
@@ -407,7 +388,7 @@ void grant_dump(struct domain *d)
         return;
     printk(LOG_INFO,
            "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
-           d->id, t->version, t->nr_frames, t->max_frames, t->nr_active, t->nr_map_frames);
+           d->id, t->version, t->nr_frames, d->max_grant_frames, t->nr_active, t->nr_map_frames);
     for (u32 ref = 0, n = nr_refs(t), shown = 0; ref < n && shown < READ_ONCE(t->nr_active); ref++) {
         struct grant_active act = *active_of(t, ref);     /* as it is just now */
         if (act.readers | act.writers) {

@@ -5,7 +5,6 @@
  * lock while it copies: a pin keeps the grant, a reference keeps the frame, and both
  * are kept from one operation of a batch to the next that names the same side.
  */
-#include "arch.h"
 #include "grant_private.h"
 #include "mm.h"
 

@@ -4,7 +4,6 @@
  * report GNTST_* in the guest's structure; an argument that cannot be read or written
  * is -EFAULT of the call.
  */
-#include "arch.h"
 #include "grant_private.h"
 #include "guest.h"
 #include "hypercall.h"
@@ -40,7 +39,7 @@ static int op_query_size(struct vcpu *v UNUSED, struct domain *d, void *arg)
 {
     struct gnttab_query_size *op = arg;
     op->nr_frames = READ_ONCE(d->grants->nr_frames);
-    op->max_nr_frames = d->grants->max_frames;
+    op->max_nr_frames = d->max_grant_frames;
     return GNTST_okay;
 }
 

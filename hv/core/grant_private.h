@@ -61,7 +61,7 @@ struct grant_map {
 struct grant_table {
     spinlock_t lock;
     u32 version;
-    u32 nr_frames, max_frames;      /* grows only */
+    u32 nr_frames;                  /* grows only, up to max_grant_frames */
     u32 nr_active;                  /* entries in use */
     void *shared[GRANT_FRAMES_MAX];                     /* frames that the guest sees */
     grant_status_t *status[GRANT_FRAMES_MAX];           /* those of status words, fewer */

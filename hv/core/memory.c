@@ -35,7 +35,7 @@ static long op_set_memory_map(struct memop *m)
     void *map = size ? xzalloc(size) : NULL;
     if (size && !map)
         return -ENOMEM;
-    int err = size ? copy_from_void(m->v, map, m->map.map.buffer, 0, size) : 0;
+    int err = size ? guest_read(m->v, map, (u64)m->map.map.buffer.p, size) : 0;
     if (!err) {
         with_lock (&m->d->lock) {
             void *old = m->d->e820;
@@ -104,7 +104,7 @@ static long op_memory_map(struct vcpu *v, u64 arg)
         if (!d->e820_nr)
             return -ENOSYS;
         m.nr_entries = MIN(m.nr_entries, d->e820_nr);
-        if (copy_to_void(v, m.buffer, 0, d->e820, m.nr_entries * E820_ENTRY_SIZE))
+        if (guest_write(v, (u64)m.buffer.p, d->e820, m.nr_entries * E820_ENTRY_SIZE))
             return -EFAULT;
     }
     return arg_write_field(v, arg, &m, nr_entries);

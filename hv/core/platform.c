@@ -49,9 +49,7 @@ static long cpu_info(struct xenpf_pcpuinfo *p)
 
 static long cpu_version(struct xenpf_pcpu_version *p)
 {
-    memset(p->vendor_id, 0, sizeof(p->vendor_id));
-    p->family = p->model = p->stepping = 0;
-    p->max_present = nr_cpus - 1;
+    *p = (struct xenpf_pcpu_version){ .xen_cpuid = p->xen_cpuid, .max_present = nr_cpus - 1 };
     if (p->xen_cpuid < nr_cpus)
         policy_cpu_version(p);
     return 0;

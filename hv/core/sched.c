@@ -32,7 +32,6 @@
 #define BALANCE_PERIOD MS(10)
 
 struct runq runqs[NR_CPUS];
-cpumask_t sched_online;             /* CPUs that take part; set during start-up */
 u32 sched_ratelimit_us = 500;
 
 static u64 idle_mask;               /* CPUs that found nothing to run; atomic, a hint */
@@ -52,9 +51,9 @@ struct runq *runq_lock(struct vcpu *v)
     }
 }
 
-static inline u64 other_cpus(const struct runq *q) { return sched_online.bits & ~(1UL << q->cpu); }
+static inline u64 other_cpus(const struct runq *q) { return cpus_online.bits & ~(1UL << q->cpu); }
 
-static u64 allowed_cpus(const struct vcpu *v) { return v->hard_affinity.bits & sched_online.bits; }
+static u64 allowed_cpus(const struct vcpu *v) { return v->hard_affinity.bits & cpus_online.bits; }
 
 static inline u64 preferred_cpus(const struct vcpu *v)
 {
@@ -522,7 +521,7 @@ static int affinity_changed(struct runq *q, struct vcpu *v)
 
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
-    if (hard != NULL && (hard->bits & sched_online.bits) == 0)
+    if (hard != NULL && (hard->bits & cpus_online.bits) == 0)
         return -EINVAL;
     struct runq *q = runq_lock(v);
     if (hard != NULL && v->sched.unpinned.bits != 0) {
@@ -540,7 +539,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
 {
     bool pin = cpu >= 0;
 
-    if (pin && (cpu >= NR_CPUS || !cpumask_test(sched_online, (unsigned)cpu)))
+    if (pin && (cpu >= NR_CPUS || !cpumask_test(cpus_online, (unsigned)cpu)))
         return -EINVAL;
     struct runq *q = runq_lock(v);
     if (pin == (v->sched.unpinned.bits != 0)) {
@@ -561,11 +560,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
 
 void sched_vcpu_init(struct vcpu *v)
 {
-    u64 m = sched_online.bits;
-
-    for (unsigned n = v->id % hweight64(m); n != 0; n--)
-        m &= m - 1;
-    v->cpu = ffs64(m);
+    v->cpu = v->id % nr_cpus;
     v->hard_affinity.bits = v->soft_affinity.bits = ~0UL;
     v->sched.vtime = vclock - DRIFT;
     v->runstate.state = RUNSTATE_offline;
@@ -597,7 +592,6 @@ void sched_cpu_init(unsigned cpu)
     q->curr = v;
     cpus[cpu].idle = cpu_top()->curr = v;
     set_bit(cpu, &idle_mask);
-    set_bit(cpu, &sched_online.bits);
 }
 
 void sched_init(void)

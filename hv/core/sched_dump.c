@@ -17,7 +17,7 @@ void sched_dump(void)
 {
     printk(LOG_INFO, "scheduler: now %lld us, rate limit %u us\n",
            (long long)now() / 1000, sched_ratelimit_us);
-    for (u64 m = sched_online.bits; m != 0; m &= m - 1) {
+    for (u64 m = cpus_online.bits; m != 0; m &= m - 1) {
         struct runq *q = &runqs[ffs64(m)];
 
         printk(LOG_INFO, "CPU %u: %u waiting, idle %llu ms\n", q->cpu, q->nr,

@@ -31,7 +31,6 @@ struct runq {
 } ALIGNED(64);
 
 extern struct runq runqs[NR_CPUS];
-extern cpumask_t sched_online;
 extern u32 sched_ratelimit_us;
 
 /* Runs body for each vCPU that waits in q (locked), as v; to take v out, leave the loop. */

@@ -149,7 +149,7 @@ static long get_physid(struct vcpu *v, struct vcpu *target, u64 addr)
 {
     u64 mask = target->hard_affinity.bits;
 
-    if (!domain_has(v->domain, RIGHT_HARDWARE) || hweight64(mask) != 1 || ffs64(mask) >= nr_cpus)
+    if (!domain_has(v->domain, RIGHT_HARDWARE) || (mask & (mask - 1)) || ffs64(mask) >= nr_cpus)
         return -EINVAL;
     struct vcpu_get_physid p = { cpus[ffs64(mask)].apic_id | (u64)ffs64(mask) << 32 };
     return arg_write(v, addr, &p);
@@ -166,7 +166,6 @@ long do_vcpu_op(struct vcpu *v, unsigned long *a)
     switch (a[0]) {
 #define OP(nr, name, rights, note) case nr: return name(v, target, a[2]);
 #include "ops/vcpu_op.h"
-#undef OP
     default:
         return -ENOSYS;
     }

@@ -146,8 +146,7 @@ struct domain {
     u32 page_first, page_last;  /* list of pages through struct page, PAGE_NONE */
     u32 page_hidden;            /* in it: from here on there may be hidden ones; PAGE_NONE */
     u64 tot_pages, max_pages;
-    struct page *shared_info_page;
-    struct shared_info *shared_info;
+    struct shared_info *shared_info;    /* an alloc_shared_page */
     void *e820; u32 e820_nr;    /* XENMEM_set_memory_map: struct e820entry[] (xmalloc) */
 
     struct evtchn_domain *evtchn;

@@ -11,7 +11,6 @@ struct domctl {
     struct domain *d;           /* its subject, with a reference; NULL: it has none */
     struct vcpu *v;             /* of an OP_AT: the vCPU of d that it names */
     struct xen_domctl op;
-    bool copyback;              /* op is to be written back, also after an error */
     long (*handler)(struct domctl *c);
 };
 

@@ -7,7 +7,7 @@
 
 #include "domain.h"
 
-int evtchn_domain_init(struct domain *d);               /* 0, -ENOMEM */
+int evtchn_domain_init(struct domain *d);   /* 0, -ENOMEM: then evtchn_domain_free, if d->evtchn */
 /* Closes every port (at d's end, or for a reset); peers' ports stay theirs, unbound and
  * waiting for the same domain id. Restartable: 0 or -ERESTART. */
 int evtchn_domain_close(struct domain *d);
@@ -42,7 +42,6 @@ static inline bool vcpu_upcall_waiting(const struct vcpu *v)
 int pirq_guest_bind(struct vcpu *v, u32 nr, u32 port, bool will_share);
 void pirq_guest_unbind(struct domain *d, u32 nr);       /* a number that was bound once */
 int pirq_eoi(struct domain *d, u32 nr);                 /* also on EVTCHNOP_unmask of its port */
-u32 pirq_limit(struct domain *d);                       /* PIRQ numbers 0..limit-1 */
 /* EVTCHNOP_bind_vcpu of a PIRQ port: the interrupt follows the vCPU to its CPU. */
 void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu);
 /* First step of a domain's end: unbinds and unmaps all for ever, gives the EOI page back;

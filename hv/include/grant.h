@@ -9,7 +9,7 @@
 
 #define GRANT_FRAMES_MAX 128    /* what a domain may be given: 65,536 entries of version 1 */
 
-int grant_domain_init(struct domain *d);
+int grant_domain_init(struct domain *d);    /* 0, -ENOMEM: then grant_domain_free, if d->grants */
 /* Ends all of d's mappings of others' frames: restartable (0, -ERESTART). */
 int grant_release_mappings(struct domain *d);
 /* At the very end, when no reference to d is left: others' mappings of its frames hold

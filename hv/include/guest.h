@@ -28,9 +28,6 @@ static inline int guest_write(struct vcpu *v, u64 dst, const void *src, size_t n
     ({ (void)((ptr) == (__typeof__((h).p))0);                                     \
        handle_span_ok(off, nr, sizeof(*(ptr)))                                    \
            ? guest_write(v, handle_addr(h, off), ptr, (size_t)(nr) * sizeof(*(ptr))) : -EFAULT; })
-/* For XEN_GUEST_HANDLE(void): bytes. */
-#define copy_from_void(v, ptr, h, off, n) guest_read(v, ptr, (u64)(h).p + (off), n)
-#define copy_to_void(v, h, off, ptr, n)   guest_write(v, (u64)(h).p + (off), ptr, n)
 #define handle_null(h) ((h).p == NULL)
 
 static inline bool handle_span_ok(u64 off, u64 nr, size_t size)

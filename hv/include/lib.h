@@ -72,14 +72,6 @@ static inline void clear_bit(unsigned long nr, void *p) { test_and_clear_bit(nr,
 static inline unsigned ffs64(u64 x) { return (unsigned)__builtin_ctzll(x); }       /* x != 0 */
 static inline unsigned fls64(u64 x) { return 63u - (unsigned)__builtin_clzll(x); } /* x != 0 */
 
-static inline unsigned hweight64(u64 x)
-{
-    x -= (x >> 1) & 0x5555555555555555UL;
-    x = (x & 0x3333333333333333UL) + ((x >> 2) & 0x3333333333333333UL);
-    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fUL;
-    return (unsigned)((x * 0x0101010101010101UL) >> 56);
-}
-
 /* First set / first clear bit at or after `from` in a bitmap of n bits, n if none. */
 unsigned long find_bit(const unsigned long *map, unsigned long n, unsigned long from,
                        unsigned long flip);
@@ -97,22 +89,18 @@ static inline unsigned long index_nospec(unsigned long idx, unsigned long n)
 /* Doubly linked list: an empty head points at itself. */
 struct list { struct list *next, *prev; };
 
-#define LIST_INIT(name) { &(name), &(name) }
 static inline void list_init(struct list *l) { l->next = l->prev = l; }
 static inline bool list_empty(const struct list *l) { return l->next == l; }
 
-static inline void list_link(struct list *n, struct list *a, struct list *b)
+static inline void list_add(struct list *n, struct list *h)
 {
-    n->prev = a; n->next = b; a->next = n; b->prev = n;
+    n->prev = h; n->next = h->next; h->next->prev = n; h->next = n;
 }
-static inline void list_add(struct list *n, struct list *h) { list_link(n, h, h->next); }
-static inline void list_add_tail(struct list *n, struct list *h) { list_link(n, h->prev, h); }
 static inline void list_del(struct list *n)
 {
     n->prev->next = n->next; n->next->prev = n->prev; list_init(n);
 }
 
 #define list_entry(p, type, member) container_of(p, type, member)
-#define list_for_each(p, head) for ((p) = (head)->next; (p) != (head); (p) = (p)->next)
 
 #endif

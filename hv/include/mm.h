@@ -119,9 +119,10 @@ bool domain_free_page(struct domain *d, struct page *pg);
  * it is then owned by nobody and off the list. 0 or -EINVAL. */
 int steal_page(struct domain *d, struct page *pg);
 void free_stolen_page(struct page *pg);
-/* Bulkhead's page pg becomes visible to d (its id as owner, PG_XENHEAP); M2P invalid. */
-void share_hv_page(struct page *pg, struct domain *d);
-void unshare_hv_page(struct page *pg);      /* no other references may be left: frees it */
+/* A cleared page of Bulkhead's that d may map (its id as owner, PG_XENHEAP; M2P invalid). NULL:
+ * no memory. */
+void *alloc_shared_page(struct domain *d);
+void free_shared_page(void *va);            /* what is still mapped goes with its last mapping */
 /* Frees d's pages one by one: restartable. */
 int relinquish_pages(struct domain *d);
 

@@ -26,7 +26,6 @@
 /* Most input that one symbol can take: 22 adaptive bits of at most 6.05 bits each,
  * 26 direct ones, rounded up. */
 #define SYMBOL_MAX  21
-/* For the hot loops: inside their callers they would have fewer registers. */
 
 /* Decoder of a length. */
 struct length { u16 choice, choice2, low[POS_STATES][8], mid[POS_STATES][8], high[256]; };
@@ -353,7 +352,6 @@ static const char damaged[] = "the xz data is damaged", cut_short[] = "the xz fi
 static const char too_long[] = "the xz file unpacks to more than it claims";
 
 static size_t in_left(const struct span *b) { return (size_t)(b->in_end - b->in); }
-static size_t out_left(const struct span *b) { return (size_t)(b->out_end - b->out); }
 
 static size_t read_length(struct span *b)
 {
@@ -392,7 +390,7 @@ static const char *lzma2_unpack(struct lzma *s, struct span *b)
          * mark, the index (8 or more) and the footer (12). */
         if (in_left(b) < in_len + SYMBOL_MAX)
             return cut_short;
-        if (out_left(b) < out_len)
+        if ((size_t)(b->out_end - b->out) < out_len)
             return too_long;
         if (stored)
             memcpy(b->out, b->in, out_len);

@@ -20,7 +20,7 @@ const struct guest_ops *arch_guest_kind(const struct xen_domctl_createdomain *c,
 
 void arch_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    info->shared_info_frame = page_to_mfn(d->shared_info_page);
+    info->shared_info_frame = virt_to_mfn(d->shared_info);
     info->gpaddr_bits = cpu_has.phys_bits;
 }
 
@@ -57,7 +57,6 @@ long domctl_set_address_size(struct domctl *c)
 long domctl_get_address_size(struct domctl *c)
 {
     c->op.u.address_size.size = 64;
-    c->copyback = true;
     return 0;
 }
 
@@ -85,7 +84,6 @@ long domctl_get_ext_vcpucontext(struct domctl *c)
     e->syscall32_callback_eip = xv(c->v)->pv.syscall32.address;
     e->syscall32_callback_cs = FLAT_KERNEL_CS;
     e->syscall32_disables_events = xv(c->v)->pv.syscall32.mask;
-    c->copyback = true;
     return 0;
 }
 
@@ -98,7 +96,6 @@ long domctl_setvcpuextstate(struct domctl *c)
 long domctl_getvcpuextstate(struct domctl *c)
 {
     c->op.u.vcpuextstate.xfeature_mask = c->op.u.vcpuextstate.size = 0;
-    c->copyback = true;
     return 0;
 }
 
@@ -106,7 +103,6 @@ long domctl_getvcpuextstate(struct domctl *c)
 long domctl_get_vcpu_msrs(struct domctl *c)
 {
     c->op.u.vcpu_msrs.msr_count = 0;
-    c->copyback = true;
     return 0;
 }
 
@@ -142,7 +138,6 @@ long domctl_getpageframeinfo3(struct domctl *c)
     struct xen_domctl_getpageframeinfo3 *i = &c->op.u.getpageframeinfo3;
     xen_pfn_t frames[PFINFO_BATCH];
     u64 n = MIN(i->num, (u64)PFINFO_BATCH);
-    c->copyback = true;
     if (!n || i->num > PFINFO_MAX)
         return n ? -E2BIG : 0;
     if (copy_from_handle(c->caller, frames, i->array, 0, n))

@@ -201,7 +201,7 @@ hypercall_iret:
 syscall_from_user:
         mov     %rsp, %rsi
         call    pv_syscall_from_user
-        jmp     ret_to_guest
+        /* falls through */
 
 /* ---- the way out ---- */
 ret_to_guest:

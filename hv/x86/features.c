@@ -55,7 +55,8 @@ static void read_features(void)
     cpu_has.x2apic = r[2] >> 21 & 1;
     cpu_has.tsc_deadline = r[2] >> 24 & 1;
     cpu_has.xsave = r[2] >> 26 & 1;
-    cpu_has.pat = r[3] >> 16 & 1;
+    if (!(r[3] >> 16 & 1))
+        panic("this CPU has no page attribute table");
     leaf(7, r);
     cpu_has.smep = r[1] >> 7 & 1;
     cpu_has.smap = r[1] >> 20 & 1;
@@ -99,8 +100,6 @@ void cpu_features_init(void)
 {
     read_features();
     choose_smap();
-    if (!cpu_has.pat)
-        panic("this CPU has no page attribute table");
     run_cr4 = CR4_RUN | CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_has.smep ? CR4_SMEP : 0) |
               (cpu_has.smap ? CR4_SMAP : 0) | (cpu_has.xsave ? CR4_OSXSAVE : 0);
     cpu_features_apply();

@@ -207,16 +207,22 @@ int relinquish_pages(struct domain *d)
 
 /* --- Bulkhead's pages that a domain may map --- */
 
-void share_hv_page(struct page *pg, struct domain *d)
+void *alloc_shared_page(struct domain *d)
 {
-    ASSERT((pg->flags & PG_HV) && pg->refs == 1);
+    struct page *pg = alloc_hv_pages(0, MEMF_ZERO);
+    if (!pg)
+        return NULL;
     m2p_set(page_to_mfn(pg), INVALID_M2P);
     pg->type = PT_WRITABLE | PT_VALIDATED | 1;      /* never a page table */
     __atomic_store_n(&pg->word, PAGE_WORD(PG_HV | PG_XENHEAP, d->id, 1), __ATOMIC_RELEASE);
+    return page_to_virt(pg);
 }
 
-void unshare_hv_page(struct page *pg)
+void free_shared_page(void *va)
 {
+    if (!va)
+        return;
+    struct page *pg = mfn_to_page(virt_to_mfn(va));
     u64 w = READ_ONCE(pg->word);
     put_page_writable(pg);
     /* What is still mapped after all goes with its last mapping. */

@@ -9,7 +9,6 @@
  * `stamp`, the latest moment at which any of its frames was in use: a TLB that was
  * flushed after that knows none of them. Frames inside a block carry no flags.
  */
-#include "arch.h"
 #include "x86/boot.h"
 #include "x86/frames.h"
 

@@ -8,9 +8,6 @@
 #include "x86/machine.h"
 #include <xen/memory.h>
 
-/* As the BIOS call INT 0x15, EAX=0xE820 gives it. */
-struct e820_entry { u64 start, size; u32 type; } PACKED;
-
 /* A null buffer asks for the number of entries. */
 static long op_machine_map(struct vcpu *v, u64 arg)
 {
@@ -20,12 +17,8 @@ static long op_machine_map(struct vcpu *v, u64 arg)
     if (!handle_null(m.buffer)) {
         if (m.nr_entries < boot_info.nr_e820)
             return -EINVAL;
-        for (unsigned i = 0; i < boot_info.nr_e820; i++) {
-            const struct e820_range *r = &boot_info.e820[i];
-            struct e820_entry e = { r->start, r->len, r->type };
-            if (copy_to_void(v, m.buffer, i * sizeof(e), &e, sizeof(e)))
-                return -EFAULT;
-        }
+        if (guest_write(v, (u64)m.buffer.p, boot_info.e820, boot_info.nr_e820 * sizeof(struct e820_range)))
+            return -EFAULT;
     }
     m.nr_entries = boot_info.nr_e820;
     return arg_write_field(v, arg, &m, nr_entries);

@@ -22,7 +22,7 @@ OPTION_BOOL(opt_noreboot, "noreboot", "after a crash, stand still instead of reb
 
 static struct cpu_top *panic_owner;     /* whose CPU prints; NULL: all is well */
 
-static NORETURN void halt_forever(void)
+void halt_forever(void)
 {
     for (;;)
         __asm__ volatile("cli; hlt");

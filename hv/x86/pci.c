@@ -8,7 +8,7 @@
 #include "x86/pci.h"
 
 static spinlock_t pci_lock = SPINLOCK_INIT(LOCK_PCI);
-static struct list devices = LIST_INIT(devices);
+static struct pci_dev *devices;
 static unsigned nr_devices;
 
 #define DEVICES_MAX 4096
@@ -51,13 +51,10 @@ void pci_write(const struct pci_dev *dev, u32 reg, u32 value)
 
 static struct pci_dev *find_locked(u32 sbdf)
 {
-    struct list *p;
-    list_for_each(p, &devices) {
-        struct pci_dev *dev = list_entry(p, struct pci_dev, link);
-        if (dev->sbdf == sbdf)
-            return dev;
-    }
-    return NULL;
+    struct pci_dev *dev = devices;
+    while (dev && dev->sbdf != sbdf)
+        dev = dev->next;
+    return dev;
 }
 
 struct pci_dev *pci_find_dev(u32 sbdf)
@@ -118,8 +115,8 @@ int pci_get_dev(u32 sbdf, struct pci_dev **dev)
     with_lock (&pci_lock) {
         *dev = find_locked(sbdf);
         if (!*dev) {
-            *dev = made;
-            list_add_tail(&made->link, &devices);
+            made->next = devices;
+            *dev = devices = made;
             nr_devices++;
             return 0;
         }

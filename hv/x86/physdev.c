@@ -111,13 +111,15 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
 {
     union physdev_arg op = { 0 };
     u64 arg = a[1];
-    long err = admit(v, (unsigned)a[0], arg, &op);
+    unsigned cmd = (unsigned)a[0];
+    long err = admit(v, cmd, arg, &op);
     if (err)
         return err;
     struct domain *d = v->domain;
-    u32 old = pci_sbdf(0, op.old.bus, op.old.devfn);        /* if the argument is such a one */
-    u32 sbdf = pci_sbdf(op.pci.seg, op.pci.bus, op.pci.devfn);
-    switch ((unsigned)a[0]) {
+    /* If the argument is such a one; the old calls have the lower numbers. */
+    u32 sbdf = cmd < PHYSDEVOP_pci_device_add ? pci_sbdf(0, op.old.bus, op.old.devfn)
+                                              : pci_sbdf(op.pci.seg, op.pci.bus, op.pci.devfn);
+    switch (cmd) {
     case PHYSDEVOP_eoi:
         return pirq_eoi(d, op.eoi.irq);
     case PHYSDEVOP_irq_status_query:
@@ -125,7 +127,7 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
             ?: arg_write_field(v, arg, &op.status, flags);
     case PHYSDEVOP_map_pirq:
     case PHYSDEVOP_unmap_pirq:
-        return map_or_unmap(v, arg, &op, (unsigned)a[0] == PHYSDEVOP_map_pirq);
+        return map_or_unmap(v, arg, &op, cmd == PHYSDEVOP_map_pirq);
     case PHYSDEVOP_get_free_pirq:
         return get_free_pirq(v, arg, &op.free_pirq);
     case PHYSDEVOP_pirq_eoi_gmfn_v2:
@@ -151,15 +153,12 @@ long do_physdev_op(struct vcpu *v, unsigned long *a)
         return 0;
     case PHYSDEVOP_manage_pci_add:
     case PHYSDEVOP_manage_pci_add_ext:
-        return add_device(old);
-    case PHYSDEVOP_manage_pci_remove:
-        return remove_device(old);
-    case PHYSDEVOP_restore_msi:
-        return pirq_restore_msi(old);
     case PHYSDEVOP_pci_device_add:
         return add_device(sbdf);
+    case PHYSDEVOP_manage_pci_remove:
     case PHYSDEVOP_pci_device_remove:
         return remove_device(sbdf);
+    case PHYSDEVOP_restore_msi:
     case PHYSDEVOP_restore_msi_ext:
         return pirq_restore_msi(sbdf);
     case PHYSDEVOP_prepare_msix:

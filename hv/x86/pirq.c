@@ -37,11 +37,6 @@ int pirq_domain_init(struct domain *d)
     return 0;
 }
 
-u32 pirq_limit(struct domain *d)
-{
-    return d->irqs->nr;
-}
-
 /* NULL: no such number. */
 static struct pirq *get_pirq(struct domain *d, u32 nr)
 {

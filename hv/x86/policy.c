@@ -260,7 +260,6 @@ static long check_msrs(struct vcpu *v, struct xen_domctl_cpu_policy *p)
 long domctl_set_cpu_policy(struct domctl *c)
 {
     struct xen_domctl_cpu_policy *p = &c->op.u.cpu_policy;
-    c->copyback = true;
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
     if (c->d == c->caller->domain)
         return -EINVAL;
@@ -298,7 +297,6 @@ static long put_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *to, u32 *nr
 long domctl_get_cpu_policy(struct domctl *c)
 {
     struct xen_domctl_cpu_policy *p = &c->op.u.cpu_policy;
-    c->copyback = true;
     p->nr_msrs = 0;
     return put_leaves(policy_of(c->d), p->leaves.p, &p->nr_leaves);
 }

@@ -15,12 +15,6 @@ static void wait_ms(unsigned ms)
         cpu_relax();
 }
 
-static NORETURN void halt(void)
-{
-    for (;;)
-        __asm__ volatile("hlt");
-}
-
 /* --- soft-off --- */
 
 /* Values of PM1a and PM1b control with the sleep type in place. */
@@ -63,7 +57,7 @@ void arch_machine_power_off(void)
         soft_off(va | (u16)(a << 10), vb | (u16)(b << 10));
     }
     printk(LOG_ERR, "power: this machine cannot be switched off by software\n");
-    halt();
+    halt_forever();
 }
 
 /* --- reset --- */
@@ -90,5 +84,5 @@ void arch_machine_restart(void)
     outb(0xcf9, v | 6);
     wait_ms(50);
     __asm__ volatile("lidt %0\n\tint3" :: "m"(none));       /* triple fault */
-    halt();
+    halt_forever();
 }

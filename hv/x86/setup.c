@@ -2,7 +2,6 @@
 /*
  * The order of start-up, on the boot CPU, with interrupts off. Owns nothing.
  */
-#include "arch.h"
 #include "console.h"
 #include "options.h"
 #include "policy.h"

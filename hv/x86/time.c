@@ -251,11 +251,8 @@ void wallclock_set(u64 sec, u32 nsec, s_time_t at)
         return;                         /* a time before 1970 at start, or beyond our ns */
     with_lock (&time_lock)
         WRITE_ONCE(wall_base, sec * NS_PER_SEC + nsec - (u64)at);
-    domid_t id = 0;
-    for (struct domain *d; (d = domain_get_from(id)) != NULL; domain_put(d)) {
-        id = d->id + 1;
+    for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d))
         wallclock_to_guest(d);
-    }
 }
 
 /* --- the guests' time records --- */

@@ -4,7 +4,6 @@
  * to the guest; one of ours either has a place to go on (.extable) or stops the
  * machine. No lock.
  */
-#include "arch.h"
 #include "x86/desc.h"
 #include "x86/machine.h"
 #include "x86/pv.h"

@@ -63,11 +63,23 @@ void *alloc_hv_page(void)
     }
     return NULL;
 }
-void unshare_hv_page(struct page *pg) { page_free &= ~(1UL << (pg - frames)); live--; }
-void share_hv_page(struct page *pg, struct domain *d) { pg->owner = d->id; }
 mfn_t virt_to_mfn(const void *p) { return (mfn_t)(((const char *)p - shared_pages[0]) / (long)PAGE_SIZE); }
 void *mfn_to_virt(mfn_t m) { return shared_pages[m]; }
 void free_hv_page(void *va) { page_free &= ~(1UL << virt_to_mfn(va)); live--; }
+void *alloc_shared_page(struct domain *d)
+{
+    void *va = alloc_hv_page();
+    if (va) {
+        frames[virt_to_mfn(va)].owner = d->id;
+    }
+    return va;
+}
+void free_shared_page(void *va)
+{
+    if (va) {
+        free_hv_page(va);
+    }
+}
 int arch_domain_init(struct domain *d) { (void)d; return 0; }
 void pirq_domain_destroy(struct domain *d) { (void)d; }
 struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id) { (void)d; (void)id; return take(sizeof(struct vcpu)); }

@@ -237,9 +237,8 @@ TEST(relinquish_hidden)
 TEST(shared_pages)
 {
     u64 before = start();
-    struct page *pg = alloc_hv_pages(0, MEMF_ZERO);
-    CHECK(!get_page(pg, &a.d));
-    share_hv_page(pg, &a.d);
+    void *va = alloc_shared_page(&a.d);
+    struct page *pg = mfn_to_page(virt_to_mfn(va));
     CHECK_EQ(pg->refs, 1);
     CHECK(get_page(pg, &a.d));
     CHECK_EQ(get_page_writable(pg), 0);
@@ -250,13 +249,12 @@ TEST(shared_pages)
     put_page(pg);
     CHECK_PANICS(free_hv_pages(pg, 0));
     CHECK(get_page(pg, &a.d));
-    unshare_hv_page(pg);
+    free_shared_page(va);
     CHECK(!get_page(pg, &a.d));
     CHECK_EQ(free_page_count(), before - 1);
     put_page(pg);                           /* the last mapping frees it */
     CHECK_EQ(free_page_count(), before);
-    pg = alloc_hv_pages(0, 0);
-    share_hv_page(pg, &a.d);
-    unshare_hv_page(pg);
+    free_shared_page(alloc_shared_page(&a.d));
+    free_shared_page(NULL);
     CHECK_EQ(free_page_count(), before);
 }

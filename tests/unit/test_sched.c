@@ -97,7 +97,7 @@ static void machine(unsigned n)
     memset(vcpu_slot, 0, sizeof(vcpu_slot));
     memset(skew, 0, sizeof(skew));
     memset(hardware, 0, sizeof(hardware));
-    sched_online.bits = 0;
+    cpus_online.bits = n < 64 ? (1UL << n) - 1 : ~0UL;
     sched_ratelimit_us = 500;
     for (unsigned i = 0; i < n; i++) {
         cpus[i] = (struct cpu){ .id = i };
@@ -195,14 +195,11 @@ static s_time_t next_event(void)
 static void check_queues(void)
 {
     for (unsigned c = 0; c < nr_cpus; c++) {
-        struct list *p;
         unsigned n = 0;
         s64 last = 0;
 
         CHECK(runqs[c].curr == on_cpu[c]);
-        list_for_each (p, &runqs[c].queue) {
-            struct vcpu *v = list_entry(p, struct vcpu, sched.queue);
-
+        for_each_waiting (v, &runqs[c]) {
             CHECK(v->cpu == c && v->sched.on_queue && !v->is_running && vcpu_runnable(v));
             CHECK_EQ(v->runstate.state, RUNSTATE_runnable);
             s64 rank = v->sched.vtime - (v->sched.boost > 0 ? VT(MS(100)) : 0);

@@ -279,7 +279,7 @@ static void race(unsigned n, s_time_t ns)
     faults = 0;
     quiet = finish = false;
     total_switches = total_wakes = total_visits = 0;
-    sched_online.bits = 0;
+    cpus_online.bits = n < 64 ? (1UL << n) - 1 : ~0UL;
     test_cpu_top.cpu = &cpus[0];
     timers_init();
     sched_init();

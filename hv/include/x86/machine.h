@@ -11,7 +11,8 @@
 
 /* --- boot information (x86/boot_info.c): multiboot 1 and 2 in one form --- */
 struct boot_module { paddr_t start; u64 len; char cmdline[1024]; };
-struct e820_range { u64 start, len; u32 type; };     /* type: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, 5 bad */
+/* As the BIOS call INT 0x15, EAX=0xE820 gives it; type: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, 5 bad. */
+struct e820_range { u64 start, len; u32 type; } PACKED;
 #define E820_MAX 128
 struct framebuffer { u64 addr; u32 pitch, width, height; u8 bpp, type; } PACKED;    /* multiboot's */
 struct boot_info {
@@ -49,7 +50,7 @@ void console_init_irq(void);        /* the UART's interrupt, after ioapic_init *
 struct domain *build_dom0(void);    /* x86/pv/dom0.c: panics with a clear line on a bad image */
 
 struct cpu_features {
-    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, pat, amd, intel;
+    bool smep, smap, xsave, x2apic, tsc_deadline, tsc_invariant, page1g, amd, intel;
     u8 phys_bits, family, model, stepping;
     char vendor[13], brand[49];
     u64 xcr0;
@@ -87,6 +88,8 @@ void apic_timer_set_hz(u64 hz);
 enum { IPI_NMI = 4 << 8, IPI_INIT = 5 << 8 };   /* NMI: for panic, stops a CPU wherever it is */
 #define IPI_STARTUP(page) (6u << 8 | (page))    /* page: number of the frame to start at */
 void apic_send_ipi(u32 apic_id, u32 what);
+
+NORETURN void halt_forever(void);       /* this CPU (x86/panic.c) */
 
 /* Vectors. Interrupts enter Bulkhead with these; device vectors lie between. */
 enum {

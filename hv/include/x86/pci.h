@@ -8,10 +8,9 @@
 #define BH_X86_PCI_H
 
 #include "types.h"
-#include "lib.h"
 
 struct pci_dev {
-    struct list link;
+    struct pci_dev *next;
     u32 sbdf;                   /* segment, bus, device and function: 16, 8, 8 bits */
     bool present;               /* told by PHYSDEVOP_pci_device_add, not removed since */
     bool msi_used;              /* its MSI capability sends a vector; guarded by irq_lock */

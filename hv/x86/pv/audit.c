@@ -84,9 +84,7 @@ static void compare(struct audit *a, mfn_t mfn)
 
 static void for_each_other_vcpu(void (*fn)(struct vcpu *v))
 {
-    struct domain *d = NULL;
-
-    for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
+    for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d)) {
         for_each_vcpu (d, v) {
             if (v != current_vcpu())
                 fn(v);
@@ -98,7 +96,6 @@ unsigned long audit_frames(void)
 {
     unsigned order = 0;
     struct audit a = { 0 };
-    struct domain *d;
 
     while ((PAGE_SIZE << order) < max_mfn * sizeof(struct expect))
         order++;
@@ -116,7 +113,7 @@ unsigned long audit_frames(void)
         return ~0UL;
     }
     for_each_other_vcpu(vcpu_pause);
-    for (domid_t id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d))
+    for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d))
         count_domain(&a, d);
     for (mfn_t mfn = 0; mfn < max_mfn; mfn++) {
         const struct page *pg = mfn_to_page(mfn);

@@ -4,8 +4,6 @@
  * its own on the frame, besides those that the grant code keeps for the mapping, so
  * that a guest which overwrites the entry loses that one and nothing else.
  */
-#include "arch.h"
-#include "x86/asm.h"
 #include "x86/pv.h"
 #include <xen/grant_table.h>
 
