@@ -72,7 +72,7 @@ static long sysctl_physinfo(struct xen_sysctl_physinfo *pi)
     pi->cpu_khz = (u32)cpu_khz();
     pi->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 |
                        XEN_SYSCTL_PHYSCAP_gnttab_v2;
-    pi->total_pages = total_page_count();
+    pi->total_pages = ram_frames;
     pi->free_pages = free_page_count();
     pi->max_mfn = max_mfn - 1;
     return 0;
@@ -159,7 +159,7 @@ static long sysctl_cputopoinfo(struct xen_sysctl_cputopoinfo *c)
 static long sysctl_numainfo(struct xen_sysctl_numainfo *n)
 {
     struct xen_sysctl_meminfo mem = {
-        .memsize = total_page_count() << PAGE_SHIFT, .memfree = free_page_count() << PAGE_SHIFT,
+        .memsize = ram_frames << PAGE_SHIFT, .memfree = free_page_count() << PAGE_SHIFT,
     };
     u32 here = DISTANCE_HERE;
     if (n->num_nodes > 0 &&

@@ -53,6 +53,7 @@ struct page {
 
 extern struct page *frame_table;    /* indexed by MFN, valid where mfn_valid */
 extern u64 max_mfn;                 /* highest RAM frame + 1 */
+extern u64 ram_frames;              /* of them, those that are RAM, Bulkhead's own included */
 extern unsigned long *ram_bitmap;   /* a bit for each frame below max_mfn that is RAM */
 /* Is it RAM with a struct page? False for the first MiB, which is the firmware's. */
 #ifdef UNIT_TEST

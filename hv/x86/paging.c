@@ -16,7 +16,7 @@
 pte_t *hv_l4;
 paddr_t hv_cr3;
 struct page *frame_table = (struct page *)FRAME_TABLE;
-u64 max_mfn;
+u64 max_mfn, ram_frames;
 unsigned long *ram_bitmap;
 
 static u64 ioremap_next = IOREMAP_BASE;     /* atomic */
@@ -128,7 +128,7 @@ static void ram_bitmap_init(void)
     ram_bitmap = boot_mem_filled(ROUND_UP(max_mfn / 8 + 8, PAGE_SIZE), 0);
     for_each_ram (r) {
         mfn_t end = r.end >> PAGE_SHIFT;
-        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT; m < end; m++)
+        for (mfn_t m = MAX(r.start, MIB(1)) >> PAGE_SHIFT; m < end; m++, ram_frames++)
             ram_bitmap[m / 64] |= 1UL << m % 64;
     }
 }
