@@ -22,6 +22,8 @@ BOOT = 600
 LIFE = 4 * 3600
 STORE = "/var/lib/bulkhead"
 HV_LINE = re.compile(r"\((?:XEN|HV|BH|bulkhead)\) [^\n]*\n")
+AUDIT_END = r"audit: ((\d+) frames, (\d+) differences|not done[^\n]*|the control plane is busy)"
+CTRL_A = "\x01\x01" * 3     # the switch of the serial input; QEMU's monitor takes the first of each two
 
 
 class Died(Exception):
@@ -33,12 +35,43 @@ class Result:
         self.status, self.out = status, out
 
 
+def audit(child, keys=False, expect=None):
+    """Has Bulkhead recount the references of all frames; a difference fails. Asked for in dom0's
+    shell or, where there is none, with the debug key itself. Returns the last line."""
+    expect = expect or (lambda pattern: child.expect(pattern, timeout=120))
+    for _ in range(20):
+        if keys:
+            child.send(CTRL_A)
+            expect("serial input to Bulkhead")
+            child.send("A")
+        else:
+            child.sendline("xl debug-keys A")
+        expect(AUDIT_END)
+        line, frames, differences = child.match.group(0, 2, 3)
+        before = child.before
+        if keys:
+            child.send(CTRL_A)
+            expect("serial input to dom0")
+        if "busy" not in line:
+            break
+        time.sleep(1)
+    assert frames and int(frames) > 0, line
+    assert differences == "0", f"{line}\n{before[-1500:]}"
+    Machine.audits += 1
+    return line
+
+
 class Machine:
+    audits = 0          # of all machines
+    unaudited = True    # this boot of this machine
+
     def __init__(self, name, *arguments, **options):
         """arguments: for QEMU; options: the environment of tools/run (MACHINE, DISK, SMP, HV_ARGS, ...)."""
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log = LOGS / f"{name}.log"
         env = dict(os.environ, HV=HV) | {k: str(v) for k, v in options.items()}
+        # Debian's Xen, from its package or by tools/debian-xen: it has no audit.
+        self.xen = os.path.basename(env["HV"]).split("-")[0] == "xen"
         self.child = pexpect.spawn(str(REPO / "tools/run"), list(arguments), env=env, encoding="utf-8",
                                    codec_errors="replace", timeout=BOOT, maxread=65536)
         self.child.logfile_read = open(self.log, "w", encoding="utf-8")
@@ -58,6 +91,7 @@ class Machine:
 
     def boot(self):
         self.wait(r"root@dom0:~# ")
+        self.unaudited = True
         self.child.sendline("dmesg -n 1; stty -echo cols 200; PS1='dom0> ' TERM=dumb")
         self.wait(r"\ndom0> ")
         return self
@@ -180,6 +214,26 @@ class Machine:
         """The hypervisor's log, as xl shows it."""
         return self.run("xl dmesg", 60, raw=True).out
 
+    def audit(self, keys=False):
+        """The frame audit (Debian's Xen has none); keys: without dom0's help."""
+        line = None
+        if not self.xen:
+            line = audit(self.child, keys, lambda pattern: self.wait(pattern, 120))
+            if not keys:
+                self.run("true")
+        self.unaudited = False
+        return line
+
+    def last_audit(self):
+        """The audit before a machine is taken away, by whatever way it still answers."""
+        if self.child.isalive() and not self.xen:    # else the test has ended it, after an audit
+            if self.alive():
+                self.clean()
+                self.audit()
+            else:
+                self.audit(keys=True)
+        assert self.xen or not self.unaudited, f"{self.log}: it ended without a frame audit"
+
     def clean(self):
         """Ends every guest that a test left."""
         names = [n for n in self.domains() if n != "Domain-0"]
@@ -200,7 +254,13 @@ class Machine:
         except (Died, pexpect.EOF, OSError):
             return False
 
+    def reboot(self):
+        self.audit()
+        self.child.sendline("reboot")
+        return self.boot()
+
     def poweroff(self):
+        self.audit()
         self.child.sendline("poweroff")
         try:
             self.child.expect(pexpect.EOF, timeout=BOOT)

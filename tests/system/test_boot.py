@@ -29,8 +29,7 @@ def test_reboot(machine):
     """On pc with virtio: reboot comes back, power-off ends QEMU."""
     m = machine("reboot-pc-virtio", MACHINE="pc").boot()
     look_around(m)
-    m.child.sendline("reboot")
-    m.boot()
+    m.reboot()
     m.poweroff()
 
 

@@ -5,10 +5,9 @@ import subprocess
 
 import pytest
 
-from dom0 import DEBIAN_XEN, HV, REPO
+from dom0 import CTRL_A, DEBIAN_XEN, HV, REPO
 
 ours = pytest.mark.skipif(DEBIAN_XEN, reason="what Bulkhead's own log says")
-CTRL_A = "\x01\x01" * 3     # QEMU's monitor takes the first of each two
 
 # The smallest PV kernel: an ELF with Xen's notes whose code is the bytes given in hex.
 TINY_ELF = '''
@@ -29,6 +28,7 @@ open(sys.argv[1], "wb").write(data.ljust(4096, b"\\0") + code)
 
 
 @ours
+@pytest.mark.no_audit("Bulkhead stops the machine with this message")
 @pytest.mark.parametrize("name, message", [
     ("none", "no kernel: the boot loader gave no module"),
     ("text", "dom0: .*kernel"),
@@ -100,6 +100,8 @@ def test_switch_input(dom0):
     c.send(CTRL_A)
     dom0.wait("serial input to dom0")
     assert dom0.out("echo $((6 * 7))") == "42"
+    dom0.audit(keys=True)
+    assert dom0.out("echo $((6 * 7))") == "42"
 
 
 @ours
@@ -107,6 +109,7 @@ def test_crash_and_options(machine):
     """An option that does not exist is named; a crash shows registers, functions and trace records."""
     m = machine("crash", HV_ARGS="noreboot nosuchthing=1 guest_loglvl=all").boot()
     assert re.search("nosuchthing", m.hvlog())
+    m.audit()   # the last that there can be
     m.child.sendline("xl debug-keys C")
     m.wait("Bulkhead has failed on CPU")
     m.wait("asked for by debug key")
@@ -116,3 +119,4 @@ def test_crash_and_options(machine):
     m.wait(r"do_sysctl\+0x")
     m.wait("trace of CPU 0:")
     m.wait("the machine stands still")
+    m.close()

@@ -2,7 +2,7 @@
 import pexpect
 import pytest
 
-from dom0 import BOOT, DEBIAN_XEN, LOGS, REPO
+from dom0 import BOOT, DEBIAN_XEN, LOGS, REPO, audit
 
 
 @pytest.mark.skipif(DEBIAN_XEN, reason="make run boots Bulkhead")
@@ -21,6 +21,7 @@ def test_make_run():
             # The guest's kernel may still be starting; quotes keep the echo from matching.
             c.sendline("until ping -c 1 -W 2 10.0.2.100; do sleep 1; done; echo it ''answers")
             c.expect("it answers")
+            audit(c)
             c.sendline("poweroff")
             c.expect(pexpect.EOF)
         finally:
