@@ -403,6 +403,7 @@ TEST(console)
     for (unsigned i = 63; i < sizeof(text); i += 64)
         text[i] = '\n';
     CHECK_EQ(HC(console_io, CONSOLEIO_write, 8192, text), 0);
+    print("\n");                /* the line's end, as lines.py knows it */
     sysctl_for(XEN_SYSCTL_readconsole)->u.readconsole.count = sizeof(text);
     set_xen_guest_handle(sc.u.readconsole.buffer, text);
     CHECK_EQ(HC(sysctl, &sc), 0);

@@ -290,7 +290,7 @@ TEST(addresses)
 TEST(console)
 {
     char buf[64];
-    CHECK_EQ(HC(console_io, CONSOLEIO_write, 6, "hello\n"), 0);
+    CHECK_EQ(HC(console_io, CONSOLEIO_write, 8, "hello\r\r\n"), 0);
     CHECK_EQ(HC(console_io, CONSOLEIO_read, sizeof(buf), buf), 0);
     CHECK(HC(console_io, 99, 1, buf) < 0);
     sysctl_for(XEN_SYSCTL_readconsole)->u.readconsole.count = sizeof(buf);

@@ -25,7 +25,7 @@ struct share {
     volatile u32 calls[DOMU_VCPUS];         /* made so far */
     volatile u32 traps[DOMU_VCPUS];         /* exceptions and refused instructions */
     volatile u32 good[DOMU_VCPUS];          /* calls that returned no error */
-    u64 longest[CALLS_KNOWN];               /* ns in one call, when nothing else ran meanwhile */
+    u64 longest[CALLS_KNOWN];               /* ns in one call while its vCPU ran */
     domid_t self, peer[PEERS];              /* any of peer may be a domain that is no more */
     u32 peer_frame[PEER_FRAMES];            /* of theirs and of Bulkhead */
 };
@@ -33,6 +33,7 @@ struct share {
 struct fuzzer {
     u64 random;
     unsigned vcpu;
+    u64 call_start;                         /* of the call that it is in */
     bool dom0, inside;                      /* inside: exceptions are what is asked for */
     u64 jump[8];                            /* rbx rbp r12-r15 rsp rip: where exceptions lead */
     u64 stack_low, stack_high;
@@ -91,7 +92,6 @@ void home_rebuild(struct fuzzer *f);        /* tables with new entries */
 void home_leave(struct fuzzer *f);          /* dom0: nothing of others is held */
 void callbacks_mend(void);
 void runstate_mend(unsigned vcpu);
-u64 time_not_running(unsigned vcpu);        /* changes when the vCPU has lost its CPU */
 /* dom0's grant mappings, so that they end with the batch. */
 void grant_mapped(struct fuzzer *f, const struct gnttab_map_grant_ref *m);
 

@@ -145,11 +145,6 @@ void runstate_mend(unsigned vcpu)
     HC(vcpu_op, VCPUOP_register_runstate_memory_area, vcpu, &r);
 }
 
-u64 time_not_running(unsigned vcpu)
-{
-    return ((volatile struct vcpu_runstate_info *)&runstate[vcpu])->state_entry_time;
-}
-
 /* --- dom0's grant mappings --- */
 
 #define MAPPED_MAX 512

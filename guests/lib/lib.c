@@ -26,18 +26,28 @@ static u8 shared_page[PAGE_SIZE] ALIGNED(4096);
 
 /* --- output --- */
 
+/* A line ends in "\r\r\n": lines of the hypervisor's log may come between any two characters of
+ * it, and by this end tests/guest/lines.py tells what belongs together. */
 void print(const char *fmt, ...)
 {
-    char buf[512];
+    char buf[512], out[1024];
+    size_t n = 0;
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(buf, sizeof(buf), fmt, ap);
+    vsnprintf(buf, sizeof(buf), fmt, ap);
     va_end(ap);
     if (in_domu) {
         strlcpy(domu_text + strlen(domu_text), buf, sizeof(domu_text) - strlen(domu_text));
         return;
     }
-    hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, (u64)MIN(n, (int)sizeof(buf) - 1), (u64)buf, 0, 0, 0);
+    for (const char *p = buf; *p && n < sizeof(out) - 3; p++) {
+        if (*p == '\n') {
+            out[n++] = '\r';
+            out[n++] = '\r';
+        }
+        out[n++] = *p;
+    }
+    hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, n, (u64)out, 0, 0, 0);
 }
 
 void check_failed(const char *file, int line, const char *fmt, ...)

@@ -79,10 +79,10 @@ class Conformance:
                 may.setdefault(name, set()).add(self.refused[name])
         return must, may
 
-    def parse(self, out):
-        """{test: {row: results}}, {test: verdict} of a guest's output."""
+    def parse(self, lines):
+        """{test: {row: results}}, {test: verdict} of a guest's lines."""
         seen, verdicts, now = {}, {}, {}
-        for line in out.splitlines():
+        for line in lines:
             if m := re.match(r"seen: (-?\d+) (-?\d+)((?: \d+)+)$", line):
                 now[self.rows[int(m[1]), int(m[2])]] = {self.results[int(r)] for r in m[3].split()}
             elif m := re.match(r"(PASS|FAIL) (\w+)$", line):
