@@ -33,10 +33,10 @@ struct share {
 struct fuzzer {
     u64 random;
     unsigned vcpu;
-    u64 call_start;                         /* of the call that it is in */
+    u64 call_start, call_away;              /* of the call that it is in */
+    u32 call_upcalls;
     bool dom0, inside;                      /* inside: exceptions are what is asked for */
     u64 jump[8];                            /* rbx rbp r12-r15 rsp rip: where exceptions lead */
-    u64 stack_low, stack_high;
     u8 (*args)[PAGE_SIZE];                  /* 0: arguments, 1..3: what they point to, 5: multicalls */
     struct share *share;
 };
@@ -80,6 +80,10 @@ static inline u64 rdtsc(void)
 /* --- grammar.c --- */
 void grammar_init(bool dom0);
 void one_call(struct fuzzer *f);
+void timing_init(void);                     /* while nothing is broken yet */
+/* Around a call, into share->longest. */
+void timing_begin(struct fuzzer *f);
+void timing_end(struct fuzzer *f, u8 nr);
 unsigned grammar_size(void);
 
 /* --- acts.c --- */

@@ -425,6 +425,8 @@ static void look(struct fuzzer *f, const struct call *c, long rc)
     }
 }
 
+/* --- how long a call takes --- */
+
 /* Asked for, since the record in the guest's memory may have been sent elsewhere by the call. */
 static u64 time_not_running(struct fuzzer *f)
 {
@@ -434,19 +436,46 @@ static u64 time_not_running(struct fuzzer *f)
     return r->time[RUNSTATE_runnable] + r->time[RUNSTATE_blocked] + r->time[RUNSTATE_offline];
 }
 
+static u32 tick_mul;
+static signed char tick_shift;
+
+void timing_init(void)
+{
+    tick_mul = my_info()->time.tsc_to_system_mul;
+    tick_shift = my_info()->time.tsc_shift;
+}
+
+static u64 ns(u64 ticks)
+{
+    ticks = tick_shift < 0 ? ticks >> -tick_shift : ticks << tick_shift;
+    return (u64)(((unsigned __int128)ticks * tick_mul) >> 32);
+}
+
+/* The account is read within what is measured: what it says was spent there. */
+void timing_begin(struct fuzzer *f)
+{
+    f->call_start = rdtsc();
+    f->call_away = time_not_running(f);
+    f->call_upcalls = upcalls;
+}
+
+/* Not a domU's own time: upcalls, without end where its masks and records are broken. */
+void timing_end(struct fuzzer *f, u8 nr)
+{
+    u64 *longest = &f->share->longest[nr % CALLS_KNOWN];
+    if (upcalls == f->call_upcalls && ns(rdtsc() - f->call_start) > *longest) {
+        u64 away = time_not_running(f) - f->call_away, took = ns(rdtsc() - f->call_start);
+        *longest = MAX(*longest, took - MIN(away, took));
+    }
+}
+
 static long make(struct fuzzer *f, struct call *c)
 {
-    /* The account is read within what is measured: what it says was spent there. */
-    u64 start = rdtsc(), away = time_not_running(f), *longest = &f->share->longest[c->kind->nr % CALLS_KNOWN];
-    u32 handled = upcalls;
-    f->call_start = start;
+    timing_begin(f);
+    u64 start = f->call_start;
     long rc = hypercall(c->kind->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
-    /* Not a domU's own time: upcalls, without end where its masks and records are broken; nor when
-     * it came back by an NMI's handler that is any bytes, with another stack. */
-    if (upcalls == handled && f->call_start == start && rdtsc() - start > *longest) {
-        away = time_not_running(f) - away;
-        u64 took = rdtsc() - start;
-        *longest = MAX(*longest, took - MIN(away, took));
+    if (f->call_start == start) {   /* else it is back by an NMI's handler of any bytes, on another stack */
+        timing_end(f, c->kind->nr);
     }
     f->share->calls[f->vcpu]++;
     f->share->good[f->vcpu] += rc >= 0;

@@ -15,9 +15,11 @@ __asm__(".pushsection .text\n"
         "mov (%rsp), %rax; mov %rax, 56(%rdi); xor %eax, %eax; ret\n"
         ".popsection\n");
 
+static volatile u64 vcpu1_at;               /* on its stack: the other vCPU reads it at any time */
+
 static void on_trap(struct trap_regs *r)
 {
-    struct fuzzer *f = (u64)r >= fuzzers[1].stack_low && (u64)r < fuzzers[1].stack_high ? &fuzzers[1] : &fuzzers[0];
+    struct fuzzer *f = (u64)r - (vcpu1_at - 8192) < 12288 ? &fuzzers[1] : &fuzzers[0];
     if (r->vector == 2)
         return;                             /* an NMI that somebody has asked for: on it goes */
     if (!f->inside) {
@@ -42,16 +44,15 @@ static void on_trap(struct trap_regs *r)
 
 void fuzzer_init(struct fuzzer *f, unsigned vcpu, bool dom0, struct share *share)
 {
-    u64 here = (u64)__builtin_frame_address(0);
     memset(f, 0, sizeof(*f));
     f->vcpu = vcpu;
     f->dom0 = dom0;
     f->share = share;
     f->args = arguments[vcpu];
+    if (vcpu == 1)
+        vcpu1_at = (u64)__builtin_frame_address(0);
     map_mfn(arguments[vcpu][4], virt_to_mfn_of(arguments[vcpu][4]), PG_RO);
     f->random = share->seed * 0x9e3779b97f4a7c15UL + vcpu * 0xbf58476d1ce4e5b9UL + 1;
-    f->stack_low = here - 8192;
-    f->stack_high = here + 4096;
     for (unsigned i = 0; i < 8; i++) {
         next_random(f);
     }
