@@ -80,6 +80,7 @@ static inline u64 rdtsc(void)
 /* --- grammar.c --- */
 void grammar_init(bool dom0);
 void one_call(struct fuzzer *f);
+u64 time_not_running(struct fuzzer *f);       /* by the account of its vCPU */
 void timing_init(void);                     /* while nothing is broken yet */
 /* Around a call, into share->longest. */
 void timing_begin(struct fuzzer *f);

@@ -336,6 +336,8 @@ static void tame_dom0(struct fuzzer *f, struct call *c)
         d->domain = one_in(f, 2) ? 0 : 10 + below(f, 40);
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "scheduler_op") && (!d->domain || d->domain == DOMID_SELF)) {
         d->domain = f->share->peer[0];      /* a cap of dom0's own is only time */
+    } else if (nr == __HYPERVISOR_sysctl && !strcmp(name, "scheduler_op")) {
+        ((struct xen_sysctl *)c->arg)->u.scheduler_op.u.sched_credit2.ratelimit_us %= 2000;     /* up to 500 ms: others wait */
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "set_target") && d->u.set_target.target % DOMID_SELF == 0) {
         d->u.set_target.target = f->share->peer[1];         /* who has dom0 as its target may shut it down */
     } else if (nr == __HYPERVISOR_domctl && (!strcmp(name, "setvcpucontext") || !strcmp(name, "hypercall_init"))) {
@@ -428,7 +430,7 @@ static void look(struct fuzzer *f, const struct call *c, long rc)
 /* --- how long a call takes --- */
 
 /* Asked for, since the record in the guest's memory may have been sent elsewhere by the call. */
-static u64 time_not_running(struct fuzzer *f)
+u64 time_not_running(struct fuzzer *f)
 {
     static struct vcpu_runstate_info info[DOMU_VCPUS];
     struct vcpu_runstate_info *r = &info[f->vcpu];
