@@ -197,7 +197,10 @@ static int make_parts(struct domain *d)
  * never finished. Nobody can reach d any more, so interrupts may come in between. */
 static void domain_free(struct domain *d)
 {
-    for_each_vcpu (d, v) {      /* its timers have gone with domain_kill */
+    for (unsigned i = 0; i < d->max_vcpus; i++) {       /* timers have gone with domain_kill */
+        struct vcpu *v = d->vcpu[i];
+        if (!v)
+            continue;
         sched_vcpu_destroy(v);
         xfree(v->info_own);
         arch_vcpu_free(v);
