@@ -361,6 +361,7 @@ def look(m):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(DEBIAN_XEN, reason="compares with it")
 def test_xl_beside_xen(dom0, machine):
     xen = subprocess.run([REPO / "tools/debian-xen"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
