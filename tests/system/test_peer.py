@@ -35,6 +35,7 @@ all xl create /tmp/nocpu.cfg
 all xl create /tmp/syntax.cfg
 all xl create /tmp/hvm.cfg
 all xl create /tmp/pvh.cfg
+- (xl destroy pvh; xl destroy hvm; xl destroy nobridge) >/tmp/n 2>&1 || true
 - xl create -p /tmp/p.cfg
 all xl domname nosuch
 all xl destroy p
@@ -235,7 +236,6 @@ all xl restore /tmp/b.img
 all xl save nosuch /tmp/save
 all xl dump-core nosuch /tmp/core
 all xl dump-core g /tmp/core
-all xl save -c g /tmp/save
 all xl reboot g
 wait g
 all xl shutdown -w g
@@ -275,10 +275,11 @@ def run(command, limit, feed=None):
     with open("/tmp/o", "w+b") as out, open("/tmp/e", "w+b") as err:
         p = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, stdout=out, stderr=err)
         try:
-            if feed:
-                time.sleep(4)
-                p.stdin.write(feed)     # buffered until the close
             try:
+                while feed and p.poll() is None and time.time() - start < limit:
+                    time.sleep(2)
+                    p.stdin.write(feed)
+                    p.stdin.flush()
                 p.stdin.close()
             except BrokenPipeError:
                 pass
@@ -292,8 +293,8 @@ for line in open("/tmp/commands").read().splitlines():
     shape, command = line.split(" ", 1)
     word, _, rest = command.partition(" ")
     for again in (1, 1, 0):
-        if shape == "wait":
-            r = run("gx %s true 120" % command, 150)
+        if shape == "wait":     # a guest that begins again has another console
+            r = run("gx %s true 60 || gx %s true 60 || gx %s true 120" % (command, command, command), 300)
         elif word == "console":
             r = run(rest, 60, bytes([29]))
         else:
@@ -305,6 +306,8 @@ for line in open("/tmp/commands").read().splitlines():
         if word == "create":
             run("xl destroy g", 60)
     seen.append(r)
+    print("#", line, r, flush=True)     # for the log
+print("=====")
 print(base64.encodebytes(gzip.compress(json.dumps(seen).encode())).decode())
 """
 
@@ -347,7 +350,8 @@ SHAPES = {
 def look(m):
     """Every command's status, stderr, and shape of stdout, by its line and place."""
     prepare(m)
-    results = json.loads(gzip.decompress(base64.b64decode(m.out("python3 /tmp/runner.py", 2000))))
+    results = json.loads(gzip.decompress(base64.b64decode(
+        m.out("python3 /tmp/runner.py", 3600).split("=====")[-1])))
     (LOGS / f"{m.log.stem}.json").write_text(json.dumps(results, indent=0))
     seen = {}
     for line, (status, out, err, took) in zip(COMMANDS.strip().splitlines(), results, strict=True):
