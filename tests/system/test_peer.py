@@ -29,13 +29,12 @@ all xl create /tmp/wide.cfg
 all xl create /tmp/nokernel.cfg
 all xl create /tmp/text.cfg
 all xl create /tmp/nodisk.cfg
-all xl create /tmp/nobridge.cfg
 all xl create /tmp/nopool.cfg
 all xl create /tmp/nocpu.cfg
 all xl create /tmp/syntax.cfg
 all xl create /tmp/hvm.cfg
 all xl create /tmp/pvh.cfg
-- (xl destroy pvh; xl destroy hvm; xl destroy nobridge) >/tmp/n 2>&1 || true
+- (xl destroy pvh; xl destroy hvm) >/tmp/n 2>&1 || true
 - xl create -p /tmp/p.cfg
 all xl domname nosuch
 all xl destroy p
@@ -239,7 +238,7 @@ all xl dump-core g /tmp/core
 all xl reboot g
 wait g
 all xl shutdown -w g
-all xl list g
+- while xl domid g; do sleep 1; done >/tmp/n 2>&1
 - create xl create /tmp/g.cfg
 wait g
 all xl save g /tmp/save
@@ -247,8 +246,25 @@ all xl destroy g
 all xl domid g
 """
 
-# Where the two differ, and why that is right or a limit that the README names.
+# Where the two differ, and why: limits that the README names, or what is no error.
+POOLS, GUESTS, SAVE = "one CPU pool has all", "no PVH and no HVM guests", "no save"
 DIFFERENCES = {
+    "xl info -n": "a PCI device is near the one node; Xen does not say what is near without _PXM",
+    "xl create /tmp/hvm.cfg": GUESTS,
+    "xl create /tmp/pvh.cfg": GUESTS,
+    "xl cpupool-create 'name=\"p\"'": POOLS,
+    "xl cpupool-create 'name=\"p\"' again": POOLS,
+    "xl cpupool-list p": POOLS,
+    "xl cpupool-migrate g p": POOLS,
+    "xl cpupool-rename p q": POOLS,
+    "xl cpupool-destroy q": POOLS,
+    "xl cpupool-cpu-remove Pool-0 1": POOLS,
+    "xl cpupool-cpu-add Pool-0 1": POOLS,
+    "xl cpupool-cpu-add Pool-0 1 again": POOLS,
+    "xenhypfs ls /": "only what can be set while the machine runs",
+    "xenhypfs ls /params": "log levels only",
+    "xl save g /tmp/save": SAVE,
+    "xl destroy g": "Xen's guest has gone into the file: " + SAVE,
 }
 
 MEMORY = "memory = 96"
@@ -260,7 +276,6 @@ CONFIGS = {
     "nokernel": f'{MEMORY}\nkernel = "/tmp/nosuch"',
     "text": f'{MEMORY}\nkernel = "/etc/passwd"',
     "nodisk": f'{MEMORY}\ndisk = [ "/tmp/nosuch.img,raw,xvdb,w" ]',
-    "nobridge": f'{MEMORY}\nvif = [ "bridge=nosuch" ]',
     "nopool": f'{MEMORY}\npool = "nosuch"',
     "nocpu": f'{MEMORY}\ncpus = "9"',
     "syntax": "memory = [",
@@ -294,13 +309,16 @@ for line in open("/tmp/commands").read().splitlines():
     word, _, rest = command.partition(" ")
     for again in (1, 1, 0):
         if shape == "wait":     # a guest that begins again has another console
-            r = run("gx %s true 60 || gx %s true 60 || gx %s true 120" % (command, command, command), 300)
+            for _ in range(9):
+                r = run("gx %s true 20 2>&1" % command, 60)
+                if r[0] == 0:
+                    break
         elif word == "console":
             r = run(rest, 60, bytes([29]))
         else:
             r = run(rest if word in ("create", "hotplug") else command, 200 if "create" in command else 90)
         # A hotplug script has 10 s, however slow the emulation is: that alone is tried again.
-        if not again or "killing execution of /etc/xen/scripts" not in r[2] or "bridge" in command:
+        if not again or "killing execution of /etc/xen/scripts" not in r[2]:
             break
         time.sleep(5)
         if word == "create":
@@ -365,6 +383,7 @@ def look(m):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(DEBIAN_XEN, reason="compares with it")
 def test_xl_beside_xen(dom0, machine):
     xen = subprocess.run([REPO / "tools/debian-xen"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
