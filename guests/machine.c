@@ -109,6 +109,9 @@ TEST(pools_and_scheduler)
     CHECK_EQ(SYSCTL(cpupool_op, u.cpupool_op = c), 0);
     c.op = 99;
     CHECK_EQ(SYSCTL(cpupool_op, u.cpupool_op = c), -ENOSYS);
+    c.op = XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN;    /* nobody to where everybody is */
+    c.domid = 77;
+    CHECK_EQ(SYSCTL(cpupool_op, u.cpupool_op = c), -ESRCH);
     c.op = XEN_SYSCTL_CPUPOOL_OP_CREATE;        /* with a scheduler that is none */
     c.sched_id = 1234;
     CHECK(SYSCTL(cpupool_op, u.cpupool_op = c) < 0);

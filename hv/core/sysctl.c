@@ -203,6 +203,13 @@ static long sysctl_cpupool_op(struct xen_sysctl_cpupool_op *c)
     }
     if (c->op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO)
         return bitmap_write(current_vcpu(), &c->cpumap, 0);
+    if (c->op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN && c->cpupool_id == 0) {  /* where it is */
+        struct domain *d = domain_get(c->domid);
+        if (!d)
+            return -ESRCH;
+        domain_put(d);
+        return 0;
+    }
     return c->op >= XEN_SYSCTL_CPUPOOL_OP_CREATE && c->op <= XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN
         ? -EOPNOTSUPP : -ENOSYS;
 }
