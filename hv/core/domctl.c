@@ -381,7 +381,8 @@ long do_domctl(struct vcpu *v, unsigned long *a)
     long rc = find_handler(&c) ?: one_step(&c);
     while (rc == -ERESTART && !hypercall_preempt(v))
         rc = one_step(&c);
-    if (memcmp(&was, &c.op, sizeof(was)) && arg_write(v, a[0], &c.op))
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): padding is harmless here
+    if (memcmp(&was, &c.op, sizeof(was)) != 0 && arg_write(v, a[0], &c.op))
         rc = -EFAULT;
     if (c.d)
         domain_put(c.d);

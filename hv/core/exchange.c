@@ -158,8 +158,7 @@ static int check(struct exchange *e)
 static void start_chunk(struct exchange *e)
 {
     e->phase = ALLOCATE;
-    e->at = 0;
-    e->err = 0;
+    e->at = e->err = 0;
     e->keep_old = false;
     e->old = e->new = PAGE_NONE;
 }

@@ -205,10 +205,9 @@ static long sysctl_cpupool_op(struct xen_sysctl_cpupool_op *c)
         return bitmap_write(current_vcpu(), &c->cpumap, 0);
     if (c->op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN && c->cpupool_id == 0) {  /* where it is */
         struct domain *d = domain_get(c->domid);
-        if (!d)
-            return -ESRCH;
-        domain_put(d);
-        return 0;
+        if (d)
+            domain_put(d);
+        return d ? 0 : -ESRCH;
     }
     return c->op >= XEN_SYSCTL_CPUPOOL_OP_CREATE && c->op <= XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN
         ? -EOPNOTSUPP : -ENOSYS;
