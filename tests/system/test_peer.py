@@ -263,8 +263,6 @@ DIFFERENCES = {
     "xl cpupool-cpu-add Pool-0 1 again": POOLS,
     "xenhypfs ls /": "only what can be set while the machine runs",
     "xenhypfs ls /params": "log levels only",
-    "xl save g /tmp/save": SAVE,
-    "xl destroy g": "Xen's guest has gone into the file: " + SAVE,
 }
 
 MEMORY = "memory = 96"
