@@ -247,7 +247,7 @@ all xl domid g
 """
 
 # Where the two differ, and why: limits that the README names, or what is no error.
-POOLS, GUESTS, SAVE = "one CPU pool has all", "no PVH and no HVM guests", "no save"
+POOLS, GUESTS = "one CPU pool has all", "no PVH and no HVM guests"
 DIFFERENCES = {
     "xl info -n": "a PCI device is near the one node; Xen does not say what is near without _PXM",
     "xl create /tmp/hvm.cfg": GUESTS,
