@@ -141,6 +141,17 @@ TEST(exchanges)
     for (unsigned i = 0; i < 1024; i++)
         out[i] = pfn + i;
     exchange(2, 9, 1024, 0, list, out);
+    /* As many chunks as frames: what is between them has to be cut. */
+    for (unsigned i = 0; i < 1024; i++) {
+        list[i] = out[i];
+        out[i] = pfn + i;
+    }
+    exchange(1024, 0, 1024, 0, list, out);
+    for (unsigned i = 0; i < 1024; i++) {
+        list[i] = out[i];
+        out[i] = pfn + i;
+    }
+    exchange(1024, 0, 128, 3, list, out);
 }
 
 /* --- page tables --- */

@@ -212,7 +212,7 @@ long memory_exchange(struct vcpu *v, u64 arg)
         if (!err) {
             e->x.nr_exchanged += e->in_per_chunk;
             start_chunk(e);
-            err = clear_extents(v, e->d);
+            err = hypercall_preempt(v) ? -ERESTART : clear_extents(v, e->d);
         }
     }
     struct xen_memory_exchange x = e->x;

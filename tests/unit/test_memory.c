@@ -363,7 +363,7 @@ TEST(exchange_small_for_large)
     free_hv_pages(&frames[1024], 7);
     preempt_every = 1;
     CHECK_EQ(call(XENMEM_exchange, &x), 0);
-    CHECK_EQ(repeats, 18);              /* each 16 frames taken and freed, and in the clearing */
+    CHECK_EQ(repeats, 20);              /* each 16 frames taken and freed, after each chunk, and in its clearing */
     CHECK_EQ(x.nr_exchanged, 128);
     CHECK_EQ(self.tot_pages, 128);
     CHECK_EQ(free_page_count(), free_before + 128);
@@ -413,6 +413,18 @@ TEST(exchange_is_all_or_nothing)
     CHECK_EQ(call(XENMEM_exchange, &x), -EINVAL);
     x = exchange_of(1, 10, 1, 10, 0);
     CHECK_EQ(call(XENMEM_exchange, &x), -EPERM);
+}
+
+TEST(exchange_one_for_one)
+{
+    start();
+    struct xen_memory_reservation r = res(5, 0);
+    CHECK_EQ(call(XENMEM_populate_physmap, &r), 5);
+    struct xen_memory_exchange x = exchange_of(5, 0, 5, 0, 0);
+    preempt_every = 1;
+    CHECK_EQ(call(XENMEM_exchange, &x), 0);
+    CHECK_EQ(repeats, 5);               /* a chunk is a frame, and it can be cut after each */
+    CHECK_EQ(x.nr_exchanged, 5);
 }
 
 /* Cut after each 16 frames; how far it is stays with the vCPU. */
