@@ -291,6 +291,22 @@ TEST(many_domains)
         destroy(id[i]);
 }
 
+/* More domains than one piece of the list may hold. */
+TEST(long_list)
+{
+    static struct xen_domctl_getdomaininfo info[320];
+    static domid_t id[300];
+    for (unsigned i = 0; i < ARRAY_SIZE(id); i++)
+        id[i] = create(1, 127, 1, 1);
+    sysctl_for(XEN_SYSCTL_getdomaininfolist)->u.getdomaininfolist.max_domains = 320;
+    set_xen_guest_handle(sc.u.getdomaininfolist.buffer, info);
+    CHECK_EQ(HC(sysctl, &sc), 0);
+    CHECK_EQ(sc.u.getdomaininfolist.num_domains, ARRAY_SIZE(id) + 1);
+    CHECK_EQ(info[ARRAY_SIZE(id)].domain, id[ARRAY_SIZE(id) - 1]);
+    for (unsigned i = 0; i < ARRAY_SIZE(id); i++)
+        destroy(id[i]);
+}
+
 /* Ids from all over the table, as a machine has that has run for long. */
 TEST(many_ids)
 {
