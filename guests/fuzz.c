@@ -100,32 +100,37 @@ static void kid_main(void *share)
 
 /* --- dom0's second vCPU: fuzzes while it may --- */
 
-static volatile bool vcpu1_may, vcpu1_busy;
+/* Each sets its own, then looks at the other's: only in that order do both not miss each other. */
+static bool vcpu1_may, vcpu1_busy;
+static bool look_at(bool *flag) { return __atomic_load_n(flag, __ATOMIC_SEQ_CST); }
+static void set_to(bool *flag, bool value) { __atomic_store_n(flag, value, __ATOMIC_SEQ_CST); }
 
 static void vcpu1_main(void *unused)
 {
     (void)unused;
     struct fuzzer *f = &fuzzers[1];
     for (;;) {
-        while (!vcpu1_may || own.calls[1] > 2 * each) {
-            if (vcpu1_busy && !vcpu1_may) {
-                home_rebuild(f);        /* no call of this vCPU holds another's tables */
-                vcpu1_busy = false;
-            }
-            pause_for(200000);
-        }
-        if (!vcpu1_busy) {
+        set_to(&vcpu1_busy, true);
+        if (look_at(&vcpu1_may)) {
             fuzzer_init(f, 1, true, &own);
-            vcpu1_busy = true;
+            f->random ^= (u64)own.calls[1] << 32;       /* or each time it would begin with the same calls */
+            while (look_at(&vcpu1_may)) {
+                if (own.calls[1] > 2 * each)
+                    pause_for(200000);
+                else
+                    fuzz(f, 16);
+            }
+            home_rebuild(f);            /* no call of this vCPU holds another's tables */
         }
-        fuzz(f, 16);
+        set_to(&vcpu1_busy, false);
+        pause_for(200000);
     }
 }
 
 static void vcpu1_stop_here(void)
 {
-    vcpu1_may = false;
-    while (vcpu1_busy) {
+    set_to(&vcpu1_may, false);
+    while (look_at(&vcpu1_busy)) {
         HC(vcpu_op, VCPUOP_up, 1, 0);
         pause_for(50000);
     }
@@ -145,7 +150,9 @@ static void take_counts(struct share *s)
         s->calls[i] = s->good[i] = s->traps[i] = 0;
     }
     for (unsigned i = 0; i < CALLS_KNOWN; i++) {
-        longest[i] = MAX(longest[i], s->longest[i] >> 40 ? 0 : s->longest[i]);
+        u64 ns = s->longest[i];
+        if (s->not_longest[i] == ~ns)
+            longest[i] = MAX(longest[i], ns);
     }
 }
 
@@ -216,7 +223,7 @@ static bool kid_make(struct kid *k, u64 batch_seed, u32 wanted)
     k->seen = ~0u;
     k->seen_at = system_time();
     control(XEN_DOMCTL_unpausedomain, k->d.id);
-    vcpu1_may = have_vcpu1();
+    set_to(&vcpu1_may, have_vcpu1());
     return true;
 }
 

@@ -26,6 +26,7 @@ struct share {
     volatile u32 traps[DOMU_VCPUS];         /* exceptions and refused instructions */
     volatile u32 good[DOMU_VCPUS];          /* calls that returned no error */
     u64 longest[CALLS_KNOWN];               /* ns in one call while its vCPU ran */
+    u64 not_longest[CALLS_KNOWN];           /* its complement: else it was written over, and says nothing */
     domid_t self, peer[PEERS];              /* any of peer may be a domain that is no more */
     u32 peer_frame[PEER_FRAMES];            /* of theirs and of Bulkhead */
 };

@@ -313,6 +313,9 @@ static void tame(struct fuzzer *f, struct call *c)
 
 #define MAPS_MAX 12UL
 
+/* A number that is not dom0's, even where no domU could be made. */
+static domid_t domu_id(struct fuzzer *f, unsigned i) { return f->share->peer[i] ?: DOMID_INVALID; }
+
 /* The same for dom0, which rules over the machine. */
 static void tame_dom0(struct fuzzer *f, struct call *c)
 {
@@ -325,7 +328,7 @@ static void tame_dom0(struct fuzzer *f, struct call *c)
         }
     } else if (nr == __HYPERVISOR_sched_op && !strcmp(name, "remote_shutdown")) {
         struct sched_remote_shutdown *r = (void *)c->arg;
-        r->domain_id = r->domain_id == DOMID_SELF || !r->domain_id ? f->share->peer[0] : r->domain_id;
+        r->domain_id = r->domain_id == DOMID_SELF || !r->domain_id ? domu_id(f, 0) : r->domain_id;
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "ioport_permission")) {
         d->u.ioport_permission.first_port = 0x80 + d->u.ioport_permission.first_port % 16;     /* harmless ones */
         d->u.ioport_permission.nr_ports %= 16;
@@ -335,14 +338,14 @@ static void tame_dom0(struct fuzzer *f, struct call *c)
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "createdomain")) {
         d->domain = one_in(f, 2) ? 0 : 10 + below(f, 40);
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "scheduler_op") && (!d->domain || d->domain == DOMID_SELF)) {
-        d->domain = f->share->peer[0];      /* a cap of dom0's own is only time */
+        d->domain = domu_id(f, 0);      /* a cap of dom0's own is only time */
     } else if (nr == __HYPERVISOR_sysctl && !strcmp(name, "scheduler_op")) {
         ((struct xen_sysctl *)c->arg)->u.scheduler_op.u.sched_credit2.ratelimit_us %= 2000;     /* up to 500 ms: others wait */
     } else if (nr == __HYPERVISOR_domctl && !strcmp(name, "set_target") && d->u.set_target.target % DOMID_SELF == 0) {
-        d->u.set_target.target = f->share->peer[1];         /* who has dom0 as its target may shut it down */
+        d->u.set_target.target = domu_id(f, 1);         /* who has dom0 as its target may shut it down */
     } else if (nr == __HYPERVISOR_domctl && (!strcmp(name, "setvcpucontext") || !strcmp(name, "hypercall_init"))) {
         fill_context(f, (void *)f->args[1]);
-        d->domain = d->domain && d->domain != DOMID_SELF ? d->domain : f->share->peer[0];
+        d->domain = d->domain && d->domain != DOMID_SELF ? d->domain : domu_id(f, 0);
     } else if (nr == __HYPERVISOR_memory_op && (!strcmp(name, "decrease_reservation") || !strcmp(name, "exchange"))) {
         ((struct xen_memory_reservation *)c->arg)->extent_order = 0;        /* beside the pool lies what it lives on */
         c->a[1] = (u64)c->arg;
@@ -468,6 +471,7 @@ void timing_end(struct fuzzer *f, u8 nr)
     if (upcalls == f->call_upcalls && ns(rdtsc() - f->call_start) > *longest) {
         u64 away = time_not_running(f) - f->call_away, took = ns(rdtsc() - f->call_start);
         *longest = MAX(*longest, took - MIN(away, took));
+        f->share->not_longest[nr % CALLS_KNOWN] = ~*longest;
     }
 }
 

@@ -23,6 +23,7 @@ static void on_trap(struct trap_regs *r)
     if (r->vector == 2)
         return;                             /* an NMI that somebody has asked for: on it goes */
     if (!f->inside) {
+        in_domu = f->dom0 ? false : in_domu;    /* true while dom0 copies itself: it would say it to nobody */
         print("FAIL fuzz: exception %lu error %#lx at %#lx rsp %#lx cr2 %#lx\n", r->vector, r->error, r->rip, r->rsp,
               my_info()->arch.cr2);
         power_off();
