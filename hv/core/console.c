@@ -90,7 +90,7 @@ static void console_deferred(void)
         say_who_has_input();
     for (int c; (c = next_key()) >= 0; ) {
         if (c > ' ')
-            keyhandler_run((char)c);
+            keyhandler_queue(&(char){ (char)c }, 1, &(u32){ 0 });
     }
     if (virq)
         virq_global(VIRQ_CONSOLE);

@@ -110,6 +110,17 @@ struct domain *domain_get_next(struct domain *d)
     return domain_get_from(id);
 }
 
+u64 domains_step(u32 (*fn)(struct domain *d, u32 i), u64 at)
+{
+    struct domain *d = domain_get_from((domid_t)(at >> 32));
+    if (!d)
+        return 0;
+    u32 next = fn(d, d->id == at >> 32 ? (u32)at : 0);
+    at = (u64)(d->id + !next) << 32 | next;
+    domain_put(d);
+    return at;
+}
+
 /* --- creation --- */
 
 /* A free id: `wanted`, or the next one after the id chosen last. */

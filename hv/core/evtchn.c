@@ -385,21 +385,23 @@ void evtchn_domain_free(struct domain *d)
     d->evtchn = NULL;
 }
 
-void evtchn_dump(struct domain *d)
+u32 evtchn_dump(struct domain *d, u32 port)
 {
     static const char names[][12] = { "free", "reserved", "unbound", "interdomain", "pirq", "virq",
                                       "ipi" };
     struct evtchn_domain *e = d->evtchn;
-    if (!e)
-        return;
-    printk(LOG_INFO, "d%u: event channels, %s\n", d->id, e->fifo ? "FIFO" : "2-level");
-    for (u32 port = 1; port < e->nr_ports; port++) {
-        struct evtchn *c = evtchn_at(e, port);
-        arch_irq_window();
-        if (c->state == EVT_FREE)
-            continue;
+    u32 n = e ? e->nr_ports : 0;
+    if (e && port == 0)
+        printk(LOG_INFO, "d%u: event channels, %s\n", d->id, e->fifo ? "FIFO" : "2-level");
+    while (++port < n && evtchn_at(e, port)->state == EVT_FREE && port % 64 != 0)
+        ;
+    if (port >= n)
+        return 0;
+    struct evtchn *c = evtchn_at(e, port);
+    if (c->state != EVT_FREE) {
         const char *pending = evtchn_is_pending(d, port) > 0 ? ", pending" : "";
         printk(LOG_INFO, "  %4u %-11s vcpu %u%s, priority %u, remote d%u, %u\n", port,
                names[c->state], c->vcpu, pending, c->priority, c->remote_dom, c->id);
     }
+    return port;
 }

@@ -381,21 +381,24 @@ void grant_domain_free(struct domain *d)
     d->grants = NULL;
 }
 
-void grant_dump(struct domain *d)
+u32 grant_dump(struct domain *d, u32 ref)
 {
     struct grant_table *t = d->grants;
-    if (!t)
-        return;
-    printk(LOG_INFO,
-           "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
-           d->id, t->version, t->nr_frames, d->max_grant_frames, t->nr_active, t->nr_map_frames);
-    for (u32 ref = 0, n = nr_refs(t), shown = 0; ref < n && shown < READ_ONCE(t->nr_active); ref++) {
-        struct grant_active act = *active_of(t, ref);     /* as it is just now */
-        if (act.readers | act.writers) {
-            shown++;
-            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref, act.by,
-                   act.use.gfn, act.readers, act.writers);
-        }
-        arch_irq_window();
+    u32 n = t ? nr_refs(t) : 0;
+    if (t && ref == 0) {
+        printk(LOG_INFO,
+               "d%u: grant table version %u, %u/%u frames, %u entries in use, %u maptrack frames\n",
+               d->id, t->version, t->nr_frames, d->max_grant_frames, t->nr_active, t->nr_map_frames);
     }
+    while (ref < n) {
+        struct grant_active act = *active_of(t, ref++);     /* as it is just now */
+        if (act.readers | act.writers) {
+            printk(LOG_INFO, "  %6u by d%u: gfn %lx, %u readers, %u writers\n", ref - 1, act.by,
+                   act.use.gfn, act.readers, act.writers);
+            break;
+        }
+        if (ref % 64 == 0)
+            break;
+    }
+    return ref < n ? ref : 0;
 }

@@ -242,14 +242,17 @@ int grant_release_mappings(struct domain *d)
     return 0;
 }
 
-void grant_for_each_mapping(struct domain *d, void (*fn)(void *, mfn_t, bool), void *arg)
+bool grant_for_each_mapping(struct domain *d, u32 frame, void (*fn)(void *, mfn_t, bool), void *arg)
 {
     struct grant_table *t = d->grants;
-    for (u32 i = 0; t && i < t->nr_map_frames * MAP_PER_FRAME; i++) {
-        const struct grant_map *m = map_of(t, i);
+    if (!t || frame >= t->nr_map_frames)
+        return false;
+    for (u32 i = 0; i < MAP_PER_FRAME; i++) {
+        const struct grant_map *m = map_of(t, frame * MAP_PER_FRAME + i);
         if (m->flags & MAP_LIVE)
             fn(arg, m->mfn, !(m->flags & GNTMAP_readonly));
     }
+    return true;
 }
 
 void grant_map_free(struct domain *d)

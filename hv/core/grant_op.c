@@ -48,7 +48,12 @@ static int op_dump_table(struct vcpu *v, struct domain *d, void *arg UNUSED)
 {
     if (!domain_has(v->domain, RIGHT_CONTROL))
         return GNTST_permission_denied;
-    grant_dump(d);
+    u32 done = 0, ref = 0;
+    list_resume(v, d, &done, &ref);
+    while ((ref = grant_dump(d, ref)) != 0) {
+        if (list_preempt(v, d, done, ref))
+            return -ERESTART;
+    }
     return GNTST_okay;
 }
 

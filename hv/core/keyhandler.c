@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Debug keys. Owns the table from keys to functions, a constant: no lock. A function runs
- * on any CPU with no lock held, what it prints is shown at every level, and two runs of it
- * may overlap. What has no limit lets interrupts in after each line.
+ * Debug keys. Owns the queue of those that wait, guarded by the console lock, and the table
+ * of what they do. A timer of CPU 0 takes one after the other, in steps of a line or a few,
+ * for at most PIECE at a time: however much there is to print, nobody waits longer for his
+ * CPU. A step runs with no lock held, and what it prints is shown at every level.
  */
 #include "arch.h"
 #include "console.h"
@@ -11,55 +12,61 @@
 #include "keyhandler.h"
 #include "mm.h"
 #include "sched.h"
+#include "timer.h"
 #include "trace.h"
 
-static void key_help(void);
+#define QUEUE_SIZE 64           /* power of two */
+#define PIECE      20000        /* ns; as much between two pieces is for others */
 
-static void for_each_domain(void (*fn)(struct domain *d))
+static struct { u32 head, tail; char key[QUEUE_SIZE]; } queue;  /* tail: the timer's function alone */
+
+/* --- what they do: a step from `at` on, first 0; where to go on, 0: done --- */
+
+static u64 key_help(u64 at);
+
+static u32 dump_domain(struct domain *d, u32 at)
 {
-    for (struct domain *d = domain_get_from(0); d; d = domain_get_next(d)) {
-        fn(d);
-        arch_irq_window();
+    struct vcpu *v = at ? domain_vcpu(d, at - 1) : NULL;
+
+    if (at == 0) {
+        printk(LOG_INFO, "domain %u: %s%s%s pages %lu of %lu, rights 0x%x, references %u, paused %u\n",
+               d->id, d->ops ? d->ops->name : "-", d->is_dying ? " dying" : "",
+               d->is_shut_down ? " shut down" : "", d->tot_pages, d->max_pages, d->rights,
+               READ_ONCE(d->refs), READ_ONCE(d->pause_count));
     }
-}
-
-static void dump_domain(struct domain *d)
-{
-    printk(LOG_INFO, "domain %u: %s%s%s pages %lu of %lu, rights 0x%x, references %u, paused %u\n",
-           d->id, d->ops ? d->ops->name : "-", d->is_dying ? " dying" : "",
-           d->is_shut_down ? " shut down" : "", d->tot_pages, d->max_pages, d->rights,
-           READ_ONCE(d->refs), READ_ONCE(d->pause_count));
-    for_each_vcpu(d, v) {
+    if (v) {
         printk(LOG_INFO, "  vcpu %u: cpu %u%s%s%s%s, affinity 0x%lx, upcall pending %u mask %u\n",
                v->id, v->cpu, v->is_running ? " running" : "",
                v->pause_flags & VPF_BLOCKED ? " blocked" : "",
                v->pause_flags & VPF_DOWN ? " down" : "",
                READ_ONCE(v->pause_count) ? " paused" : "", v->hard_affinity.bits,
                v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
-        arch_irq_window();
     }
+    return at < d->max_vcpus ? at + 1 : 0;
 }
 
-static void key_domains(void) { for_each_domain(dump_domain); }
-static void key_events(void)  { for_each_domain(evtchn_dump); }
-static void key_grants(void)  { for_each_domain(grant_dump); }
-static void key_audit(void)   { audit_frames(); }
-static void key_trace(void)   { trace_dump(TRACE_RECORDS); }
-static void key_crash(void)   { panic("asked for by debug key"); }
+static u64 key_domains(u64 at) { return domains_step(dump_domain, at); }
+static u64 key_events(u64 at)  { return domains_step(evtchn_dump, at); }
+static u64 key_grants(u64 at)  { return domains_step(grant_dump, at); }
+static u64 key_trace(u64 at)   { return trace_dump(TRACE_RECORDS, at); }
+static u64 key_crash(UNUSED u64 at)   { panic("asked for by debug key"); }
+static u64 key_restart(UNUSED u64 at) { arch_machine_restart(); }
 
-static void key_memory(void)
+static u64 key_memory(UNUSED u64 at)
 {
     printk(LOG_INFO, "memory: %lu pages, %lu free (%lu MiB of %lu MiB)\n", total_page_count(),
            free_page_count(), free_page_count() >> 8, total_page_count() >> 8);
+    return 0;
 }
 
-static void key_time(void)
+static u64 key_time(UNUSED u64 at)
 {
     printk(LOG_INFO, "time: %ld ns since start, wall clock %lu s, %lu kHz\n", now(),
            wallclock_sec(), cpu_khz());
+    return 0;
 }
 
-static const struct { void (*fn)(void); const char *help; } keys[128] = {
+static const struct { u64 (*fn)(u64 at); const char *help; } keys[128] = {
     ['h'] = { key_help, "this list" },
     ['r'] = { sched_dump, "run queues" },
     ['e'] = { key_events, "event channels" },
@@ -68,32 +75,67 @@ static const struct { void (*fn)(void); const char *help; } keys[128] = {
     ['m'] = { key_memory, "memory" },
     ['t'] = { key_time, "time" },
     ['T'] = { key_trace, "last trace records" },
-    ['A'] = { key_audit, "audit of all frames" },
+    ['A'] = { audit_frames, "audit of all frames" },
     ['C'] = { key_crash, "crash Bulkhead" },
-    ['R'] = { arch_machine_restart, "reboot the machine" },
+    ['R'] = { key_restart, "reboot the machine" },
     ['d'] = { dump_cpus, "registers of what runs on each CPU" },
     ['i'] = { irq_dump, "interrupts" },
 };
 
-static void key_help(void)
+static u64 key_help(u64 at)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (keys[i].fn)
-            printk(LOG_INFO, " key '%c': %s\n", i, keys[i].help);
-    }
+    if (keys[at].fn)
+        printk(LOG_INFO, " key '%c': %s\n", (int)at, keys[at].help);
+    return (at + 1) % ARRAY_SIZE(keys);
 }
 
-void keyhandler_run(char c)
+/* --- the queue --- */
+
+static u64 step(u8 key, u64 at)
 {
-    unsigned i = (u8)c;
+    if (key >= ARRAY_SIZE(keys) || !keys[key].fn) {
+        printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", key);
+        return 0;
+    }
+    if (at == 0)
+        printk(LOG_INFO, "'%c' pressed: %s\n", key, keys[key].help);
+    return keys[key].fn(at);
+}
+
+static void work(void *timer)
+{
+    static u64 at;
+    u32 tail = queue.tail;
+    s_time_t end = now() + PIECE;
 
     printk_verbose(true);
-    if (i < ARRAY_SIZE(keys) && keys[i].fn) {
-        printk(LOG_INFO, "'%c' pressed: %s\n", c, keys[i].help);
-        keys[i].fn();
-    } else {
-        printk(LOG_INFO, "no debug key 0x%x: 'h' lists them\n", i);
+    while (tail != __atomic_load_n(&queue.head, __ATOMIC_ACQUIRE) && now() < end) {
+        at = step((u8)queue.key[tail % QUEUE_SIZE], at);
+        if (at == 0)
+            __atomic_store_n(&queue.tail, ++tail, __ATOMIC_RELEASE);
     }
     printk_verbose(false);
-    arch_irq_window();
+    if (tail != READ_ONCE(queue.head))
+        timer_set(timer, now() + PIECE);
+}
+
+bool keyhandler_queue(const char *key, u32 n, u32 *ticket)
+{
+    static struct timer timer = { .fn = work, .data = &timer };
+    bool taken = console_lock_take();
+    u32 head = queue.head;
+    bool fits = n <= QUEUE_SIZE - (head - __atomic_load_n(&queue.tail, __ATOMIC_ACQUIRE));
+
+    for (u32 i = 0; fits && i < n; i++)
+        queue.key[head++ % QUEUE_SIZE] = key[i];
+    __atomic_store_n(&queue.head, head, __ATOMIC_RELEASE);
+    console_lock_release(taken);
+    *ticket = head;
+    timer_set(&timer, now());
+    return fits;
+}
+
+bool keyhandler_done(u32 ticket)
+{
+    return (s32)(__atomic_load_n(&queue.tail, __ATOMIC_ACQUIRE) - ticket) >= 0;
 }

@@ -13,13 +13,15 @@ static void dump_vcpu(const char *what, const struct vcpu *v, const struct runq 
            v->domain->pause_count);
 }
 
-void sched_dump(void)
+u64 sched_dump(u64 cpu)
 {
-    printk(LOG_INFO, "scheduler: now %lld us, rate limit %u us\n",
-           (long long)now() / 1000, sched_ratelimit_us);
-    for (u64 m = cpus_online.bits; m != 0; m &= m - 1) {
-        struct runq *q = &runqs[ffs64(m)];
+    struct runq *q = &runqs[cpu];
 
+    if (cpu == 0) {
+        printk(LOG_INFO, "scheduler: now %lld us, rate limit %u us\n",
+               (long long)now() / 1000, sched_ratelimit_us);
+    }
+    if (cpumask_test(cpus_online, (unsigned)cpu)) {
         printk(LOG_INFO, "CPU %u: %u waiting, idle %llu ms\n", q->cpu, q->nr,
                (unsigned long long)cpu_idle_ns(q->cpu) / 1000000);
         with_lock (&q->lock) {
@@ -31,6 +33,6 @@ void sched_dump(void)
                 dump_vcpu("waits", v, q);
             }
         }
-        arch_irq_window();
     }
+    return (cpu + 1) % nr_cpus;
 }

@@ -16,9 +16,7 @@
 #define DEBUG_KEYS_MAX 32
 #define DISTANCE_HERE  10       /* to a node's own memory, as ACPI's SLIT counts */
 
-/* A list that takes long goes on where it was cut, if the vCPU comes back with the same buffer:
- * with *done pieces in it, from *next on. */
-static void list_resume(struct vcpu *v, const void *buffer, u32 *done, u32 *next)
+void list_resume(struct vcpu *v, const void *buffer, u32 *done, u32 *next)
 {
     if (buffer && v->list.buffer == (u64)buffer) {
         *done = v->list.done;
@@ -27,14 +25,19 @@ static void list_resume(struct vcpu *v, const void *buffer, u32 *done, u32 *next
     v->list.buffer = 0;
 }
 
-static int list_preempt(struct vcpu *v, const void *buffer, u32 done, u32 next)
+int list_cut(struct vcpu *v, const void *buffer, u32 done, u32 next)
 {
-    if (!buffer || !hypercall_preempt(v))
-        return 0;
     v->list.buffer = (u64)buffer;
     v->list.done = done;
     v->list.next = next;
     return -ERESTART;
+}
+
+int list_preempt(struct vcpu *v, const void *buffer, u32 done, u32 next)
+{
+    if (!buffer || !hypercall_preempt(v))
+        return 0;
+    return list_cut(v, buffer, done, next);
 }
 
 static long sysctl_readconsole(struct xen_sysctl_readconsole *r)
@@ -112,17 +115,21 @@ static long sysctl_getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
     return err;
 }
 
-/* All keys are read before the first one acts. */
+/* Repeated until the keys are queued, and then until they have acted. */
 static long sysctl_debug_keys(const struct xen_sysctl_debug_keys *k)
 {
+    struct vcpu *v = current_vcpu();
     char keys[DEBUG_KEYS_MAX];
+    u32 queued = 0, ticket = 0;
     if (k->nr_keys > sizeof(keys))
         return -E2BIG;
-    if (guest_read(current_vcpu(), keys, (u64)k->keys.p, k->nr_keys))
-        return -EFAULT;
-    for (u32 i = 0; i < k->nr_keys; i++)
-        keyhandler_run(keys[i]);
-    return 0;
+    list_resume(v, k->keys.p, &queued, &ticket);
+    if (!queued) {
+        if (k->nr_keys && (!k->keys.p || guest_read(v, keys, (u64)k->keys.p, k->nr_keys)))
+            return -EFAULT;
+        queued = keyhandler_queue(keys, k->nr_keys, &ticket);
+    }
+    return queued && keyhandler_done(ticket) ? 0 : list_cut(v, k->keys.p, queued, ticket);
 }
 
 static long sysctl_getcpuinfo(struct xen_sysctl_getcpuinfo *g)

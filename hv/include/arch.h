@@ -51,8 +51,8 @@ void vcpu_send_nmi(struct vcpu *v);
 /* --- machine (x86/...) --- */
 NORETURN void arch_machine_restart(void);
 NORETURN void arch_machine_power_off(void);
-void dump_cpus(void);               /* debug keys 'd' */
-void irq_dump(void);                /* and 'i' */
+u64 dump_cpus(u64 cpu);             /* debug keys 'd' */
+u64 irq_dump(u64 vector);           /* and 'i': a step of each (core/keyhandler.c) */
 struct xenpf_enter_acpi_sleep;
 long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);     /* x86/power.c */
 

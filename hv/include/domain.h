@@ -129,6 +129,7 @@ struct domain {
     spinlock_t lock;            /* LOCK_DOMAIN */
     bool is_dying;              /* set under lock and page_lock; never unset */
     bool killing;               /* a CPU is in domain_kill (atomic) */
+    bool audited;               /* paused by the frame audit, which has a reference */
     bool xs_domain;             /* XEN_DOMCTL_CDF_xs_domain: shown by getdomaininfo */
     u8 dying_stage;             /* core/domain.c: how far teardown is */
     bool is_shutting_down, is_shut_down;
@@ -195,6 +196,9 @@ struct domain *domain_get_for(struct vcpu *v, domid_t id, int *err);
 struct domain *domain_get_from(domid_t id);
 /* The one after d, whose reference is given up. */
 struct domain *domain_get_next(struct domain *d);
+/* A step through all domains, first at 0, then at what it returned, until that is 0. fn (d, i)
+ * does d's i-th part, from 0 on, and returns the number of the next, 0: there is none. */
+u64 domains_step(u32 (*fn)(struct domain *d, u32 i), u64 at);
 /* The first domain (the hardware domain) or NULL; DOMID_XEN, which owns pages that Bulkhead
  * shares; DOMID_IO, which owns what is not RAM; the idle vCPUs'. */
 extern struct domain *dom0, *domain_xen, *domain_io, *domain_idle;

@@ -28,7 +28,7 @@ void evtchn_vcpu_info_moved(struct vcpu *v);
 /* For the audit: each page that event channels hold a writable reference on. */
 void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg);
 /* Debug key 'e'; no lock held. */
-void evtchn_dump(struct domain *d);
+u32 evtchn_dump(struct domain *d, u32 port);
 /* Makes v see that events are pending: sets its upcall-pending byte (after a
  * pending bit was set) and wakes or kicks it. (x86/pv through ops later.) */
 void vcpu_mark_events_pending(struct vcpu *v);

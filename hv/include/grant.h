@@ -22,10 +22,9 @@ u32 grant_max_frames(struct domain *d, u32 id);
 int grant_prepare_frames(struct vcpu *v, struct domain *d, u32 id, u32 n);
 /* Writes the machine frames of n of them as 8-byte numbers to the guest: 0, -EINVAL, -EFAULT. */
 int grant_put_frames(struct vcpu *v, struct domain *d, u32 id, u32 first, u32 n, const void *list);
-void grant_dump(struct domain *d);          /* debug key 'g' */
-/* For the audit: how many references and writable type references do grant
- * mappings and grant-table frames of all domains hold on frame mfn's counts.
- * Calls fn once for each held mapping. */
-void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg);
+u32 grant_dump(struct domain *d, u32 ref);  /* debug key 'g' */
+/* For the audit: calls fn for each mapping in that frame of d's maptrack, with the frame mapped.
+ * False: there is no such frame of it. */
+bool grant_for_each_mapping(struct domain *d, u32 frame, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg);
 
 #endif

@@ -26,6 +26,14 @@ typedef long hypercall_fn(struct vcpu *v, unsigned long *a);
  * save its place and return -ERESTART: other work waits for this CPU or vCPU. */
 bool hypercall_preempt(struct vcpu *v);
 
+/* --- core/sysctl.c --- */
+/* A list that takes long goes on where it was cut, if v comes back with the same buffer (what it
+ * writes to; never NULL): with *done pieces of it, from *next on; else both stay as they are. */
+void list_resume(struct vcpu *v, const void *buffer, u32 *done, u32 *next);
+int list_cut(struct vcpu *v, const void *buffer, u32 done, u32 next);       /* -ERESTART */
+/* As list_cut, if it is time; else 0. */
+int list_preempt(struct vcpu *v, const void *buffer, u32 done, u32 next);
+
 /*
  * A sub-operation table: ops with a command number. Each family has one X-macro
  * file in hv/include/ops/ (e.g. ops/sched_op.h) with rows

@@ -5,7 +5,10 @@
 
 #include "types.h"
 
-/* Unknown keys get a line in the log. No lock held. */
-void keyhandler_run(char c);
+/* Queues n keys, which a timer works through in pieces; an unknown one gets a line in the log.
+ * Any context, locks below LOCK_TIMER. *ticket is for keyhandler_done. False: no room now. */
+bool keyhandler_queue(const char *keys, u32 n, u32 *ticket);
+/* Is everything done that was queued up to then? */
+bool keyhandler_done(u32 ticket);
 
 #endif

@@ -142,7 +142,7 @@ void m2p_set(mfn_t mfn, u64 gfn);
  * DOMID_XEN, may be mapped read-only; INVALID_MFN past the end. XENMEM_machphys_mfn_list. */
 mfn_t m2p_chunk_mfn(unsigned idx);
 
-/* --- frame audit: x86/pv/audit.c; debug key 'A'; returns number of differences --- */
-unsigned long audit_frames(void);
+/* --- frame audit: x86/pv/audit.c; a step of debug key 'A' (core/keyhandler.c) --- */
+u64 audit_frames(u64 at);
 
 #endif

@@ -64,6 +64,6 @@ static inline void vcpus_poll_wake(struct domain *d, u32 port)
 /* SCHEDOP_pin_override: cpu < 0 ends it. 0, -EINVAL, -EBUSY. */
 int vcpu_pin_override(struct vcpu *v, int cpu);
 u64 cpu_idle_ns(unsigned cpu);              /* for getcpuinfo */
-void sched_dump(void);                      /* debug key 'r' */
+u64 sched_dump(u64 cpu);                     /* debug key 'r' */
 
 #endif

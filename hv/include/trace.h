@@ -35,16 +35,19 @@ struct trace_ring {
     struct trace_record { u64 tsc, a, b; u32 event; } record[TRACE_RECORDS];
 };
 extern struct trace_ring trace_rings[NR_CPUS];
+extern bool trace_stopped;
 
 static inline void trace(enum trace_event event, u64 a, u64 b)
 {
-    if (!DEBUG_BUILD && event < TRACE_FIRST_RARE)
+    if ((!DEBUG_BUILD && event < TRACE_FIRST_RARE) || trace_stopped)
         return;
     struct trace_ring *r = &trace_rings[cpu_id()];
     struct trace_record *e = &r->record[r->next++ % TRACE_RECORDS];
     *e = (struct trace_record){ .tsc = __builtin_ia32_rdtsc(), .a = a, .b = b, .event = event };
 }
 
-void trace_dump(unsigned n);        /* the last n records of every CPU, oldest first */
+/* A step of the dump of the last n records of every CPU, oldest first: at is 0, then what it
+ * returned, until that is 0 (core/keyhandler.c). Nothing is recorded meanwhile. */
+u64 trace_dump(u32 n, u64 at);
 
 #endif

@@ -148,12 +148,11 @@ static void dump_one(const struct irq_desc *desc)
     }
 }
 
-void irq_dump(void)
+u64 irq_dump(u64 vector)
 {
     with_lock (&irq_lock) {
-        for (unsigned v = 0; v < 256; v++) {
-            if (irq_descs[v].kind != IRQ_FREE)
-                dump_one(&irq_descs[v]);
-        }
+        if (irq_descs[vector].kind != IRQ_FREE)
+            dump_one(&irq_descs[vector]);
     }
+    return (vector + 1) % ARRAY_SIZE(irq_descs);
 }

@@ -137,7 +137,8 @@ static NORETURN void panic_end(u64 rsp, u64 rbp)
     if (v && !v->is_idle)
         printk(LOG_ERR, "current: domain %u vCPU %u\n", v->domain->id, v->id);
     dump_stack(rsp, rbp);
-    trace_dump(TRACE_LAST);
+    for (u64 at = 0; (at = trace_dump(TRACE_LAST, at)) != 0;)
+        ;
     printk(LOG_ERR, STARS);
     stop_machine();
 }
@@ -188,4 +189,8 @@ static void dump_this_cpu(UNUSED void *arg)
     dump_regs(&cpu_top()->regs);
 }
 
-void dump_cpus(void) { arch_call_cpus(cpus_online, dump_this_cpu, NULL); }
+u64 dump_cpus(u64 cpu)
+{
+    arch_call_cpus((cpumask_t){ cpus_online.bits & 1ul << cpu }, dump_this_cpu, NULL);
+    return (cpu + 1) % nr_cpus;
+}

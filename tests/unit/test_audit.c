@@ -8,11 +8,11 @@
 #include "x86/pv.h"
 
 #define FRAMES 64u
-static struct page pages[FRAMES], scratch;
+static struct page pages[FRAMES + 1];          /* the last: the audit's own */
 struct page *frame_table = pages;
 u64 max_mfn = FRAMES, tlb_clock;
 static char memory[FRAMES][PAGE_SIZE] ALIGNED(4096);
-static u64 room[FRAMES];                /* the audit's own, a word for each frame */
+static char room[8192];
 static bool no_memory;
 static unsigned paused, resumed, freed;
 spinlock_t control_lock;
@@ -22,28 +22,40 @@ bool mfn_valid(mfn_t mfn) { return mfn && mfn < FRAMES; }
 void *mfn_to_virt(mfn_t mfn) { return memory[mfn]; }
 struct page *alloc_hv_pages(unsigned order, u32 flags)
 {
-    CHECK((PAGE_SIZE << order) >= sizeof(room) && flags == MEMF_ZERO);
-    memset(room, 0, sizeof(room));
-    return no_memory ? NULL : &scratch;
+    CHECK((PAGE_SIZE << order) >= sizeof(room) && flags == 0);
+    memset(room, 0x5a, sizeof(room));
+    return no_memory ? NULL : &pages[FRAMES];
 }
-void free_hv_pages(struct page *pg, unsigned order) { CHECK(pg == &scratch); (void)order; freed++; }
-void vcpu_pause(struct vcpu *v) { (void)v; paused++; }
-void vcpu_unpause(struct vcpu *v) { (void)v; resumed++; }
-#define page_to_virt(pg) ((pg) == &scratch ? (void *)room : (void *)memory[(pg) - pages])
+void free_hv_pages(struct page *pg, unsigned order) { CHECK(pg == &pages[FRAMES]); (void)order; freed++; }
+void domain_pause(struct domain *d) { CHECK_EQ(d->refs, 3); paused++; }
+void domain_unpause(struct domain *d) { CHECK_EQ(d->refs, 3); resumed++; }
+void domain_ref(struct domain *d) { d->refs++; }
+void domain_put(struct domain *d) { d->refs--; }
+#define page_to_virt(pg) ((pg) == &pages[FRAMES] ? (void *)room : (void *)memory[(pg) - pages])
+#define virt_to_mfn(p) ((void)(p), FRAMES)
 
 static struct x86_domain dom;
 static struct x86_vcpu vcpus[2];
 static struct vcpu *slots[2] = { &vcpus[0].v, &vcpus[1].v };
-struct domain *domain_get_from(domid_t id) { return id <= 7 ? &dom.d : NULL; }
-struct domain *domain_get_next(struct domain *d) { (void)d; return NULL; }
+u64 domains_step(u32 (*fn)(struct domain *d, u32 i), u64 at)
+{
+    if (at >> 32 > 7)
+        return 0;
+    dom.d.refs++;
+    u32 next = fn(&dom.d, at >> 32 == 7 ? (u32)at : 0);
+    dom.d.refs--;
+    return (next ? 7ul : 8ul) << 32 | next;
+}
 
 /* What is mapped by grants, and what event channels hold. */
 static mfn_t granted, event_page;
-void grant_for_each_mapping(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
+bool grant_for_each_mapping(struct domain *d, u32 frame, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
 {
     (void)d;
-    fn(arg, granted, true);
-    fn(arg, granted, false);
+    if (frame > 1)
+        return false;
+    fn(arg, granted, frame == 0);
+    return true;
 }
 void evtchn_for_each_page(struct domain *d, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg)
 {
@@ -80,6 +92,7 @@ static void scene(void)
         pages[i].flags = PG_FREE;
     }
     dom.d.id = 7;
+    dom.d.refs = 1;
     dom.d.max_vcpus = 2;
     dom.d.vcpu = slots;
     for (unsigned i = 0; i < 2; i++) {
@@ -124,13 +137,23 @@ static void scene(void)
     paused = resumed = freed = 0;
 }
 
+/* The whole of it; what it has found. */
+static unsigned long audit(void)
+{
+    for (u64 at = 0; (at = audit_frames(at)) != 0;)
+        ;
+    return differences;
+}
+
 TEST(nothing_wrong)
 {
     scene();
     test_cpu_top.curr = slots[0];
-    CHECK_EQ(audit_frames(), 0);
+    CHECK_EQ(audit(), 0);
     CHECK_EQ(paused, 1);
     CHECK_EQ(resumed, 1);
+    CHECK_EQ(dom.d.refs, 1);
+    CHECK(!dom.d.audited);
     CHECK_EQ(freed, 1);
     CHECK(spin_trylock(&control_lock));
     spin_unlock(&control_lock);
@@ -142,13 +165,13 @@ TEST(each_wrong_count)
     for (mfn_t mfn = L4; mfn <= IDLE; mfn++) {
         scene();
         pages[mfn].refs++;
-        CHECK_EQ(audit_frames(), 1);
+        CHECK_EQ(audit(), 1);
         scene();
         pages[mfn].refs--;      /* an owner's only one may be missing: a frame in the making */
-        CHECK_EQ(audit_frames(), mfn != IDLE);
+        CHECK_EQ(audit(), mfn != IDLE);
         scene();
         pages[mfn].type++;
-        CHECK_EQ(audit_frames(), (pages[mfn].type & PT_TYPE_MASK) != PT_NONE);
+        CHECK_EQ(audit(), (pages[mfn].type & PT_TYPE_MASK) != PT_NONE);
     }
 }
 
@@ -157,33 +180,56 @@ TEST(what_changed_behind_its_back)
     test_cpu_top.curr = slots[1];
     scene();
     entry(L1, 1, READ, PTE_RW);
-    CHECK_EQ(audit_frames(), 2);
+    CHECK_EQ(audit(), 2);
     scene();
     vcpus[1].pv.user_cr3 = NULL;
-    CHECK_EQ(audit_frames(), 1);
+    CHECK_EQ(audit(), 1);
     scene();
     pages[L4].type &= ~PT_PINNED;
-    CHECK_EQ(audit_frames(), 1);
+    CHECK_EQ(audit(), 1);
     scene();
     granted = FRAMES + 5;                           /* no RAM: not counted */
-    CHECK_EQ(audit_frames(), 1);
+    CHECK_EQ(audit(), 1);
     scene();
     for (mfn_t mfn = 20; mfn < FRAMES; mfn++) {
         use(mfn, PT_WRITABLE, 9, 9);                /* more than it names one by one */
     }
-    CHECK(audit_frames() > 20);
+    CHECK(audit() > 20);
 }
 
-TEST(not_now)
+TEST(no_room)
+{
+    scene();
+    no_memory = true;
+    CHECK_EQ(audit(), ~0UL);
+    no_memory = false;
+    CHECK_EQ(freed, 0);
+    CHECK_EQ(paused, 0);
+    max_mfn = (CHUNKS_MAX + 1ul) << CHUNK_SHIFT;    /* more than it has pointers for */
+    for (unsigned i = 0; i < CHUNKS_MAX; i++)
+        chunks[i] = (void *)room;
+    CHECK_EQ(make_room((u64)CHUNKS_MAX << CHUNK_SHIFT), 0);
+    memset(chunks, 0, sizeof(chunks));
+    max_mfn = FRAMES;
+    CHECK_EQ(audit(), 0);
+}
+
+/* Somebody else waits for vCPUs to stop: it tries again, and lets others work meanwhile. */
+TEST(while_others_pause)
 {
     test_cpu_top.curr = slots[0];
     scene();
-    no_memory = true;
-    CHECK_EQ(audit_frames(), ~0UL);
-    no_memory = false;
     CHECK(spin_trylock(&control_lock));
-    CHECK_EQ(audit_frames(), ~0UL);
-    spin_unlock(&control_lock);
-    CHECK_EQ(freed, 1);
+    u64 at = 0;
+    for (unsigned i = 0; i < 20; i++)
+        at = audit_frames(at);
+    CHECK(at != 0);
     CHECK_EQ(paused, 0);
+    CHECK_EQ(dom.d.refs, 1);
+    spin_unlock(&control_lock);
+    while ((at = audit_frames(at)) != 0)
+        ;
+    CHECK_EQ(differences, 0);
+    CHECK_EQ(paused + resumed, 2);
+    CHECK_EQ(freed, 1);
 }

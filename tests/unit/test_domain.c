@@ -408,6 +408,39 @@ TEST(shutdown_is_told_and_undone)
     CHECK_PANICS(domain_shutdown(me->domain, SHUTDOWN_poweroff));
 }
 
+static char walked[256], want[64];
+static domid_t goes;
+static u32 walk(struct domain *d, u32 i)
+{
+    size_t n = strlen(walked);
+    snprintf(walked + n, sizeof(walked) - n, "%u.%u ", d->id, i);
+    if (i == 1 && goes) {
+        destroy(goes);
+        goes = 0;
+    }
+    return d->id && i < 2 ? i + 1 : 0;
+}
+
+TEST(steps_through_all)
+{
+    start();
+    domid_t a = make(), b = make(), c = make();
+    goes = b;                                   /* the next one, while it is at a */
+    for (u64 at = 0; (at = domains_step(walk, at)) != 0;)
+        ;
+    snprintf(want, sizeof(want), "0.0 %u.0 %u.1 %u.2 %u.0 %u.1 %u.2 ", a, a, a, c, c, c);
+    CHECK_STR(walked, want);
+    walked[0] = '\0';
+    u64 at = domains_step(walk, (u64)a << 32 | 1);
+    destroy(a);                                 /* where it stands: on with the next, from its start */
+    CHECK_EQ(at, (u64)a << 32 | 2);
+    at = domains_step(walk, at);
+    snprintf(want, sizeof(want), "%u.1 %u.0 ", a, c);
+    CHECK_STR(walked, want);
+    destroy(c);
+    CHECK(domains_step(walk, at) == 0);
+}
+
 TEST(info_finds_the_next)
 {
     start();

@@ -33,6 +33,23 @@ void xfree(void *p) { free(p); }
 void arch_spin_poll(void) { panic("a lock was taken twice"); }
 void arch_irq_window(void) { }
 bool hypercall_preempt(struct vcpu *v) { (void)v; return preempts && preempts--; }
+static u32 list_next;
+void list_resume(struct vcpu *v, const void *buffer, u32 *done, u32 *next)
+{
+    CHECK(buffer);
+    (void)v;
+    (void)done;
+    *next = list_next ?: *next;
+    list_next = 0;
+}
+int list_preempt(struct vcpu *v, const void *buffer, u32 done, u32 next)
+{
+    CHECK(buffer && !done);
+    if (!hypercall_preempt(v))
+        return 0;
+    list_next = next;
+    return -ERESTART;
+}
 struct domain *domain_held(domid_t id) { return id < NDOM && doms[id].refs ? &doms[id] : NULL; }
 struct domain *domain_get(domid_t id)
 {
@@ -370,8 +387,10 @@ TEST(audit_sees_mappings)
     map(0, 1, 5, GNTMAP_device_map | GNTMAP_readonly);
     mfn_t mfn = PER_DOM + 3;
     seen = 0;
-    grant_for_each_mapping(&doms[0], count, &mfn);
+    CHECK(grant_for_each_mapping(&doms[0], 0, count, &mfn));
     CHECK_EQ(seen, 102);
+    CHECK(!grant_for_each_mapping(&doms[0], 1000, count, &mfn));
+    CHECK(!grant_for_each_mapping(&(struct domain){ .id = 9 }, 0, count, &mfn));
     teardown();
 }
 
@@ -644,9 +663,20 @@ TEST(sizes_and_dump)
     grant1(1, 6, 0, PER_DOM + 3, 0);
     grant1(1, 400, 0, PER_DOM + 4, GTF_readonly);
     struct gnttab_map_grant_ref a = map(0, 1, 6, GNTMAP_host_map), b = map(0, 1, 400, GNTMAP_host_map | GNTMAP_readonly);
-    grant_dump(&doms[1]);
+    u32 at = 0, steps = 0;
+    while ((at = grant_dump(&doms[1], at)) != 0)
+        steps++;
+    CHECK(steps > 2);
+    CHECK_EQ(grant_dump(&doms[1], 70000), 0);       /* of a dump of another one */
+    struct gnttab_dump_table du = { .dom = doms[1].id };
+    doms[0].rights |= RIGHT_CONTROL;
+    preempts = 2;
+    CHECK_EQ(call(0, GNTTABOP_dump_table, &du, 1), 0);
+    CHECK_EQ(du.status, GNTST_okay);
+    CHECK_EQ(preempts, 0);
+    doms[0].rights &= ~RIGHT_CONTROL;
     CHECK_EQ(unmap(0, a.handle, 0x1000, 0), GNTST_okay);
     CHECK_EQ(unmap(0, b.handle, 0x1000, 0), GNTST_okay);
-    grant_dump(&(struct domain){ .id = 9 });
+    CHECK_EQ(grant_dump(&(struct domain){ .id = 9 }, 0), 0);
     teardown();
 }
