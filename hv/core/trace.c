@@ -18,11 +18,11 @@ u64 trace_dump(u32 n, u64 at)
     const struct trace_ring *r = &trace_rings[cpu];
     u32 end = r->next, have = MIN(MIN(end, (u32)TRACE_RECORDS), n);
     struct trace_record e = r->record[(end - have + i) % TRACE_RECORDS];
-    char text[96];
 
     if (have && i == 0)
         printk(LOG_INFO, "trace of CPU %u:\n", cpu);
     if (have && e.event < NR_TRACE_EVENTS) {
+        char text[96];
         snprintf(text, sizeof(text), formats[e.event], e.a, e.b);
         printk(LOG_INFO, "  %lu %s\n", e.tsc, text);
     }
