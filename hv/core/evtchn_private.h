@@ -14,8 +14,7 @@
  * or its peer's. Hence, when every port of a domain has been closed and `closing` keeps
  * new ones from being made, nobody touches its FIFO pages any more.
  */
-#ifndef BH_EVTCHN_PRIVATE_H
-#define BH_EVTCHN_PRIVATE_H
+#pragma once
 
 #include "evtchn.h"
 
@@ -115,5 +114,3 @@ void evtchn_release(struct domain *d, u32 port);                    /* from EVT_
 int evtchn_close(struct domain *d, u32 port);
 bool virq_is_global(u32 virq);
 bool virq_may_bind(const struct domain *d, u32 virq);
-
-#endif

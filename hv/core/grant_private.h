@@ -17,8 +17,7 @@
  * reference) on the frame, and a reference on the granting domain: so a domain that
  * dies stays until the last of its grants is unmapped, and its id is not used anew.
  */
-#ifndef BH_GRANT_PRIVATE_H
-#define BH_GRANT_PRIVATE_H
+#pragma once
 
 #include "grant.h"
 #include <xen/grant_table.h>
@@ -94,5 +93,3 @@ void grant_map_free(struct domain *d);
 /* n operations of an array, at most GRANT_BATCH: each gets its status. */
 typedef void grant_batch_fn(struct vcpu *v, void *ops, u32 n);
 grant_batch_fn op_map_grant_ref, op_unmap_grant_ref, op_unmap_and_replace, op_copy;
-
-#endif

@@ -3,8 +3,7 @@
  * Between the files of memory_op: memory.c (dispatch, what is asked and set),
  * reservation.c (a domain's memory grows and shrinks), exchange.c.
  */
-#ifndef BH_RESERVATION_H
-#define BH_RESERVATION_H
+#pragma once
 
 #include "hypercall.h"
 #include "mm.h"
@@ -64,5 +63,3 @@ static inline int clear_extents(struct vcpu *v, struct domain *d)
     }
     return 0;
 }
-
-#endif

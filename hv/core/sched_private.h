@@ -3,8 +3,7 @@
  * What the scheduler's own files share: core/sched.c, sched_cap.c, runstate.c,
  * vcpu_timer.c. Nobody else includes this.
  */
-#ifndef BH_SCHED_PRIVATE_H
-#define BH_SCHED_PRIVATE_H
+#pragma once
 
 #include "sched.h"
 
@@ -71,5 +70,3 @@ s_time_t cap_slice(const struct domain *d, s_time_t t);
 /* v waits, in no queue, until its domain has time again; its queue's lock is held. */
 void cap_park(struct vcpu *v);
 void cap_unpark(void *d);       /* timer function: wakes all parked vCPUs of d */
-
-#endif

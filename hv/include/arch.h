@@ -2,8 +2,7 @@
 /*
  * What `core` may ask of the machine. Nothing else of x86 is visible to it.
  */
-#ifndef BH_ARCH_H
-#define BH_ARCH_H
+#pragma once
 
 #include "domain.h"
 
@@ -55,5 +54,3 @@ u64 dump_cpus(u64 cpu);             /* debug keys 'd' */
 u64 irq_dump(u64 vector);           /* and 'i': a step of each (core/keyhandler.c) */
 struct xenpf_enter_acpi_sleep;
 long power_enter_sleep(const struct xenpf_enter_acpi_sleep *s);     /* x86/power.c */
-
-#endif

@@ -4,8 +4,7 @@
  * the UART below both (drivers/ns16550.c), and what a panic prints (x86/panic.c).
  * Start-up calls stand in x86/machine.h.
  */
-#ifndef BH_CONSOLE_H
-#define BH_CONSOLE_H
+#pragma once
 
 #include "domain.h"
 
@@ -62,5 +61,3 @@ extern bool opt_noreboot;           /* after a crash, and when dom0 restarts: st
 NORETURN void fatal_trap(struct cpu_user_regs *regs);
 /* For CPUs that spin with interrupts off, and for an NMI: stops here if another CPU panics. */
 void panic_poll(void);
-
-#endif

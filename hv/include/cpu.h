@@ -4,8 +4,7 @@
  * aligned; `struct cpu_top` lies at its very end, and its address follows from
  * any stack pointer inside the block: no segment register is needed.
  */
-#ifndef BH_CPU_H
-#define BH_CPU_H
+#pragma once
 
 #include "types.h"
 
@@ -78,5 +77,3 @@ static inline void softirq_raise(enum softirq nr)
  * no lock held; may switch the current vCPU (then cpu_top()->regs are the new one's). */
 void softirq_run(void);
 void softirq_register(enum softirq nr, void (*fn)(void));
-
-#endif

@@ -4,8 +4,7 @@
  * its `ops`; nothing in core asks which kind it is. The machine's part of both
  * lies around these structures (x86/include: struct x86_domain, x86_vcpu).
  */
-#ifndef BH_DOMAIN_H
-#define BH_DOMAIN_H
+#pragma once
 
 #include "cpu.h"
 #include "lib.h"
@@ -258,5 +257,3 @@ static inline struct vcpu *domain_vcpu(struct domain *d, unsigned id)
 
 /* A line about what a guest did; level-limited by guest_loglvl and by rate. */
 void gprintk(struct domain *d, enum loglevel level, const char *fmt, ...) PRINTF(3, 4);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What serves domctl in core/domctl.c and x86/domctl.c: a handler for each row of the table. */
-#ifndef BH_DOMCTL_H
-#define BH_DOMCTL_H
+#pragma once
 
 #include "domain.h"
 
@@ -25,5 +24,3 @@ struct domctl {
 
 /* Writes a set of CPUs or nodes as large as the caller's bitmap: 0, -EINVAL, -EFAULT. */
 int bitmap_write(struct vcpu *v, const struct xenctl_bitmap *b, u64 bits);
-
-#endif

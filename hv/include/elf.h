@@ -4,8 +4,7 @@
  * to start it (xen/elfnote.h). Pure: no memory is taken; all input is hostile. The
  * image keeps pointing into the file's bytes.
  */
-#ifndef BH_ELF_H
-#define BH_ELF_H
+#pragma once
 
 #include "lib.h"
 
@@ -48,5 +47,3 @@ static inline bool has_note(const struct xen_elf_notes *n, unsigned type)
 /* Reads the notes of img. NULL, or why not: none there, a note that matters is damaged,
  * or they ask for what we do not know. */
 const char *elf_xen_notes(const struct elf_image *img, struct xen_elf_notes *n);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Event channels (core/evtchn.c, evtchn_op.c, evtchn_fifo.c).
  */
-#ifndef BH_EVTCHN_H
-#define BH_EVTCHN_H
+#pragma once
 
 #include "domain.h"
 
@@ -48,5 +47,3 @@ void pirq_set_cpu(struct domain *d, u32 nr, unsigned cpu);
  * before d's frames are relinquished. May be called again. */
 void pirq_domain_quiesce(struct domain *d);
 void pirq_domain_destroy(struct domain *d);             /* at the very end: frees */
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Grant tables (core/grant.c, grant_map.c, grant_copy.c, grant_op.c).
  */
-#ifndef BH_GRANT_H
-#define BH_GRANT_H
+#pragma once
 
 #include "domain.h"
 
@@ -26,5 +25,3 @@ u32 grant_dump(struct domain *d, u32 ref);  /* debug key 'g' */
 /* For the audit: calls fn for each mapping in that frame of d's maptrack, with the frame mapped.
  * False: there is no such frame of it. */
 bool grant_for_each_mapping(struct domain *d, u32 frame, void (*fn)(void *arg, mfn_t mfn, bool write), void *arg);
-
-#endif

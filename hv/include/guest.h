@@ -3,8 +3,7 @@
  * The only way to guest memory named by guest virtual addresses: copies of the
  * current vCPU's address space, each byte read once. All return 0 or -EFAULT.
  */
-#ifndef BH_GUEST_H
-#define BH_GUEST_H
+#pragma once
 
 #include "domain.h"
 
@@ -41,5 +40,3 @@ static inline bool handle_span_ok(u64 off, u64 nr, size_t size)
 /* Writes one field of a guest structure of type T back. */
 #define arg_write_field(v, addr, p, field)                                        \
     guest_write(v, (addr) + offsetof(__typeof__(*(p)), field), &(p)->field, sizeof((p)->field))
-
-#endif

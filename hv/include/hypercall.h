@@ -9,8 +9,7 @@
  * returns -ERESTART; the guest then repeats the call with those arguments, also
  * when it is an entry of a multicall.
  */
-#ifndef BH_HYPERCALL_H
-#define BH_HYPERCALL_H
+#pragma once
 
 #include "domain.h"
 
@@ -43,4 +42,3 @@ int list_preempt(struct vcpu *v, const void *buffer, u32 done, u32 next);
  * (other kinds of rows, such as OP_AT with a place in the structure: see each file);
  * others have a switch.
  */
-#endif

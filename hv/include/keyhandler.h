@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Debug keys: on the serial line (Ctrl-a three times) and by `xl debug-keys`. */
-#ifndef BH_KEYHANDLER_H
-#define BH_KEYHANDLER_H
+#pragma once
 
 #include "types.h"
 
@@ -10,5 +9,3 @@
 bool keyhandler_queue(const char *keys, u32 n, u32 *ticket);
 /* Is everything done that was queued up to then? */
 bool keyhandler_done(u32 ticket);
-
-#endif

@@ -3,8 +3,7 @@
  * The freestanding ground floor: strings, formatting, bits, lists.
  * Nothing here knows of domains or of the machine; it also compiles on the host.
  */
-#ifndef BH_LIB_H
-#define BH_LIB_H
+#pragma once
 
 #include "types.h"
 
@@ -102,5 +101,3 @@ static inline void list_del(struct list *n)
 }
 
 #define list_entry(p, type, member) container_of(p, type, member)
-
-#endif

@@ -7,8 +7,7 @@
  * While the type count is not zero the type cannot change. A frame is never a page
  * table (or descriptor page) and mapped writable at the same time.
  */
-#ifndef BH_MM_H
-#define BH_MM_H
+#pragma once
 
 #include "domain.h"
 
@@ -144,5 +143,3 @@ mfn_t m2p_chunk_mfn(unsigned idx);
 
 /* --- frame audit: x86/pv/audit.c; a step of debug key 'A' (core/keyhandler.c) --- */
 u64 audit_frames(u64 at);
-
-#endif

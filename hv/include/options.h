@@ -9,8 +9,7 @@
  * Rows of one name are all set: each user has its own variable. All are read once, by
  * options_parse, on the boot CPU before anything looks at them; no lock.
  */
-#ifndef BH_OPTIONS_H
-#define BH_OPTIONS_H
+#pragma once
 
 #include "types.h"
 
@@ -47,5 +46,3 @@ void options_parse(const char *p);
 extern char options_cmdline[1024];
 /* 0: false word, 1: true word (see OPTION_BOOL), -1: neither. */
 int parse_bool(const char *s);
-
-#endif

@@ -4,8 +4,7 @@
  * a guest may see at most and by default, and what the toolstack has chosen for a
  * domain. guest_cpuid, guest_rdmsr and guest_wrmsr stand in x86/domain.h.
  */
-#ifndef BH_POLICY_H
-#define BH_POLICY_H
+#pragma once
 
 #include "domain.h"
 #include <xen/platform.h>
@@ -26,5 +25,3 @@ long sysctl_get_cpu_featureset(struct xen_sysctl_cpu_featureset *f);
 void policy_physinfo(struct xen_sysctl_physinfo *pi);
 void policy_cpu_topology(unsigned cpu, struct xen_sysctl_cputopo *t);
 void policy_cpu_version(struct xenpf_pcpu_version *pv);
-
-#endif

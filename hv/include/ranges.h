@@ -3,8 +3,7 @@
  * Sets of numbers kept as sorted intervals (core/ranges.c): the I/O ports, machine
  * frames and interrupts that a domain may use.
  */
-#ifndef BH_RANGES_H
-#define BH_RANGES_H
+#pragma once
 
 #include "types.h"
 
@@ -26,5 +25,3 @@ static inline int ranges_remove(struct ranges *s, u64 first, u64 last)
 }
 /* Is the whole interval in the set? False for NULL (nothing is permitted). */
 bool ranges_contains(struct ranges *s, u64 first, u64 last);
-
-#endif

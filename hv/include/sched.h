@@ -2,8 +2,7 @@
 /*
  * The scheduler (core/sched.c) and the calls on vCPUs that sleep or wake.
  */
-#ifndef BH_SCHED_H
-#define BH_SCHED_H
+#pragma once
 
 #include "domain.h"
 
@@ -65,5 +64,3 @@ static inline void vcpus_poll_wake(struct domain *d, u32 port)
 int vcpu_pin_override(struct vcpu *v, int cpu);
 u64 cpu_idle_ns(unsigned cpu);              /* for getcpuinfo */
 u64 sched_dump(u64 cpu);                     /* debug key 'r' */
-
-#endif

@@ -9,8 +9,7 @@
  * Two locks of one rank: only with spin_lock_pair, which orders by address.
  * Debug builds check it.
  */
-#ifndef BH_SPINLOCK_H
-#define BH_SPINLOCK_H
+#pragma once
 
 #include "types.h"
 
@@ -88,5 +87,3 @@ static inline void with_lock_end(spinlock_t **l) { spin_unlock(*l); }
 #define with_lock(l)                                                                      \
     for (spinlock_t *held_ __attribute__((cleanup(with_lock_end), unused)) = (spin_lock(l), (l)), \
          *end_ = NULL; !end_; end_ = (spinlock_t *)~0UL)
-
-#endif

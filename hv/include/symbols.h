@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names of Bulkhead's own functions (x86/symbols.c; the table is made by the link). */
-#ifndef BH_SYMBOLS_H
-#define BH_SYMBOLS_H
+#pragma once
 
 #include "types.h"
 
@@ -9,5 +8,3 @@
 const char *symbol_lookup(u64 addr, u64 *offset);
 /* The idx-th function by address; false past the last. */
 bool symbol_get(unsigned idx, u64 *addr, const char **name);
-
-#endif

@@ -3,8 +3,7 @@
  * Per-CPU timers (core/timer.c). A timer's function runs from SOFTIRQ_TIMER on
  * the timer's CPU with no lock held.
  */
-#ifndef BH_TIMER_H
-#define BH_TIMER_H
+#pragma once
 
 #include "types.h"
 
@@ -30,4 +29,3 @@ static inline bool timer_armed(const struct timer *t) { return READ_ONCE(t->back
 /* As timer_set, and the timer is moved to this CPU. */
 void timer_set_here(struct timer *t, s_time_t expires);
 void timers_init(void);         /* once, on the boot CPU, after cpus[] is known */
-#endif

@@ -5,8 +5,7 @@
  * builds only (the test below is decided by the compiler). No lock: each CPU
  * writes its own ring; a reader of another CPU's may see a torn record.
  */
-#ifndef BH_TRACE_H
-#define BH_TRACE_H
+#pragma once
 
 #include "cpu.h"
 #include "lib.h"
@@ -49,5 +48,3 @@ static inline void trace(enum trace_event event, u64 a, u64 b)
 /* A step of the dump of the last n records of every CPU, oldest first: at is 0, then what it
  * returned, until that is 0 (core/keyhandler.c). Nothing is recorded meanwhile. */
 u64 trace_dump(u32 n, u64 at);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Basic types and compiler helpers; the ABI's headers come from libxen-dev.
  */
-#ifndef BH_TYPES_H
-#define BH_TYPES_H
+#pragma once
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -72,5 +71,3 @@ typedef s64 s_time_t;         /* nanoseconds since Bulkhead's start */
 /* *p becomes new if it is *old: true. Else *old is what it is instead: false. */
 #define cas(p, old, new) \
     __atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
-
-#endif

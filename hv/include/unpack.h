@@ -4,8 +4,7 @@
  * (lib/bzimage.c, lib/xz.c). Whole buffer to whole buffer; all input is hostile.
  * Every function returns NULL, or a static sentence that says why it cannot.
  */
-#ifndef BH_UNPACK_H
-#define BH_UNPACK_H
+#pragma once
 
 #include "lib.h"
 
@@ -25,5 +24,3 @@ struct kernel_payload {
 
 /* Finds the ELF file in `file`: itself, or the payload of a Linux bzImage. */
 const char *kernel_find_payload(const u8 *file, size_t len, struct kernel_payload *p);
-
-#endif

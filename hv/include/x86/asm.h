@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Single instructions and the registers they reach. */
-#ifndef BH_X86_ASM_H
-#define BH_X86_ASM_H
+#pragma once
 
 #include "types.h"
 
@@ -60,5 +59,3 @@ enum {
     X86_TF = 1 << 8, X86_IF = 1 << 9, X86_DF = 1 << 10, X86_IOPL = 3 << 12, X86_NT = 1 << 14,
     X86_RF = 1 << 16, X86_VM = 1 << 17, X86_AC = 1 << 18
 };
-
-#endif

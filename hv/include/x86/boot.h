@@ -3,8 +3,7 @@
  * Start-up only: the image's bounds, memory before the frame allocator, and what
  * the parts of start-up hand to each other. One CPU, no lock.
  */
-#ifndef BH_X86_BOOT_H
-#define BH_X86_BOOT_H
+#pragma once
 
 #include "types.h"
 #include "x86/layout.h"
@@ -37,5 +36,3 @@ mfn_t boot_back_2m(u64 va, int fill);
 /* --- x86/setup.c, boot.S --- */
 NORETURN void hv_start(u32 magic, paddr_t mbi);
 extern char boot_stack[];
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What x86/policy.c and x86/policy_guest.c share. */
-#ifndef BH_X86_CPU_POLICY_H
-#define BH_X86_CPU_POLICY_H
+#pragma once
 
 #include "policy.h"
 #include <xen/arch-x86/cpuid.h>
@@ -25,5 +24,3 @@ const struct cpu_policy *policy_of(const struct domain *d);
 /* NULL: not there, all zero. */
 const xen_cpuid_leaf_t *policy_find(const struct cpu_policy *p, u32 leaf, u32 subleaf);
 bool policy_has_subleaves(u32 leaf);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Descriptor tables and the entry code's C side (x86/desc.c, x86/traps.c, entry.S).
  */
-#ifndef BH_X86_DESC_H
-#define BH_X86_DESC_H
+#pragma once
 
 #include "domain.h"
 
@@ -33,5 +32,3 @@ void load_es(u16 sel);
 void load_fs(u16 sel);
 void load_gs(u16 sel);
 void load_gs_swapped(u16 sel);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * x86's part of domains and vCPUs, around the structures that core knows.
  */
-#ifndef BH_X86_DOMAIN_H
-#define BH_X86_DOMAIN_H
+#pragma once
 
 #include "domain.h"
 #include "x86/page.h"
@@ -83,5 +82,3 @@ int guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
 
 /* x86/pirq.c */
 int pirq_domain_init(struct domain *d);         /* 0, -ENOMEM */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between heap.c, frames.c and tlb.c. */
-#ifndef BH_X86_FRAMES_H
-#define BH_X86_FRAMES_H
+#pragma once
 
 #include "mm.h"
 
@@ -10,5 +9,3 @@
 /* Frames without owner and references become free; any that a guest may have mapped
  * were last in use at tlb_clock `stamp`. */
 void free_frames_stamped(struct page *pg, unsigned order, u64 stamp);
-
-#endif

@@ -3,8 +3,7 @@
  * Decoding of the few x86-64 instructions that Bulkhead carries out for a PV guest.
  * Pure logic: bytes in, fields out. AMD64 manual vol. 3, chapter 1.
  */
-#ifndef BH_X86_INSN_H
-#define BH_X86_INSN_H
+#pragma once
 
 #include "types.h"
 
@@ -29,5 +28,3 @@ u64 insn_reg_read(const struct insn *in, struct cpu_user_regs *r, unsigned nr);
 void insn_reg_write(const struct insn *in, struct cpu_user_regs *r, unsigned nr, u64 value);
 /* The bits of an operand. */
 static inline u64 insn_mask(const struct insn *in) { return ~0UL >> (64 - 8 * in->size); }
-
-#endif

@@ -4,8 +4,7 @@
  * domains that hold them (x86/irq.c, x86/pirq.c). All of it is guarded by irq_lock
  * (LOCK_IRQ) unless a line says otherwise.
  */
-#ifndef BH_X86_IRQ_H
-#define BH_X86_IRQ_H
+#pragma once
 
 #include "domain.h"
 #include "x86/machine.h"
@@ -85,5 +84,3 @@ int pirq_status(struct domain *d, u32 nr, u32 *flags);
 int pirq_reserve(struct domain *d);         /* its number, or -errno */
 int pirq_set_eoi_page(struct domain *d, u64 gfn);
 int pirq_restore_msi(u32 sbdf);
-
-#endif

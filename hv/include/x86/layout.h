@@ -13,8 +13,7 @@
  *   slot 261  0xffff828000000000  Bulkhead's image: text RX, rodata R, data RW
  *   slot 262  0xffff830000000000  direct map of all RAM, RW, never executable (to 271: 5 TiB)
  */
-#ifndef BH_X86_LAYOUT_H
-#define BH_X86_LAYOUT_H
+#pragma once
 
 #define HV_SLOT_FIRST     256
 #define HV_SLOT_LAST      271
@@ -39,5 +38,3 @@
 #define HV_DS             0xe010
 #define HV_TSS            0xe040
 #define HV_LDT            0xe050
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The machine: boot information, CPUs' features, APICs, interrupts, power.
  */
-#ifndef BH_X86_MACHINE_H
-#define BH_X86_MACHINE_H
+#pragma once
 
 #include "domain.h"
 #include "x86/asm.h"
@@ -120,5 +119,3 @@ void cpu_startup_ap(void);  /* the C entry of another CPU */
 
 /* --- x86/desc.c, entry.S (PV's and everybody's way in and out) --- */
 NORETURN void idle_loop_start(void);    /* leaves start-up code: this CPU takes part in scheduling */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Page-table entries (AMD64 manual vol. 2, 5.3-5.4; Intel SDM vol. 3, 4.5). */
-#ifndef BH_X86_PAGE_H
-#define BH_X86_PAGE_H
+#pragma once
 
 #include "mm.h"
 #include "x86/layout.h"
@@ -47,5 +46,3 @@ void *map_physical(paddr_t pa, size_t len, u64 flags);
 #define ioremap(pa, len, cache) map_physical(pa, len, PTE_HV_RW | (cache))
 /* ACPI tables and firmware data: cached, read only. */
 #define map_firmware(pa, len) ((const void *)map_physical(pa, len, PTE_HV_RO))
-
-#endif

@@ -4,8 +4,7 @@
  * (x86/pci.c). pci_lock (LOCK_PCI) guards the configuration ports and the list; a
  * device's record, once made, stays until the machine ends.
  */
-#ifndef BH_X86_PCI_H
-#define BH_X86_PCI_H
+#pragma once
 
 #include "types.h"
 
@@ -41,5 +40,3 @@ enum { MSI_ENABLE = 1 << 16, MSI_MULTIPLE = 0x70 << 16, MSI_64BIT = 0x80 << 16,
        MSI_MASKABLE = 0x100 << 16, MSIX_MASK_ALL = 0x4000 << 16 };
 #define MSIX_ENABLE         (0x8000u << 16)
 #define MSIX_SIZE(head)     ((head) >> 16 & 0x7ff)
-
-#endif

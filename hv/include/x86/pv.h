@@ -2,8 +2,7 @@
 /*
  * PV guests: what the rest of x86 and the files of x86/pv ask of each other.
  */
-#ifndef BH_X86_PV_H
-#define BH_X86_PV_H
+#pragma once
 
 #include "x86/domain.h"
 
@@ -156,5 +155,3 @@ static inline bool guest_range_ok(u64 addr, u64 n)
     const u64 size = 0x0000800000000000UL - HYPERVISOR_VIRT_END;
     return n <= size && addr - HYPERVISOR_VIRT_END <= size - n;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * Words of the guest's memory in the tables that are loaded; the address was range
  * checked, SMAP is lifted (user_access_begin). A fault goes to the label.
  */
-#ifndef BH_X86_UACCESS_H
-#define BH_X86_UACCESS_H
+#pragma once
 
 #include "x86/machine.h"
 
@@ -35,5 +34,3 @@ static inline int user_copy(void *dst, const void *src, size_t n)
                      : "+&r"(rc), "+&D"(dst), "+&S"(src) : "r"(n) : "rcx", "memory", "cc");
     return rc;
 }
-
-#endif
