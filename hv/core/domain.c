@@ -155,7 +155,7 @@ static struct domain *domain_alloc(domid_t id)
 }
 
 /* Upper bounds of what may be asked for. */
-enum { MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = 131071 };
+enum { MAX_MAPTRACK_FRAMES = 32768, MAX_EVTCHN_PORT = EVTCHN_FIFO_NR_CHANNELS - 1 };
 
 /* Limits of a configuration; the machine's part is checked by arch_guest_kind. */
 static int take_limits(struct domain *d, const struct xen_domctl_createdomain *c)

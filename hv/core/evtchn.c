@@ -208,11 +208,12 @@ static struct evtchn *new_bucket(void)
 
 /* The lowest port that is not in use becomes used. If it has no record yet, *spare
  * becomes its bucket; without one: -ERESTART. */
-static int take_port(struct evtchn_domain *e, struct evtchn **spare)
+static int take_port(struct domain *d, struct evtchn **spare)
 {
+    struct evtchn_domain *e = d->evtchn;
     int port = 0;
     with_lock (&e->lock) {
-        u32 all = e->max_port + 1, limit = e->fifo ? all : MIN(all, (u32)EVTCHN_2L_NR_CHANNELS);
+        u32 all = d->max_evtchn_port + 1, limit = e->fifo ? all : MIN(all, (u32)EVTCHN_2L_NR_CHANNELS);
         port = (int)find_next_zero_bit(e->used, limit, 1);
         if (e->closing)
             return -EBUSY;
@@ -233,10 +234,10 @@ static int take_port(struct evtchn_domain *e, struct evtchn **spare)
 int evtchn_alloc(struct domain *d, enum evtchn_state state, domid_t remote, u32 vcpu)
 {
     struct evtchn *spare = NULL;
-    int port = take_port(d->evtchn, &spare);
+    int port = take_port(d, &spare);
     if (port == -ERESTART) {            /* memory is allocated without the lock */
         spare = new_bucket();
-        port = spare ? take_port(d->evtchn, &spare) : -ENOMEM;
+        port = spare ? take_port(d, &spare) : -ENOMEM;
         xfree(spare);                   /* another CPU was first */
     }
     if (port < 0)
@@ -365,9 +366,8 @@ int evtchn_domain_init(struct domain *d)
     if (!e)
         return -ENOMEM;
     spin_lock_init(&e->lock, LOCK_EVTCHN);
-    e->max_port = MIN(d->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1u);
-    e->used = xzalloc_array(unsigned long, ROUND_UP(e->max_port + 1, EVTCHN_PER_BUCKET) / 64);
-    e->bucket = xzalloc_array(struct evtchn *, e->max_port / EVTCHN_PER_BUCKET + 1);
+    e->used = xzalloc_array(unsigned long, ROUND_UP(d->max_evtchn_port + 1, EVTCHN_PER_BUCKET) / 64);
+    e->bucket = xzalloc_array(struct evtchn *, d->max_evtchn_port / EVTCHN_PER_BUCKET + 1);
     d->evtchn = e;
     return e->used && e->bucket ? 0 : -ENOMEM;
 }

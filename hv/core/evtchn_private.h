@@ -49,7 +49,6 @@ struct evtchn {
 struct evtchn_domain {
     spinlock_t lock;
     bool closing;               /* no new ports: reset or the domain's end is at work */
-    u32 max_port;               /* highest port that the domain may have */
     u32 nr_ports;               /* records that exist (whole buckets); grows only */
     u32 close_next;             /* how far the closing of all ports is */
     u32 raise_next;             /* and of an expand_array what was raised early; 0: at the end */

@@ -55,8 +55,8 @@ void lock_check_acquire(spinlock_t *l, bool any_order)
         spinlock_t *held = c->locks_held[i];
         if (held == l || (!any_order && held->rank >= l->rank)) {
             c->lock_depth = 0;      /* the panic itself takes locks */
-            panic("lock order: %p (rank %u) wanted while %p (rank %u) is held",
-                  (void *)l, l->rank, (void *)held, held->rank);
+            panic("lock order: %lx (rank %u) wanted while %lx (rank %u) is held",
+                  (u64)l, l->rank, (u64)held, held->rank);
         }
     }
     BUG_ON(c->lock_depth == ARRAY_SIZE(c->locks_held));
@@ -72,6 +72,6 @@ void lock_check_release(spinlock_t *l)
             return;
         }
     }
-    panic("lock %p (rank %u) is released by a CPU that does not hold it", (void *)l, l->rank);
+    panic("lock %lx (rank %u) is released by a CPU that does not hold it", (u64)l, l->rank);
 }
 #endif

@@ -222,8 +222,6 @@ static long sysctl_cpupool_op(struct xen_sysctl_cpupool_op *c)
 
 static long sysctl_scheduler_op(struct xen_sysctl_scheduler_op *s)
 {
-    if (s->cpupool_id != 0)
-        return -ESRCH;
     if (!spin_trylock(&control_lock))
         return -ERESTART;
     long rc = sched_adjust_global(s);

@@ -24,7 +24,7 @@ u64 parse_u64(const char *s, const char **end);
 /* As parse_u64, with an optional suffix k, M, G, T (powers of 1024). */
 u64 parse_size(const char *s, const char **end);
 
-/* %d %u %x %c %s %p %% with - 0 #, width, .precision of strings, and l ll z: no others. */
+/* %d %u %x %c %s %% with - 0 #, width, .precision of strings, and l ll z: no others. */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
 

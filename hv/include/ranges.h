@@ -15,13 +15,7 @@ void ranges_destroy(struct ranges *s);      /* NULL is fine; nobody uses it any 
  * nothing has changed). Adding what is in, removing what is not, is no error. Changes
  * to one set come one at a time. */
 int ranges_change(struct ranges *s, u64 first, u64 last, bool add);
-static inline int ranges_add(struct ranges *s, u64 first, u64 last)
-{
-    return ranges_change(s, first, last, true);
-}
-static inline int ranges_remove(struct ranges *s, u64 first, u64 last)
-{
-    return ranges_change(s, first, last, false);
-}
+#define ranges_add(s, first, last)    ranges_change(s, first, last, true)
+#define ranges_remove(s, first, last) ranges_change(s, first, last, false)
 /* Is the whole interval in the set? False for NULL (nothing is permitted). */
 bool ranges_contains(struct ranges *s, u64 first, u64 last);

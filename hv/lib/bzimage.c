@@ -16,16 +16,6 @@
 
 static const u8 xz_magic[] = { 0xfd, '7', 'z', 'X', 'Z', 0 };
 
-/* What we recognise only to name it. */
-static const struct { u8 len; u8 magic[4]; const char *why; } others[] = {
-    { 2, { 0x1f, 0x8b }, "the kernel is compressed with gzip, not xz" },
-    { 3, { 'B', 'Z', 'h' }, "the kernel is compressed with bzip2, not xz" },
-    { 3, { 0x5d, 0, 0 }, "the kernel is compressed with lzma, not xz" },
-    { 4, { 0x89, 'L', 'Z', 'O' }, "the kernel is compressed with lzo, not xz" },
-    { 4, { 0x02, 0x21, 0x4c, 0x18 }, "the kernel is compressed with lz4, not xz" },
-    { 4, { 0x28, 0xb5, 0x2f, 0xfd }, "the kernel is compressed with zstd, not xz" },
-};
-
 static bool starts_with(const struct kernel_payload *p, const void *magic, size_t n)
 {
     return p->len >= n && memcmp(p->data, magic, n) == 0;
@@ -46,11 +36,7 @@ static const char *payload_kind(struct kernel_payload *p)
         p->unpacked_len = load32(p->data + p->len);
         return NULL;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (starts_with(p, others[i].magic, others[i].len))
-            return others[i].why;
-    }
-    return "the kernel is compressed in an unknown way, not with xz";
+    return "the kernel is not compressed with xz (CONFIG_KERNEL_XZ), nothing else is unpacked";
 }
 
 const char *kernel_find_payload(const u8 *file, size_t len, struct kernel_payload *p)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Formatting: %d %u %x %c %s %p %% with flags - 0 #, width, .precision of strings, and
+ * Formatting: %d %u %x %c %s %% with flags - 0 #, width, .precision of strings, and
  * l ll z. No state, no lock. Output beyond the buffer is counted and dropped; the result
  * is always terminated when there is a buffer.
  */
@@ -94,10 +94,6 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
         case 'x':
             put_number(&o, &sp, wide ? va_arg(ap, u64) : va_arg(ap, unsigned), false,
                        *fmt == 'u' ? 10 : 16);
-            break;
-        case 'p':
-            sp.alt = true;
-            put_number(&o, &sp, (uintptr_t)va_arg(ap, void *), false, 16);
             break;
         case 'c':
             put_padded(&o, &sp, &(char){ (char)va_arg(ap, int) }, 1);

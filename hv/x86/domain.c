@@ -20,10 +20,9 @@ int arch_domain_init(struct domain *d)
     return pirq_domain_init(d);
 }
 
-struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
+struct vcpu *arch_vcpu_alloc(struct domain *d, UNUSED unsigned id)
 {
     struct x86_vcpu *x = alloc_hv_page();
-    (void)id;
     if (!x || d->id == DOMID_IDLE)
         return x ? &x->v : NULL;
     x->fpu = alloc_hv_page();
@@ -34,7 +33,6 @@ struct vcpu *arch_vcpu_alloc(struct domain *d, unsigned id)
     }
     *(u16 *)x->fpu = 0x37f;             /* FCW and MXCSR after reset: SDM vol. 1, 13.6 */
     *(u32 *)(x->fpu + 24) = 0x1f80;
-    x->xcr0 = cpu_has.xcr0;
     x->pv.kernel_mode = true;
     return &x->v;
 }
@@ -130,8 +128,6 @@ static void load_state(struct x86_vcpu *x)
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
-    if (prev == next)
-        return;
     trace(TRACE_SWITCH, next->domain->id, next->id);
     if (!prev->is_idle)
         save_state(xv(prev));

@@ -36,16 +36,12 @@ long domctl_hypercall_init(struct domctl *c)
 
 long domctl_sendtrigger(struct domctl *c)
 {
-    switch (c->op.u.sendtrigger.trigger) {
-    case XEN_DOMCTL_SENDTRIGGER_NMI:
+    u32 trigger = c->op.u.sendtrigger.trigger;
+    if (trigger == XEN_DOMCTL_SENDTRIGGER_NMI)
         vcpu_send_nmi(c->v);
-        return 0;
-    case XEN_DOMCTL_SENDTRIGGER_POWER:
-    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
-        return -EINVAL;             /* buttons that a PV guest has not */
-    default:
-        return -ENOSYS;
-    }
+    /* A PV guest has no buttons. */
+    bool button = trigger == XEN_DOMCTL_SENDTRIGGER_POWER || trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP;
+    return trigger == XEN_DOMCTL_SENDTRIGGER_NMI ? 0 : button ? -EINVAL : -ENOSYS;
 }
 
 long domctl_set_address_size(struct domctl *c)

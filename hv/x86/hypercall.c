@@ -22,9 +22,8 @@
         return rc;                                                       \
     }
 #define NOT_IMPLEMENTED(nr, name, err, note)                             \
-    static long refused_##name(struct vcpu *v, unsigned long *a)         \
+    static long refused_##name(UNUSED struct vcpu *v, UNUSED unsigned long *a) \
     {                                                                    \
-        (void)v; (void)a;                                                \
         return -(err);                                                   \
     }
 #include "hypercall_table.h"

@@ -92,18 +92,6 @@ int ioapic_read_reg(paddr_t base, u32 reg, u32 *value)
 
 /* --- start --- */
 
-/* Programs the PIC once, to vectors that nobody uses, with everything masked. */
-static void pic_disable(void)
-{
-    static const struct { u16 port; u8 value; } seq[] = {
-        { 0x21, 0xff }, { 0xa1, 0xff }, { 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 },
-        { 0xa1, 0x28 }, { 0x21, 0x04 }, { 0xa1, 0x02 }, { 0x21, 0x01 }, { 0xa1, 0x01 },
-        { 0x21, 0xff }, { 0xa1, 0xff },
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(seq); i++)
-        outb(seq[i].port, seq[i].value);
-}
-
 static void add_ioapic(unsigned i)
 {
     u32 base = acpi.ioapic[i].gsi_base;
@@ -140,7 +128,8 @@ u32 isa_irq_to_gsi(u8 irq)
 
 void ioapic_init(void)
 {
-    pic_disable();
+    outb(0x21, 0xff);           /* the PIC's pins; no LAPIC takes its interrupt, either */
+    outb(0xa1, 0xff);
     for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         add_ioapic(i);
     for (unsigned i = 0; i < acpi.nr_isos; i++)

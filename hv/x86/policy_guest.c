@@ -36,17 +36,15 @@ static u32 xstate_size(const struct cpu_policy *p, u64 xcr0, bool compacted)
     return size;
 }
 
-static void xstate_leaf(struct vcpu *v, const struct cpu_policy *p, u32 sub, struct cpuid_regs *r)
+/* A guest's XCR0 changes nothing: the CPU keeps all states on. */
+static void xstate_leaf(const struct cpu_policy *p, u32 sub, struct cpuid_regs *r)
 {
-    u64 all = (u64)r->d << 32 | r->a, now_on = xv(v)->xcr0 ? xv(v)->xcr0 : 1;
-    if (!cpu_has.xsave) {
+    if (!cpu_has.xsave)
         *r = (struct cpuid_regs){ 0 };
-    } else if (sub == 0) {
-        r->b = xstate_size(p, now_on & all, false);
-        r->c = xstate_size(p, all, false);
-    } else if (sub == 1) {
-        r->b = r->a & 0xa ? xstate_size(p, now_on, true) : 0;
-    }
+    else if (sub == 0)
+        r->b = r->c = xstate_size(p, cpu_has.xcr0, false);
+    else if (sub == 1)
+        r->b = r->a & 0xa ? xstate_size(p, cpu_has.xcr0, true) : 0;
 }
 
 /* Leaf 0x40000003: the guest's clock. */
@@ -101,7 +99,7 @@ void guest_cpuid(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *r)
         r->d = v->id * 2;
         r->c = subleaf & 0xff;
     } else if (leaf == 0xd) {
-        xstate_leaf(v, p, subleaf, r);
+        xstate_leaf(p, subleaf, r);
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Time. The TSC is the clock, measured once at start against HPET, PM timer or PIT;
+ * Time. The TSC is the clock, measured once at start against HPET or PM timer;
  * system time is (TSC - base) scaled, by just the formula that the ABI gives to guests,
  * so a guest's clock and ours agree to the last bit and a guest's record never has to
  * be renewed. CPUs whose TSCs are out of step get an offset. The scale is constant after
@@ -14,7 +14,6 @@
 #define NS_PER_SEC      1000000000ULL
 #define WINDOW_NS       5000000ULL      /* of the measurement: 5 ms, within about 50 ppm */
 #define PM_HZ           3579545ULL
-#define PIT_HZ          1193182ULL
 
 static u32 tsc_mul;                     /* ns = (ticks << shift) * mul >> 32; 0: not yet known */
 static int8_t tsc_shift;
@@ -81,32 +80,14 @@ static u64 start_pm(void)
     return 0;
 }
 
-/* Channel 2 counts down from 65535 once; that is 54 ms. */
-static u64 start_pit(void)
-{
-    outb(0x61, (inb(0x61) & ~2) | 1);   /* gate on, speaker off */
-    outb(0x43, 0xb0);                   /* channel 2, both bytes, mode 0 */
-    outb(0x42, 0xff);
-    outb(0x42, 0xff);
-    return PIT_HZ;
-}
-
-static u32 read_pit(void)
-{
-    outb(0x43, 0x80);                   /* latch */
-    u32 low = inb(0x42);
-    return 0xffff - (low | (u32)inb(0x42) << 8);
-}
-
 static const struct reference {
     const char *name;
     u32 mask;
     u64 (*start)(void);
     u32 (*read)(void);
-} references[] = {                      /* the best first; the last one can always be used */
+} references[] = {                      /* the best first */
     { "HPET", ~0u, start_hpet, read_hpet },
     { "PM timer", 0xffffff, start_pm, read_pm },
-    { "PIT", 0xffff, start_pit, read_pit },
 };
 
 /* Reads a counter and the TSC at one moment: of a few tries the least disturbed one
@@ -159,8 +140,10 @@ static void find_frequency(void)
 {
     const struct reference *r = references;
     u64 reference_hz, apic_hz;
-    while (!(reference_hz = r->start()))
-        r++;
+    while (!(reference_hz = r->start())) {
+        if (++r == references + ARRAY_SIZE(references))
+            panic("time: neither an HPET nor ACPI's PM timer counts: Bulkhead needs one of them");
+    }
     u64 hz = measure(r, reference_hz, &apic_hz), said = tsc_hz_by_cpuid();
     if (said && said - said / 100 < hz && hz < said + said / 100)
         hz = said;

@@ -53,16 +53,13 @@ TEST(elf_file_and_elf_payload)
     CHECK(p.data == file && p.len == 100 && p.unpacked_len == 100);
 }
 
-TEST(named_others)
+TEST(others)
 {
-    static const struct { const char *magic, *word; } t[] = {
-        { "\x1f\x8b\x08", "gzip" }, { "BZh9", "bzip2" }, { "\x89LZO", "lzo" },
-        { "\x02\x21\x4c\x18", "lz4" }, { "\x28\xb5\x2f\xfd", "zstd" }, { "????", "unknown" },
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
-        fresh(t[i].magic, strlen(t[i].magic));
+    static const char *const magics[] = { "\x1f\x8b\x08", "\x28\xb5\x2f\xfd", "????" };
+    for (unsigned i = 0; i < ARRAY_SIZE(magics); i++) {
+        fresh(magics[i], strlen(magics[i]));
         CHECK(!find(sizeof(file)));
-        CHECK(strstr(why, t[i].word) != NULL);
+        CHECK(strstr(why, "CONFIG_KERNEL_XZ") != NULL);
     }
 }
 

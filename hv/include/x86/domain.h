@@ -42,7 +42,6 @@ struct x86_vcpu {
     struct cpu_user_regs regs;      /* while not running; running: cpu_top()->regs */
     struct cpu *loaded_on;          /* that CPU's `loaded` tables are as this vCPU left them; or NULL */
     u8 *fpu;                        /* XSAVE/FXSAVE area, 64-byte aligned, own page(s) */
-    u64 xcr0;
     struct vcpu_info *time_info;    /* x86/time.c: where and for which base the time record */
     u64 time_base, time_guest;      /* was last written */
     u32 time_version;
