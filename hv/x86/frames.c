@@ -30,12 +30,11 @@ inline bool get_page(struct page *pg, struct domain *d)
     return true;
 }
 
-/* stamp: when it was last in use. */
-static NOINLINE void free_last(struct page *pg, u64 stamp)
+static NOINLINE void free_last(struct page *pg)
 {
-    BUG_ON((pg->type & PT_COUNT_MASK) || (u32)pg->word);
+    BUG_ON(pg->type & PT_COUNT_MASK);
     m2p_set(page_to_mfn(pg), INVALID_M2P);
-    free_frames_stamped(pg, 0, stamp);
+    free_frames_stamped(pg, 0, READ_ONCE(tlb_clock));
 }
 
 inline void put_page(struct page *pg)
@@ -44,7 +43,7 @@ inline void put_page(struct page *pg)
     BUG_ON(!(u32)w);
     if (unlikely((u32)w == 1)) {
         BUG_ON(WORD_FLAGS(w));      /* owner's or Bulkhead's own reference would be left */
-        free_last(pg, READ_ONCE(tlb_clock));
+        free_last(pg);
     }
 }
 
@@ -161,7 +160,7 @@ bool domain_free_page(struct domain *d, struct page *pg)
             left = table || d->is_dying ? -1 : disown(d, pg);
     }
     if (!left)
-        free_last(pg, READ_ONCE(tlb_clock));
+        free_last(pg);
     return left >= 0;
 }
 
@@ -181,7 +180,9 @@ int steal_page(struct domain *d, struct page *pg)
 
 void free_stolen_page(struct page *pg)
 {
-    free_last(pg, pg->stamp);
+    BUG_ON((u32)pg->word);
+    m2p_set(page_to_mfn(pg), INVALID_M2P);
+    free_frames_stamped(pg, 0, pg->stamp);
 }
 
 int relinquish_pages(struct domain *d)
@@ -200,7 +201,7 @@ int relinquish_pages(struct domain *d)
         }
         BUG_ON(left < 0);
         if (!left)
-            free_last(pg, READ_ONCE(tlb_clock));
+            free_last(pg);
     }
 }
 
@@ -228,5 +229,5 @@ void free_shared_page(void *va)
     while (!cas(&pg->word, &w, PAGE_WORD(0, DOMID_INVALID, w - 1))) {
     }
     if ((u32)w == 1)
-        free_last(pg, READ_ONCE(tlb_clock));
+        free_last(pg);
 }
